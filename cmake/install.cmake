@@ -1,0 +1,13 @@
+# A relocatable tree: programs find each other by the directory of their own executable.
+foreach(program cox coxd cox-agent cox-rank cox-rsh)
+  if(TARGET ${program})
+    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
+endforeach()
+foreach(name ${COX_COMMAND_NAMES})
+  install(CODE "file(CREATE_LINK cox \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/${name}\" SYMBOLIC)")
+endforeach()
+install(DIRECTORY mpi_examples configs DESTINATION ${CMAKE_INSTALL_DATADIR}/coxswain)
+install(DIRECTORY man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 FILES_MATCHING PATTERN "*.1")
+install(DIRECTORY completions/ DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES README.md LICENSE CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/base/result.hpp"
+#include "runtime/base/units.hpp"
+
+/// The clusters of this host: one directory each, below the state root.
+///
+///   <state root>/<name>/record.json   what and in which state (this file's Record)
+///                      /config        the cluster's file, to the letter
+///                      /api/api.sock  the head's socket
+///                      /head/         store.db, logs/, blobs/, CA
+///                      /home/         the home directory of all nodes
+///                      /shared/<n>/   each shared directory
+///                      /nodes/<id>/   each node's private files
+///                      /coxd.log
+namespace cox::cluster {
+
+/// $COX_STATE_DIR; else /var/lib/coxswain for root; else $XDG_STATE_HOME/coxswain; else
+/// ~/.local/state/coxswain.
+[[nodiscard]] std::string state_root();
+
+/// CloudFormation's words, as pcluster shows them: CREATE_IN_PROGRESS, CREATE_COMPLETE,
+/// CREATE_FAILED, DELETE_IN_PROGRESS …
+struct Record {
+  std::string name;
+  std::string status;
+  std::string status_reason;
+  std::string version;  ///< of the product
+  std::string region;
+  std::string scheduler = "awsbatch";
+  bool v2 = false;
+  std::string config_file_name;
+  std::string cluster_template;  ///< v2 -t
+  Millis created_at;
+  Millis updated_at;
+  int keeper_pid = 0;  ///< coxd; 0: not running
+};
+
+[[nodiscard]] std::string directory_of(const std::string& name);
+[[nodiscard]] Result<Record> load_record(const std::string& directory);
+[[nodiscard]] Result<void> save_record(const std::string& directory, const Record& record);
+/// All clusters that this user can see: own ones, then the system's; sorted by name.
+[[nodiscard]] std::vector<Record> list_records();
+
+}  // namespace cox::cluster

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/base/result.hpp"
+#include "runtime/model/cluster.hpp"
+#include "runtime/os/event_loop.hpp"
+#include "runtime/os/fd.hpp"
+#include "runtime/ports/node_provider.hpp"
+
+/// Nodes that are namespaces on this machine: own network with eth0 on a bridge, host name,
+/// process tree and mounts. All of a cluster lives below one keeper process; when that and the
+/// nodes' first processes are gone, the kernel has removed every namespace, interface and mount.
+namespace cox::provider {
+
+/// What a local cluster is made of. Paths are on this machine.
+struct LocalClusterPlan {
+  std::string cluster_name;
+  std::string directory;  ///< the cluster's directory; nodes' files are in <directory>/nodes/<id>
+  std::string home_directory;  ///< shown to nodes as /home/<os_user>
+  std::string api_directory;   ///< holds api.sock; shown to nodes as /run/coxswain/cluster
+  std::string bin_directory;   ///< the product's programs; shown to nodes as /run/coxswain/bin
+  std::string os_user;
+  std::vector<std::pair<std::string, std::string>> shared;  ///< {directory here, path in nodes}
+};
+
+/// The cluster's own name spaces, made once by its keeper: as root mounts only; as an ordinary user
+/// a user namespace that maps the user to itself, and mounts. Moves the calling process (which must
+/// have one thread) into them, and makes the network namespace of the bridge with the address
+/// 10.0.0.1/16. Also makes this process adopt orphans (PR_SET_CHILD_SUBREAPER).
+/// Returns the network namespace of the bridge.
+/// Errors: unavailable where the machine does not allow it, with what to do.
+[[nodiscard]] Result<os::Fd> enter_cluster_namespaces(const std::string& cluster_name);
+
+/// A TCP socket listening on 10.0.0.1 inside the bridge's network, with any port.
+[[nodiscard]] Result<os::Fd> listen_in_network(const os::Fd& bridge_network);
+
+/// Provides local nodes; runs inside the cluster's name spaces. Each node is brought up by
+/// `coxd --bring-up-node` (bring_up_node), whose child becomes the node's first process, cox-agent.
+/// Keeps <directory>/nodes/<id>/pid and the shared hosts file <directory>/hosts.
+[[nodiscard]] std::unique_ptr<NodeProvider> make_local_provider(os::EventLoop& loop,
+                                                                LocalClusterPlan plan,
+                                                                const os::Fd& bridge_network,
+                                                                int head_port);
+
+/// The provider hears of every child that this process reaped: nodes' first processes are children
+/// of the keeper, so the keeper passes these on (see coxd).
+/// The body of `coxd --bring-up-node`: reads the node's description from descriptor 3, makes the
+/// node, writes the outcome to descriptor 4, and becomes the agent. Returns only on failure.
+int bring_up_node();
+
+/// The first process of a local node, as seen here; what `pcluster ssh` enters.
+struct NodeEntry {
+  int pid = 0;
+  std::string os_user;
+};
+[[nodiscard]] Result<NodeEntry> find_local_node(const std::string& cluster_directory,
+                                                const NodeId& id);
+
+/// Enters the node's name spaces as the calling user and runs `argv` there with this process's
+/// terminal, its environment replaced by the node's login environment; returns its exit code.
+/// An empty argv: a login shell.
+[[nodiscard]] Result<int> run_in_local_node(const NodeEntry& entry,
+                                            const std::vector<std::string>& argv);
+
+}  // namespace cox::provider

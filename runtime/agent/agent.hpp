@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "runtime/base/ids.hpp"
+#include "runtime/base/result.hpp"
+#include "runtime/os/event_loop.hpp"
+#include "runtime/os/frame_link.hpp"
+
+namespace cox::agent {
+
+/// What an agent is told at its start, as JSON on descriptor 3 (never in argv: it holds a key):
+/// {"node","cluster","head_address","head_port","certificate","private_key","ca_certificate",
+///  "address","hostname","instance_type","region","scratch","socket","bin_dir","mpi_bin_dir",
+///  "cgroup","vcpus","memory_mib","first_process","metadata","os_home"}
+struct AgentOptions {
+  NodeId node;
+  std::string cluster;
+  std::string head_address;
+  int head_port = 0;
+  os::TlsIdentity identity;
+  std::string address;  ///< IPv4 of this node's eth0
+  std::string hostname;
+  std::string instance_type;
+  std::string region;
+  std::string scratch;      ///< attempts' directories and the spool are made here
+  std::string socket;       ///< unix socket for cox-rank and cox-rsh: "/run/coxswain/agent.sock"
+  std::string bin_dir;      ///< "/run/coxswain/bin"
+  std::string mpi_bin_dir;  ///< "/usr/lib64/openmpi/bin"
+  std::string cgroup;       ///< directory of a cgroup for this node; empty: watch processes
+  int vcpus = 1;
+  std::int64_t memory_mib = 0;
+  bool first_process = false;  ///< it is process 1 of its node: reaps everything
+  bool metadata = false;       ///< serve 169.254.169.254:80
+  std::string os_home;         ///< shared home of the cluster: "/home/ec2-user"
+};
+
+[[nodiscard]] Result<AgentOptions> parse_options(const std::string& json);
+
+class Agent {
+ public:
+  virtual ~Agent() = default;
+  /// Opens the socket, dials the head (again and again), serves. Runs on the loop.
+  [[nodiscard]] virtual Result<void> start() = 0;
+};
+
+[[nodiscard]] std::unique_ptr<Agent> make_agent(os::EventLoop& loop, AgentOptions options);
+
+}  // namespace cox::agent

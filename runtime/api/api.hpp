@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "runtime/base/result.hpp"
+#include "runtime/core/scheduler.hpp"
+#include "runtime/model/cluster.hpp"
+#include "runtime/model/job.hpp"
+
+/// AWS Batch and CloudWatch Logs as their clients speak them: a request's text in, a decision or an
+/// answer's text out. Nothing here changes a job: what must be changed comes back as a command, and
+/// the head answers after it has made that durable.
+namespace cox::api {
+
+/// The head's state, to read. Ids of children and nodes are looked up by their parents.
+class View {
+ public:
+  virtual ~View() = default;
+  [[nodiscard]] virtual const ClusterSettings& cluster() const = 0;
+  [[nodiscard]] virtual const Job* find(const JobId& id) const = 0;
+  /// Jobs of a queue in a state, array children left out, oldest first.
+  [[nodiscard]] virtual std::vector<const Job*> jobs(const QueueName& queue,
+                                                     JobStatus status) const = 0;
+  [[nodiscard]] virtual std::vector<const Node*> nodes() const = 0;  ///< the head node first
+  /// Attempts that hold a part of the node, and what is left of it.
+  struct NodeLoad {
+    int running_jobs = 0;
+    int pending_jobs = 0;  ///< attempts that have not started on it
+    int free_vcpus = 0;
+    MiB free_memory;
+  };
+  [[nodiscard]] virtual NodeLoad load(const NodeId& id) const = 0;
+  /// Why a RUNNABLE job was not placed at the last pass.
+  [[nodiscard]] virtual std::vector<core::Block> blocks(const JobId& id) const = 0;
+  /// "Growing by 3 c4.large for job X" and the like, for a compute environment; may be empty.
+  [[nodiscard]] virtual std::string environment_note(const ComputeEnvironmentName& name) const = 0;
+};
+
+struct Request {
+  std::string method;
+  std::string target;      ///< "/v1/submitjob"
+  std::string amz_target;  ///< the X-Amz-Target header: "Logs_20140328.GetLogEvents"
+  std::string body;
+  JobUser user;        ///< who asks; root sees everybody's jobs
+  std::string region;  ///< of the credential scope; empty: the cluster's
+};
+
+struct Answer {
+  int status = 200;
+  std::string body;        ///< JSON
+  std::string error_type;  ///< for the x-amzn-ErrorType header; empty: no error
+};
+
+/// Accept this job (children of an array are made by the head). Files were checked for shape only:
+/// the head checks that it has their content.
+struct SubmitJob {
+  JobSpec spec;
+};
+/// CancelJob (only_waiting) or TerminateJob. An unknown id is answered 200, as AWS does.
+struct KillJob {
+  JobId job;
+  std::string reason;
+  bool only_waiting = false;
+};
+/// Read lines of a log and answer by render_log_events().
+struct ReadLog {
+  std::string stream;  ///< logStreamName
+  std::optional<std::int64_t> start_ms;
+  std::optional<std::int64_t> end_ms;           ///< exclusive
+  std::optional<std::uint64_t> after_sequence;  ///< from a token
+  bool backward = false;                        ///< token was a backward one
+  std::size_t limit = 10'000;
+  bool from_head = false;
+  std::string token;  ///< as sent
+};
+
+using Outcome = std::variant<Answer, SubmitJob, KillJob, ReadLog>;
+
+/// One request of AWS Batch (`/v1/…`) or CloudWatch Logs (X-Amz-Target).
+/// Operations served: SubmitJob, DescribeJobs, ListJobs, CancelJob, TerminateJob,
+/// DescribeJobQueues, DescribeComputeEnvironments, DescribeJobDefinitions; GetLogEvents. Anything
+/// wrong with a request is an Answer with AWS's error shape. Pure.
+[[nodiscard]] Outcome handle(const View& view, const Request& request);
+
+[[nodiscard]] Answer render_submitted(const View& view, const JobId& id, const JobSpec& spec);
+[[nodiscard]] Answer render_killed();
+
+struct LogEvent {
+  std::uint64_t sequence = 0;
+  std::int64_t at_ms = 0;
+  std::string message;
+};
+[[nodiscard]] Answer render_log_events(const ReadLog& asked, const std::vector<LogEvent>& events);
+[[nodiscard]] Answer render_no_such_log(const ReadLog& asked);
+
+/// Any failure as AWS's clients expect it: ClientException 400, or ServerException 500.
+[[nodiscard]] Answer render_error(const Error& error);
+
+/// Our own additions to the API, below /cox/v1/, share these shapes.
+[[nodiscard]] std::string render_nodes(const View& view);  ///< for awsbhosts
+[[nodiscard]] std::string render_job(const View& view,
+                                     const JobRef& ref);  ///< one of describe_jobs
+
+}  // namespace cox::api

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/model/cluster.hpp"
+#include "runtime/model/job.hpp"
+
+/// Placement and scaling: a snapshot in, a plan out. The head checks a plan against the present
+/// state before it applies it. Everything is in id or queue order, so the same snapshot always
+/// gives the same plan.
+namespace cox::core {
+
+/// A node with what is still free of it.
+struct FreeNode {
+  const Node* node = nullptr;
+  int free_vcpus = 0;
+  MiB free_memory;
+  int jobs = 0;  ///< attempts that hold a part of it
+};
+
+/// What the scheduler looks at. Pointers are borrowed for the call.
+struct Snapshot {
+  const ClusterSettings* cluster = nullptr;
+  std::vector<FreeNode> nodes;      ///< compute nodes, every status, in id order
+  std::vector<const Job*> waiting;  ///< RUNNABLE jobs, in order: queue priority, then submission
+  std::vector<const Job*> active;   ///< STARTING and RUNNING jobs
+  Millis now;
+};
+
+/// Why a job was not placed: data first, a sentence on demand.
+enum class BlockKind : std::uint8_t {
+  no_environment_fits,  ///< no instance type of the queue's environments can ever hold it
+  environment_full,     ///< max_vcpus reached
+  environment_disabled,
+  nodes_starting,   ///< nodes were asked for and are on their way
+  nodes_busy,       ///< held by other jobs
+  behind_wide_job,  ///< nodes are kept free for an earlier, wider job
+  spot_multi_node,  ///< AWS Batch: multi-node jobs do not run on Spot
+};
+
+struct Block {
+  BlockKind kind = BlockKind::nodes_busy;
+  ComputeEnvironmentName environment;
+  int wanted = 0;  ///< nodes, or vCPUs where the kind speaks of vCPUs
+  int have = 0;
+  JobId by;  ///< the job that holds or reserves, where one does
+
+  friend bool operator==(const Block&, const Block&) = default;
+};
+
+/// "waiting for 3 nodes of c4.large in compute environment X: 1 free, 2 starting". Pure.
+[[nodiscard]] std::string to_sentence(const Block& block);
+
+struct Placement {
+  JobId job;
+  std::vector<NodeId> nodes;  ///< the main node first
+};
+
+struct Placements {
+  std::vector<Placement> placed;
+  std::map<JobId, std::vector<Block>> blocked;
+};
+
+/// Chooses nodes for waiting jobs. A single job takes vCPUs and memory of one node (best fit); a
+/// multi-node job takes whole, empty nodes of one environment, all at once. Jobs of lower rank may
+/// pass a blocked one only on nodes that it could not use: once a wide job waits for nodes to
+/// drain, no later job is placed on the nodes reserved for it, so it is not starved.
+/// Pure.
+[[nodiscard]] Placements place(const Snapshot& snapshot);
+
+struct NodesWanted {
+  ComputeEnvironmentName environment;
+  InstanceType type;
+  int count = 0;
+  std::string why;
+};
+
+struct ScalePlan {
+  std::vector<NodesWanted> launch;
+  std::vector<NodeId> release;
+};
+
+/// What each compute environment should have more or less of: grows from min_vcpus by what waiting
+/// jobs need beyond the nodes free or on their way (all at once, the smallest type that fits), up
+/// to max_vcpus; gives back nodes that hold no job and have been idle longer than the environment's
+/// time, down to min_vcpus. Never names a node that holds a job. Pure.
+[[nodiscard]] ScalePlan scale(const Snapshot& snapshot);
+
+/// How many nodes, and of which type, a job needs in an environment; nothing when no type fits or
+/// max_vcpus could never hold it. Pure.
+struct Fit {
+  InstanceType type;
+  int nodes = 1;
+};
+[[nodiscard]] std::optional<Fit> smallest_fit(const ComputeEnvironment& environment,
+                                              const JobSpec& spec);
+
+}  // namespace cox::core

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "runtime/base/result.hpp"
+#include "runtime/model/cluster.hpp"
+#include "runtime/os/event_loop.hpp"
+#include "runtime/os/fd.hpp"
+#include "runtime/ports/clock.hpp"
+#include "runtime/ports/node_provider.hpp"
+
+namespace cox::head {
+
+/// What a head runs by.
+struct HeadOptions {
+  ClusterSettings cluster;
+  std::string directory;  ///< its own: store.db, logs/, blobs/, ca.crt, ca.key are made here
+  os::Fd api_listener;    ///< unix socket for clients
+  os::Fd agent_listener;  ///< TCP socket that agents dial
+  int node_lost_after_ms = 10'000;  ///< a silent node is lost after so long
+};
+
+/// The state of the cluster's making, for `pcluster create`.
+struct Readiness {
+  bool ready = false;   ///< the head node and the first compute nodes are up
+  std::string failure;  ///< set: it will not become ready
+};
+
+/// The head of one cluster: turns events into durable state, answers clients, drives agents and the
+/// provider. Runs on the loop's thread; commits on a thread of its own.
+///
+/// HTTP below /v1/ and POST / is AWS's (runtime/api). Our own:
+///   PUT  /cox/v1/blobs                   body: bytes → {"sha256"}; made durable
+///   GET  /cox/v1/cluster                 {"name","status","reason","nodes":[…],"headNode":{…}}
+///   GET  /cox/v1/nodes                   what awsbhosts shows
+///   GET  /cox/v1/events[?follow=1]       NDJSON of {"at","resource","state","reason"}
+///   GET  /cox/v1/wait?job=ID             answers when the job has ended: DescribeJobs' job object
+///   GET  /cox/v1/explain?job=ID          {"reasons":["…"]}
+///   GET  /cox/v1/output?job=ID[&ranks=0,2-4][&stream=stdout|stderr][&head=N][&tail=N][&follow=1]
+///        NDJSON of {"t":ms,"q":sequence,"s":"stdout","n":node index,"r":rank or
+///        absent,"m":"text"}; with follow=1 it ends when the job's output is complete; the last
+///        line is
+///        {"end":true,"status":"SUCCEEDED"}
+///   POST /cox/v1/fleet                   {"status":"ENABLED"|"DISABLED"}
+///   POST /cox/v1/shutdown                ends all nodes, answers {} and then calls on_shutdown
+class Head {
+ public:
+  virtual ~Head() = default;
+
+  /// Replays the store, adopts nodes that still exist, provisions the head node (ordinal 0) and the
+  /// environments' first nodes (desired, at least min, vCPUs), and serves.
+  [[nodiscard]] virtual Result<void> start() = 0;
+  virtual void on_readiness(std::function<void(Readiness)> handler) = 0;
+  virtual void on_shutdown(std::function<void()> handler) = 0;
+};
+
+[[nodiscard]] std::unique_ptr<Head> make_head(os::EventLoop& loop, const Clock& clock,
+                                              NodeProvider& provider, HeadOptions options);
+
+}  // namespace cox::head

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/base/ids.hpp"
+#include "runtime/base/units.hpp"
+
+namespace cox {
+
+/// What an instance type offers to jobs.
+struct InstanceType {
+  std::string name;  ///< as EC2 names it: "c4.large"
+  int vcpus = 1;     ///< hardware threads
+  MiB memory;
+
+  friend bool operator==(const InstanceType&, const InstanceType&) = default;
+};
+
+/// A group of alike nodes that grows from min_vcpus to max_vcpus. Names follow AWS Batch.
+struct ComputeEnvironment {
+  ComputeEnvironmentName name;
+  std::string arn;
+  bool enabled = true;
+  bool spot = false;  ///< multi-node jobs do not run on Spot environments (AWS Batch)
+  int min_vcpus = 0;
+  int desired_vcpus = 0;  ///< at creation only
+  int max_vcpus = 0;
+  /// Types that may be provisioned, smallest first: by vCPUs, then memory, then name.
+  std::vector<InstanceType> instance_types;
+  std::int64_t idle_ms_before_release = 0;  ///< negative: never given back
+
+  friend bool operator==(const ComputeEnvironment&, const ComputeEnvironment&) = default;
+};
+
+/// Where jobs wait. Higher priority is served first.
+struct JobQueue {
+  QueueName name;
+  std::string arn;
+  int priority = 1;
+  bool enabled = true;
+  std::vector<ComputeEnvironmentName> environments;  ///< tried in this order
+
+  friend bool operator==(const JobQueue&, const JobQueue&) = default;
+};
+
+/// A directory that every node of the cluster sees at the same path.
+struct SharedDirectory {
+  std::string mount_dir;       ///< absolute
+  std::string as_configured;   ///< as written in the file: what PCLUSTER_SHARED_DIRS holds
+  std::string kind;            ///< "Ebs", "Efs" or "Raid"
+  std::string file_system_id;  ///< of Efs, for PCLUSTER_EFS_FS_IDS; may be empty
+
+  friend bool operator==(const SharedDirectory&, const SharedDirectory&) = default;
+};
+
+/// All that the head must know of the cluster's configuration. Immutable while it runs.
+struct ClusterSettings {
+  std::string name;
+  std::string stack_name;  ///< v3: the name; v2: "parallelcluster-" and the name
+  std::string region;
+  std::string account = "123456789012";
+  bool v2 = false;  ///< made from an INI file: jobs also see MASTER_IP and v2's names
+  std::vector<ComputeEnvironment> environments;
+  std::vector<JobQueue> queues;  ///< the first is the default
+  std::vector<SharedDirectory> shared;
+  std::string os_user;  ///< user name of Image.Os: "ec2-user"
+  InstanceType head_node;
+
+  friend bool operator==(const ClusterSettings&, const ClusterSettings&) = default;
+};
+
+enum class NodeStatus : std::uint8_t {
+  pending,      ///< asked of the provider, its agent has not said hello yet
+  up,           ///< its agent is connected: jobs may be placed
+  silent,       ///< its agent was connected and is not now; its jobs go on until it is lost
+  terminating,  ///< being given back
+};
+
+/// A machine (or a part of one) whose agent runs attempts.
+struct Node {
+  NodeId id;
+  ComputeEnvironmentName environment;  ///< empty: the head node, which runs no jobs
+  std::string instance_type;
+  int vcpus = 0;
+  MiB memory;
+  std::string address;   ///< IPv4 of its eth0
+  std::string hostname;  ///< "ip-10-0-0-12"
+  NodeStatus status = NodeStatus::pending;
+  Millis launched_at;
+  Millis idle_since;   ///< when its last job left; launched_at before the first
+  std::string reason;  ///< why it is not up, where it is not
+
+  friend bool operator==(const Node&, const Node&) = default;
+};
+
+[[nodiscard]] const char* to_string(NodeStatus status);
+
+}  // namespace cox

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "runtime/base/result.hpp"
+#include "runtime/os/event_loop.hpp"
+#include "runtime/os/fd.hpp"
+
+namespace cox::os {
+
+/// PEM texts of one side of a TLS connection. Both sides are verified against `ca_certificate`.
+struct TlsIdentity {
+  std::string certificate;
+  std::string private_key;
+  std::string ca_certificate;
+};
+
+/// A TLS 1.3 connection that carries frames: a 32-bit little-endian length and that many bytes.
+/// Dropping it closes it. Handlers are called on the loop, never from inside send().
+class FrameLink {
+ public:
+  virtual ~FrameLink() = default;
+
+  /// Called for each whole frame, in order.
+  virtual void on_frame(std::function<void(std::string)> handler) = 0;
+  /// Called once, when the connection ended for whatever reason but dropping; says why.
+  virtual void on_closed(std::function<void(std::string)> handler) = 0;
+  /// Queues a frame. Many frames queued in one turn go out as one write.
+  virtual void send(std::string frame) = 0;
+  /// Bytes that were queued and are not yet handed to the kernel: for backpressure.
+  [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
+  /// Common name of the peer's certificate: the node's id, or "head".
+  [[nodiscard]] virtual const std::string& peer_name() const = 0;
+};
+
+/// Accepts connections on a listening socket (taken over). Connections whose handshake fails are
+/// dropped after at most 10 s and reported to the log only.
+class FrameServer {
+ public:
+  virtual ~FrameServer() = default;
+};
+[[nodiscard]] Result<std::unique_ptr<FrameServer>> serve_frames(
+    EventLoop& loop, Fd listener, const TlsIdentity& identity,
+    std::function<void(std::unique_ptr<FrameLink>)> on_connected);
+
+/// Connects (`address` "10.0.0.1", port) and shakes hands. The answer comes on the loop.
+/// `bound_to` empty, or the local address. Errors: unavailable.
+void connect_frames(EventLoop& loop, const std::string& address, int port,
+                    const TlsIdentity& identity,
+                    std::function<void(Result<std::unique_ptr<FrameLink>>)> done);
+
+/// A listening TCP socket on this address of the current network namespace. Port 0: any free one.
+[[nodiscard]] Result<Fd> listen_tcp(const std::string& address, int port);
+/// The port that a listening socket got.
+[[nodiscard]] int local_port(const Fd& socket);
+/// A listening unix socket at this path, of any length. An old socket file there is replaced.
+[[nodiscard]] Result<Fd> listen_unix(const std::string& path, unsigned mode);
+/// A connected unix stream socket; paths of any length.
+/// Errors: not_found when there is no such file; unavailable when nobody listens.
+[[nodiscard]] Result<Fd> connect_unix(const std::string& path);
+
+/// A certificate authority and certificates under it (ECDSA P-256, 10 years).
+struct CaKeys {
+  std::string certificate;
+  std::string private_key;
+};
+[[nodiscard]] Result<CaKeys> make_ca(const std::string& cluster_name);
+[[nodiscard]] Result<TlsIdentity> issue_certificate(const CaKeys& ca,
+                                                    const std::string& common_name);
+
+/// Lower-case hex SHA-256.
+[[nodiscard]] std::string sha256_hex(std::string_view bytes);
+
+}  // namespace cox::os

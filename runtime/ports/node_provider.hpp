@@ -1,0 +1,56 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "runtime/base/result.hpp"
+#include "runtime/model/cluster.hpp"
+
+namespace cox {
+
+/// What an agent needs to prove that it is the node: PEM texts.
+struct NodeIdentity {
+  std::string certificate;
+  std::string private_key;
+  std::string ca_certificate;
+};
+
+/// A node to bring up. The head chooses id and ordinal, so that asking twice is harmless.
+struct NodeRequest {
+  NodeId id;
+  int ordinal = 0;  ///< small and unique among live nodes of the cluster; 0 is the head node
+  ComputeEnvironmentName environment;  ///< empty for the head node
+  InstanceType type;
+  NodeIdentity identity;
+};
+
+/// A node that the provider has started. Its agent may not have dialled home yet.
+struct ProvisionedNode {
+  NodeId id;
+  std::string address;
+  std::string hostname;
+};
+
+/// Where nodes come from. Calls return at once; the answers come on the head's event loop.
+class NodeProvider {
+ public:
+  virtual ~NodeProvider() = default;
+
+  /// Starts a node. Errors: unavailable when it could not be started; nothing of it is left then.
+  virtual void provision(NodeRequest request,
+                         std::function<void(Result<ProvisionedNode>)> done) = 0;
+
+  /// Ends a node with all its processes and removes what it had. Ending a node that does not
+  /// exist succeeds.
+  virtual void terminate(const NodeId& id, std::function<void(Result<void>)> done) = 0;
+
+  /// Called on the loop when a node ended without terminate(): its id and a clause saying how
+  /// ("its agent was killed by signal 9"). Set once, before the first provision().
+  virtual void on_node_ended(std::function<void(NodeId, std::string)> handler) = 0;
+
+  /// After a restart of the head: which of these nodes still exist.
+  [[nodiscard]] virtual std::vector<NodeId> adopt(const std::vector<Node>& known) = 0;
+};
+
+}  // namespace cox

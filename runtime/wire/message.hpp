@@ -1,0 +1,204 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "runtime/base/ids.hpp"
+#include "runtime/base/result.hpp"
+#include "runtime/base/units.hpp"
+#include "runtime/model/job.hpp"
+
+/// What head and agents say to each other. A session is a TLS connection that the agent opens; a
+/// frame is a 32-bit little-endian length and one message. Either side may die: the agent dials
+/// again, says Hello, and resends what was not acknowledged.
+///
+/// An attempt's part on a node is named by (job, attempt, node_index): messages about one that the
+/// receiver does not know, or that is over, are answered by what is true, never by an error.
+namespace cox::wire {
+
+inline constexpr std::uint32_t kVersion = 1;             ///< raised at every change of a message
+inline constexpr std::size_t kFrameBytesMax = 4u << 20;  ///< larger frames end the session
+
+/// Names one node's part in one attempt.
+struct PartKey {
+  JobId job;
+  int attempt = 0;
+  int node_index = 0;
+
+  friend auto operator<=>(const PartKey&, const PartKey&) = default;
+  friend bool operator==(const PartKey&, const PartKey&) = default;
+};
+
+/// A line of output as it travels.
+struct OutputRecord {
+  std::uint64_t sequence = 0;  ///< from 1, without gaps, within (part, rank)
+  std::int64_t at_ms = 0;
+  std::uint8_t stream = 0;  ///< 0 stdout, 1 stderr
+  std::string text;         ///< without the line end
+  friend bool operator==(const OutputRecord&, const OutputRecord&) = default;
+};
+
+/// A node of the job, as every other node of it needs to know it.
+struct Peer {
+  int node_index = 0;
+  NodeId node;
+  std::string address;
+  std::string hostname;
+  int slots = 1;
+  friend bool operator==(const Peer&, const Peer&) = default;
+};
+
+// Agent → head.
+
+/// First message of a session. `parts` are all that the agent holds, running or over but not
+/// acknowledged, so that a restarted head learns what happened without it.
+struct Hello {
+  std::uint32_t version = kVersion;
+  NodeId node;
+  int hardware_threads = 0;
+  std::int64_t memory_mib = 0;
+  std::string hwloc_xml;  ///< topology, exported once
+  std::vector<PartKey> parts;
+  friend bool operator==(const Hello&, const Hello&) = default;
+};
+struct Prepared {
+  PartKey part;
+  friend bool operator==(const Prepared&, const Prepared&) = default;
+};
+struct Started {
+  PartKey part;
+  std::int64_t at_ms = 0;
+  friend bool operator==(const Started&, const Started&) = default;
+};
+/// All output of the part was sent before this. Resent until ExitedAck.
+struct Exited {
+  PartKey part;
+  std::int64_t at_ms = 0;
+  int exit_code = 0;   ///< 128 + signal for a signal
+  std::string reason;  ///< empty at a normal end
+  friend bool operator==(const Exited&, const Exited&) = default;
+};
+/// Lines of one log: the part's own output (rank -1) or one MPI rank's.
+struct Output {
+  PartKey part;
+  int rank = -1;
+  std::vector<OutputRecord> records;
+  friend bool operator==(const Output&, const Output&) = default;
+};
+/// What cox-rank tells of a rank's end.
+struct RankExited {
+  PartKey part;
+  int rank = 0;
+  std::int64_t at_ms = 0;
+  int exit_code = 0;  ///< 128 + signal for a signal
+  std::int64_t max_rss_kib = 0;
+  std::int64_t cpu_us = 0;
+  friend bool operator==(const RankExited&, const RankExited&) = default;
+};
+/// cox-rsh asks for a command on another node of the job; the head passes it on, the other agent
+/// answers with RemoteOutput and RemoteExited under the same id.
+struct RemoteStart {
+  std::uint64_t id = 0;  ///< chosen by the asking agent, unique with from_node
+  PartKey from;          ///< the asking part
+  NodeId from_node;
+  int target_index = 0;             ///< node of the job to run on
+  std::string command;              ///< for /bin/sh -c, as ssh would run it
+  std::vector<EnvVar> environment;  ///< only what cox-rsh passes on
+  friend bool operator==(const RemoteStart&, const RemoteStart&) = default;
+};
+struct RemoteInput {
+  std::uint64_t id = 0;
+  PartKey from;
+  NodeId from_node;
+  int target_index = 0;
+  std::string bytes;
+  bool end = false;
+  friend bool operator==(const RemoteInput&, const RemoteInput&) = default;
+};
+struct RemoteOutput {
+  std::uint64_t id = 0;
+  PartKey from;
+  NodeId from_node;
+  std::uint8_t stream = 0;
+  std::string bytes;
+  friend bool operator==(const RemoteOutput&, const RemoteOutput&) = default;
+};
+struct RemoteExited {
+  std::uint64_t id = 0;
+  PartKey from;
+  NodeId from_node;
+  int exit_code = 0;
+  std::string reason;
+  friend bool operator==(const RemoteExited&, const RemoteExited&) = default;
+};
+
+// Head → agent.
+
+struct Welcome {
+  std::string cluster;
+  friend bool operator==(const Welcome&, const Welcome&) = default;
+};
+/// A piece of a file of the part, sent before its Prepare. Small files come in one piece.
+struct FilePiece {
+  PartKey part;
+  std::string name;
+  std::uint32_t mode = 0600;
+  std::string bytes;
+  bool last = true;
+  friend bool operator==(const FilePiece&, const FilePiece&) = default;
+};
+/// Everything a node needs to run its part.
+struct Prepare {
+  PartKey part;
+  JobUser user;
+  std::vector<std::string> command;
+  std::vector<EnvVar> environment;  ///< complete but for HOME, USER, PATH, HOSTNAME, SSHDIR
+  int vcpus = 1;
+  std::int64_t memory_mib = 128;
+  bool multi_node = false;
+  std::vector<Peer> peers;              ///< all nodes of the job, this one too, by node_index
+  std::string hostfile;                 ///< text of ${HOME}/hostfile; empty: none
+  std::vector<EnvVar> mpi_environment;  ///< set only where the job has not set them
+  bool capture_ranks = true;
+  friend bool operator==(const Prepare&, const Prepare&) = default;
+};
+struct Launch {
+  PartKey part;
+  friend bool operator==(const Launch&, const Launch&) = default;
+};
+/// SIGTERM now, SIGKILL after grace_s. A part that has not started is dropped with `reason`.
+struct Stop {
+  PartKey part;
+  int grace_s = 30;
+  std::string reason;
+  friend bool operator==(const Stop&, const Stop&) = default;
+};
+/// Output up to and including `sequence` is durable; the agent may forget it.
+struct OutputAck {
+  PartKey part;
+  int rank = -1;
+  std::uint64_t sequence = 0;
+  friend bool operator==(const OutputAck&, const OutputAck&) = default;
+};
+/// The part's end is durable; the agent forgets the part and removes its directory.
+struct ExitedAck {
+  PartKey part;
+  friend bool operator==(const ExitedAck&, const ExitedAck&) = default;
+};
+
+using Message = std::variant<Hello, Prepared, Started, Exited, Output, RankExited, RemoteStart,
+                             RemoteInput, RemoteOutput, RemoteExited, Welcome, FilePiece, Prepare,
+                             Launch, Stop, OutputAck, ExitedAck>;
+
+/// The bytes of a message, without the frame's length. Pure.
+[[nodiscard]] std::string encode(const Message& message);
+
+/// Errors: invalid_argument for anything but exactly one well-formed message: cut short, trailing
+///         bytes, an unknown tag, a length beyond the frame. Never reads outside `bytes`. Pure.
+[[nodiscard]] Result<Message> decode(std::string_view bytes);
+
+}  // namespace cox::wire
