@@ -155,6 +155,7 @@ struct FilePiece {
 struct Prepare {
   PartKey part;
   JobUser user;
+  /// Empty: nothing runs here, the part is "running" until it is stopped and then exits with 0.
   std::vector<std::string> command;
   std::vector<EnvVar> environment;  ///< complete but for HOME, USER, PATH, HOSTNAME, SSHDIR
   int vcpus = 1;
@@ -164,6 +165,8 @@ struct Prepare {
   std::string hostfile;                 ///< text of ${HOME}/hostfile; empty: none
   std::vector<EnvVar> mpi_environment;  ///< set only where the job has not set them
   bool capture_ranks = true;
+  /// Working directory, where the files are put: relative to HOME; empty: HOME itself.
+  std::string directory;
   friend bool operator==(const Prepare&, const Prepare&) = default;
 };
 struct Launch {
