@@ -1,0 +1,46 @@
+"""Every test runs as root and as an ordinary user where the tests run as root; else as who runs them."""
+
+import os
+import pathlib
+import pwd
+import subprocess
+
+import pytest
+
+import harness
+
+
+def people():
+    if os.geteuid() != 0:
+        return ["self"]
+    return ["root", "user"]
+
+
+def account(kind):
+    if kind != "user":
+        return None
+    try:
+        pwd.getpwnam(harness.TEST_USER)
+    except KeyError:
+        subprocess.run(["useradd", "--create-home", "--shell", "/bin/bash", harness.TEST_USER], check=True)
+    return harness.TEST_USER
+
+
+@pytest.fixture(params=people())
+def person(request):
+    someone = harness.Person(account(request.param))
+    yield someone
+    someone.close()
+
+
+@pytest.fixture(scope="module", params=people())
+def shared_person(request):
+    someone = harness.Person(account(request.param))
+    yield someone
+    someone.close()
+
+
+@pytest.fixture(scope="module")
+def cluster(shared_person):
+    """Three nodes x 2 vCPUs at most, one at first; used by all tests of a module."""
+    return shared_person.create("shared", minimum=2, maximum=6)

@@ -1,0 +1,120 @@
+"""awsbsub --mpi, the examples, and what a script may do with ssh and mpirun."""
+
+import re
+
+import pytest
+
+import harness
+
+MPI = harness.SOURCE / "mpi_examples"
+EXAMPLES = {"ring_reduce": "sum of all ranks: 15", "pi": "pi is about 3.14159", "heat2d": "wrong cells 0",
+            "matmul": "wrong cells 0", "latency": "MB/s"}
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_example_by_its_submit_script(cluster, example):
+    script = MPI / f"submit_{example}.sh"
+    job = cluster.submit("-n", "3", "-cf", script, "-if", MPI / f"{example}.c")
+    end = cluster.finish(job, seconds=90)
+    text = "\n".join(cluster.output(f"{job}#0"))
+    assert end["status"] == "SUCCEEDED" and EXAMPLES[example] in text, end[""] + text
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_example_by_mpi(cluster, example):
+    job = cluster.submit("-n", "3", "--mpi", MPI / f"{example}.c")
+    end = cluster.finish(job, seconds=90)
+    text = "\n".join(cluster.output(f"{job}#0"))
+    assert end["status"] == "SUCCEEDED" and EXAMPLES[example] in text, end[""] + text
+
+
+def test_ranks_per_node(cluster):
+    job = cluster.submit("-n", "3", "--mpi", "--ranks-per-node", "1", MPI / "ring_reduce.c")
+    assert cluster.finish(job)["status"] == "SUCCEEDED"
+    text = "\n".join(cluster.output(f"{job}#0"))
+    assert "out of 3 processors" in text
+    assert len(set(re.findall(r"processor (\S+), rank", text))) == 3
+
+
+def test_other_languages(cluster):
+    cluster.person.write("hello.cpp", "#include <mpi.h>\n#include <iostream>\nint main(int c, char** v) { MPI_Init(&c, &v);"
+                         " std::cout << \"c++ \" << v[1] << std::endl; MPI_Finalize(); }\n")
+    job = cluster.submit("--mpi", "--ranks-per-node", "1", "hello.cpp", "an argument")
+    assert cluster.finish(job)["status"] == "SUCCEEDED", cluster.details(job)[""]
+    assert cluster.output(job) == ["c++ an argument"]
+    cluster.person.write("hello.f90", "program hello\n use mpi\n integer :: e\n call MPI_Init(e)\n"
+                         " print '(a)', 'fortran'\n call MPI_Finalize(e)\nend program\n")
+    job = cluster.submit("--mpi", "--ranks-per-node", "1", "hello.f90")
+    assert cluster.finish(job)["status"] == "SUCCEEDED", cluster.details(job)[""]
+    assert cluster.output(job) == ["fortran"]
+
+
+def test_compile_errors_at_once(cluster):
+    cluster.person.write("broken.c", "#include <mpi.h>\nint main(void) {\n  retrun 0;\n}\n")
+    done = cluster.person.run("awsbsub", "-c", cluster.name, "-n", "2", "--mpi", "broken.c").fails(1)
+    assert "broken.c:3:" in done.err and done.out == "", done.story()
+
+
+def test_a_failing_rank_is_named(cluster):
+    cluster.person.write("fails.c", "#include <mpi.h>\n#include <stdio.h>\nint main(int c, char** v) { int r; MPI_Init(&c, &v);"
+                         " MPI_Comm_rank(MPI_COMM_WORLD, &r); if (r == 3) fprintf(stderr, \"cannot read input.dat\\n\");"
+                         " MPI_Finalize(); return r == 3 ? 7 : 0; }\n")
+    job = cluster.submit("-n", "3", "--mpi", "fails.c")
+    end = cluster.finish(job)
+    assert end["status"] == "FAILED"
+    told = end[""] + cluster.details(f"{job}#0")[""]
+    assert re.search(r"rank 3 on ip-10-0-0-\d+ exited with code 7", told), told
+    assert "cannot read input.dat" in told
+
+
+def test_dry_run_prints_the_layout(cluster):
+    done = cluster.person.run("awsbsub", "-c", cluster.name, "-n", "3", "--mpi", "--dry-run", MPI / "pi.c").ok()
+    for rank in range(6):
+        assert re.search(rf"^\s*{rank}\s", done.out, re.M), done.out
+    assert "submitted" not in done.out
+
+
+def test_ssh_between_nodes_of_a_job(cluster):
+    job = cluster.script("""[ $AWS_BATCH_JOB_NODE_INDEX = 0 ] || { trap 'exit 0' TERM; sleep 60 & wait; }
+for host in $(cut -d' ' -f1 $HOME/hostfile); do ssh -o StrictHostKeyChecking=no $host hostname; done
+echo text | ssh $(tail -1 $HOME/hostfile | cut -d' ' -f1) 'cat; exit 6'; echo code $?
+""", nodes=3)
+    assert cluster.finish(job)["status"] == "SUCCEEDED", "\n".join(cluster.output(f"{job}#0"))
+    lines = cluster.output(f"{job}#0")
+    assert len(set(lines[:3])) == 3 and all(line.startswith("ip-10-0-") for line in lines[:3]), lines
+    assert lines[3:] == ["text", "code 6"]
+
+
+def test_big_messages_and_windows(cluster):
+    """The tuned settings must not break one-sided, threaded or large transfers."""
+    cluster.person.write("big.c", r"""
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+int main(int argc, char** argv) {
+  int provided, rank, size, i, bad = 0, got = -1;
+  MPI_Win win;
+  int* shared;
+  char* big = malloc(32 << 20);
+  MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided);
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  for (i = 0; i < 32 << 20; ++i) big[i] = rank == 0 ? (char)i : 0;
+  MPI_Bcast(big, 32 << 20, MPI_CHAR, 0, MPI_COMM_WORLD);
+  for (i = 0; i < 32 << 20; ++i) bad += big[i] != (char)i;
+  MPI_Win_allocate(sizeof(int), sizeof(int), MPI_INFO_NULL, MPI_COMM_WORLD, &shared, &win);
+  MPI_Win_fence(0, win);
+  MPI_Put(&rank, 1, MPI_INT, (rank + 1) % size, 0, 1, MPI_INT, win);
+  MPI_Win_fence(0, win);
+  got = *shared;
+  MPI_Win_free(&win);
+  bad += got != (rank + size - 1) % size;
+  MPI_Finalize();
+  printf("rank %d bad %d provided %d\n", rank, bad, provided == MPI_THREAD_MULTIPLE);
+  return bad != 0;
+}
+""")
+    job = cluster.submit("-n", "3", "-m", "1024", "--mpi", "big.c")
+    end = cluster.finish(job, seconds=120)
+    lines = cluster.output(f"{job}#0")
+    assert end["status"] == "SUCCEEDED" and sorted(lines) == [f"rank {r} bad 0 provided 1" for r in range(6)], end[""] + "\n".join(lines)
