@@ -1,0 +1,207 @@
+#!/usr/bin/python3
+"""Measures Coxswain against its peers on the same nodes in one run; prints a table and JSON.
+
+Every row is a ratio of medians of samples that were taken in turn, so that a slow moment of the
+machine meets both. Needs root (it starts a real sshd in every node). Usage:
+
+    tests/bench/bench.py [--rounds N] [--json FILE] [--short]
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(SOURCE / "tests/process"))
+import harness  # noqa: E402  (the same way to drive the programs as the process tests)
+
+LAST_LINE = "sum of all ranks: 15"
+SCRIPT = """#!/bin/bash
+if [ "$AWS_BATCH_JOB_NODE_INDEX" -ne 0 ]; then trap 'exit 0' TERM; sleep 600 & wait; fi
+/usr/lib64/openmpi/bin/mpirun --mca btl_tcp_if_include eth0 --allow-run-as-root --machinefile "$HOME/hostfile" /shared/ring
+"""
+
+
+class Nodes:
+    """The cluster's nodes with a real sshd in each, for the peers that are started by hand."""
+
+    def __init__(self, cluster):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="cox-bench-"))
+        self.daemons = []
+        hosts = {h["ec2InstanceId"]: h["privateIpAddress"] for h in cluster.hosts()}
+        pids = cluster.node_pids()
+        self.head = next(pid for node, pid in pids.items() if node not in hosts)
+        self.compute = [(pids[node], address) for node, address in hosts.items()]
+        self.make_keys()
+        for pid in [self.head] + [pid for pid, _ in self.compute]:
+            self.start_sshd(pid)
+        (self.directory / "hostfile").write_text("".join(f"{a} slots=2\n" for _, a in self.compute))
+
+    def make_keys(self):
+        for name in ("host", "user"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.directory / name], check=True)
+        shutil.copy(self.directory / "user.pub", self.directory / "authorized")
+        (self.directory / "sshd_config").write_text(
+            f"HostKey {self.directory}/host\nAuthorizedKeysFile {self.directory}/authorized\nPermitRootLogin yes\n"
+            f"StrictModes no\nUsePAM no\nPidFile none\nPort 22\n")
+        (self.directory / "ssh_config").write_text(
+            f"Host *\n IdentityFile {self.directory}/user\n StrictHostKeyChecking no\n"
+            f" UserKnownHostsFile /dev/null\n LogLevel ERROR\n BatchMode yes\n")
+
+    def start_sshd(self, pid):
+        # The nodes' /tmp is their own, so the directory with the keys is bound into each.
+        inside = ["nsenter", "-t", str(pid), "-a"]
+        tar = subprocess.run(["tar", "-C", "/", "-c", str(self.directory)[1:]], check=True, capture_output=True)
+        subprocess.run([*inside, "tar", "-C", "/", "-x"], input=tar.stdout, check=True)
+        subprocess.run([*inside, "mkdir", "-p", "/run/sshd"], check=True)
+        daemon = subprocess.Popen([*inside, "/usr/sbin/sshd", "-D", "-e", "-f", self.directory / "sshd_config"],
+                                  stderr=subprocess.DEVNULL)
+        self.daemons.append(daemon)
+
+    def ssh_head_mpirun(self, *settings):
+        """`ssh head mpirun …` as a person types it on the head node."""
+        agent = f"ssh -F {self.directory}/ssh_config"
+        command = (f"mpirun --mca plm_rsh_agent '{agent}' --mca btl_tcp_if_include eth0 --allow-run-as-root"
+                   f" {' '.join(settings)} --machinefile {self.directory}/hostfile /shared/ring")
+        started = time.monotonic()
+        done = subprocess.run(["nsenter", "-t", str(self.head), "-a", "ssh", "-F", self.directory / "ssh_config",
+                               "10.0.0.10", command], capture_output=True, text=True, timeout=60)
+        seconds = time.monotonic() - started
+        assert LAST_LINE in done.stdout, done.stdout + done.stderr
+        return seconds
+
+    def wait_for_sshd(self):
+        for _, address in self.compute + [(self.head, "10.0.0.10")]:
+            def look():
+                done = subprocess.run(["nsenter", "-t", str(self.head), "-a", "ssh", "-F",
+                                       self.directory / "ssh_config", address, "true"], capture_output=True, text=True)
+                return done.returncode == 0, done.stderr
+            harness.wait_until(look, f"sshd on {address}", 20)
+
+    def close(self):
+        for daemon in self.daemons:
+            daemon.terminate()
+            daemon.wait(timeout=10)
+        shutil.rmtree(self.directory)
+
+
+def until_output(cluster, *words):
+    """Seconds from before awsbsub to the last line of the job's output on the screen."""
+    started = time.monotonic()
+    job = cluster.submit(*words)
+    follow = cluster.person.start("awsbout", "-c", cluster.name, "--stream", f"{job}#0")
+    seen = b""
+    for line in follow.stdout:
+        seen += line
+        if LAST_LINE.encode() in line:
+            seconds = time.monotonic() - started
+            break
+    else:
+        raise AssertionError(f"{job} printed no {LAST_LINE!r}:\n{seen.decode()}\n{cluster.details(job)[''] }")
+    follow.communicate(timeout=60)
+    cluster.finish(job)
+    harness.wait_until(lambda: (all(h["runningJobs"] == 0 for h in cluster.hosts()), cluster.hosts()), "idle nodes", 40)
+    return seconds
+
+
+def timed(what):
+    started = time.monotonic()
+    what()
+    return time.monotonic() - started
+
+
+def row(name, ours, theirs, peer, budget):
+    mine, other = statistics.median(ours), statistics.median(theirs) if theirs else None
+    return {"what": name, "seconds": round(mine, 4), "min": round(min(ours), 4), "max": round(max(ours), 4),
+            "n": len(ours), "peer": peer, "peer_seconds": round(other, 4) if other else None,
+            "ratio": round(mine / other, 3) if other else None, "budget": budget}
+
+
+def bench_create(person, rounds):
+    """A cluster of a head node and 3 nodes, from the command to ready."""
+    samples = []
+    path = person.write("bench-create.yaml", harness.cluster_file(minimum=6, maximum=6))
+    for number in range(rounds):
+        name = f"bench-create{number}"
+        person.clusters.append(name)
+        samples.append(timed(lambda: person.run("pcluster", "create-cluster", "-n", name, "-c", path, "--wait").ok()))
+        person.run("pcluster", "delete-cluster", "-n", name, "--wait").ok()
+    return [row("create a cluster of 3 nodes, to ready", samples, None, None, "1 s")]
+
+
+def bench_launch(person, rounds):
+    """The 6-rank ring: a script's own mpirun and --mpi, against ssh and mpirun by hand."""
+    cluster = person.create("bench", minimum=6, maximum=6)
+    person.write("job.sh", SCRIPT, 0o755)
+    cluster.ssh("cat > /shared/ring.c && mpicc -O2 -o /shared/ring /shared/ring.c",
+                stdin=(SOURCE / "mpi_examples/ring_reduce.c").read_text()).ok()
+    person.write("ring.c", (SOURCE / "mpi_examples/ring_reduce.c").read_text())
+    nodes = Nodes(cluster)
+    taken = {"script": [], "mpi": [], "ssh": [], "tuned": []}
+    tuned = ("--mca btl self,vader,tcp --mca pml ob1 -x OMPI_MCA_mpi_yield_when_idle=1",)
+    try:
+        nodes.wait_for_sshd()
+        for number in range(rounds + 1):
+            sample = {"ssh": nodes.ssh_head_mpirun(), "script": until_output(cluster, "-n", "3", "-cf", "job.sh"),
+                      "tuned": nodes.ssh_head_mpirun(*tuned),
+                      "mpi": until_output(cluster, "-n", "3", "--mpi", "ring.c")}
+            if number > 0:  # the first round warms the page cache and the compiler's
+                for key, value in sample.items():
+                    taken[key].append(value)
+    finally:
+        nodes.close()
+    person.run("pcluster", "delete-cluster", "-n", "bench", "--wait").ok()
+    return [row("6-rank ring by a script's own mpirun, submit to output", taken["script"], taken["ssh"],
+                "ssh head mpirun", 0.4),
+            row("the same by awsbsub --mpi", taken["mpi"], taken["ssh"], "ssh head mpirun", None),
+            row("ssh head mpirun, tuned by hand", taken["tuned"], taken["ssh"], "ssh head mpirun", None)]
+
+
+def bench_small_jobs(person, rounds):
+    """One /bin/true after the other, through awsbsub --wait, against starting it directly."""
+    cluster = person.create("bench-small", minimum=2, maximum=2)
+    ours, bare = [], []
+    for _ in range(rounds * 4):
+        ours.append(timed(lambda: person.run("awsbsub", "-c", "bench-small", "--wait", "true").ok()))
+        bare.append(timed(lambda: person.run("true").ok()))
+    person.run("pcluster", "delete-cluster", "-n", "bench-small", "--wait").ok()
+    return [row("one /bin/true, awsbsub --wait", ours, bare, "fork and exec of true", None)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--short", action="store_true", help="one round: shows that the benchmark works")
+    parser.add_argument("--json", type=pathlib.Path)
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        print("bench: needs root, to start sshd in the nodes", file=sys.stderr)
+        return 1
+    rounds = 1 if options.short else options.rounds
+
+    person = harness.Person()
+    try:
+        rows = bench_create(person, rounds) + bench_launch(person, rounds) + bench_small_jobs(person, rounds)
+    finally:
+        person.close()
+    report = {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "kernel": platform.release(), "rounds": rounds,
+              "rows": rows}
+    print(f"{report['date']}, {report['cores']} cores, kernel {report['kernel']}, {rounds} rounds, medians")
+    print(f"{'what':58} {'seconds':>9} {'peer':>9} {'ratio':>7} {'budget':>7}")
+    for r in rows:
+        print(f"{r['what']:58} {r['seconds']:9.3f} {r['peer_seconds'] or '-':>9} {r['ratio'] or '-':>7} {r['budget'] or '-':>7}")
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
