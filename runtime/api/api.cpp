@@ -1,0 +1,128 @@
+#include "runtime/api/api.hpp"
+
+#include <boost/json.hpp>
+
+#include "runtime/api/shapes.hpp"
+
+namespace cox::api {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::size_t kDescribedMax = 100;
+constexpr std::size_t kReasonMax = 1024;
+
+Answer describe_jobs(const View& view, const Request& request, const json::object& object) {
+  std::optional<Error> complaint;
+  const Members body(object, "", complaint);
+  const auto ids = body.texts("jobs");
+  if (!body.has("jobs")) body.complain("jobs must not be empty");
+  if (ids.size() > kDescribedMax) {
+    body.complain(fmt::format("jobs can't have more than {} ids", kDescribedMax));
+  }
+  if (complaint) return render_error(*complaint);
+
+  const auto arns = arns_for(view, request);
+  json::array list;
+  for (const auto& id : ids) {
+    const auto ref = parse_job_ref(short_name(id, "job"));
+    const auto* job = view.find(ref.id);
+    if (job == nullptr || !may_see(*job, request.user)) continue;
+    if (ref.node_index && (!job->is_multi_node() || *ref.node_index >= job->node_count())) continue;
+    list.push_back(job_object(view, arns, *job, ref.node_index));
+  }
+  return json_answer({{"jobs", std::move(list)}});
+}
+
+/// CancelJob and TerminateJob: what does not exist, or belongs to somebody else, is answered 200
+/// as AWS does, and nothing happens.
+Outcome end_job(const View& view, const Request& request, const json::object& object,
+                bool only_waiting) {
+  std::optional<Error> complaint;
+  const Members body(object, "", complaint);
+  const auto id = body.required_text("jobId");
+  const auto reason = body.required_text("reason");
+  if (reason.size() > kReasonMax) {
+    body.complain(fmt::format("reason can't be longer than {} characters", kReasonMax));
+  }
+  if (complaint) return render_error(*complaint);
+  const auto ref = parse_job_ref(short_name(id, "job"));
+  const auto* job = view.find(ref.id);
+  if (job == nullptr || !may_see(*job, request.user) || is_terminal(job->status)) {
+    return render_killed();
+  }
+  return KillJob{ref.id, reason, only_waiting};
+}
+
+Outcome handle_batch(const View& view, const Request& request, std::string_view operation,
+                     const json::object& body) {
+  const auto arns = arns_for(view, request);
+  if (operation == "submitjob") {
+    auto spec = read_submission(view, request, body);
+    if (!spec) return render_error(spec.error());
+    return SubmitJob{std::move(*spec)};
+  }
+  if (operation == "describejobs") return describe_jobs(view, request, body);
+  if (operation == "listjobs") return list_jobs(view, request, body);
+  if (operation == "canceljob") return end_job(view, request, body, true);
+  if (operation == "terminatejob") return end_job(view, request, body, false);
+  if (operation == "describejobqueues") return describe_job_queues(view, arns, body);
+  if (operation == "describecomputeenvironments") {
+    return describe_compute_environments(view, arns, body);
+  }
+  if (operation == "describejobdefinitions") return describe_job_definitions(view, arns, body);
+  return Answer{
+      404,
+      json::serialize(json::object{{"message", fmt::format("Unknown operation {}", operation)}}),
+      "UnknownOperationException"};
+}
+
+}  // namespace
+
+Outcome handle(const View& view, const Request& request) {
+  const bool is_logs = !request.amz_target.empty();
+  if (request.method != "POST") {
+    return Answer{405, R"({"message":"Only POST is served here"})", "UnknownOperationException"};
+  }
+  boost::system::error_code error;
+  const auto parsed =
+      request.body.empty() ? json::value(json::object{}) : json::parse(request.body, error);
+  if (error || !parsed.is_object()) {
+    constexpr std::string_view kText = "The request body is not a JSON object";
+    if (is_logs) return logs_error("SerializationException", kText);
+    return Answer{400, json::serialize(json::object{{"message", kText}}), "SerializationException"};
+  }
+  if (is_logs) {
+    if (request.amz_target == "Logs_20140328.GetLogEvents") {
+      return get_log_events(parsed.get_object());
+    }
+    return logs_error("UnknownOperationException",
+                      fmt::format("{} is not served", request.amz_target));
+  }
+  constexpr std::string_view kRoot = "/v1/";
+  const std::string_view target = request.target;
+  return handle_batch(view, request,
+                      target.starts_with(kRoot) ? target.substr(kRoot.size()) : target,
+                      parsed.get_object());
+}
+
+Answer render_submitted(const View& view, const JobId& id, const JobSpec& spec) {
+  const Arns arns{view.cluster().region, view.cluster().account};
+  return json_answer(
+      {{"jobArn", arns.of("job", id.value)}, {"jobName", spec.name}, {"jobId", id.value}});
+}
+
+Answer render_killed() { return {200, "{}", ""}; }
+
+Answer render_error(const Error& error) {
+  const bool ours = error.code == Errc::internal || error.code == Errc::unavailable;
+  auto answer = client_exception(error.message);
+  if (ours) {
+    answer.status = 500;
+    answer.error_type = "ServerException";
+  }
+  return answer;
+}
+
+}  // namespace cox::api
