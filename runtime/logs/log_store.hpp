@@ -17,23 +17,25 @@
 namespace cox::logs {
 
 /// Names a log: a relative path without "..", e.g. "<job id>/1/0/main" or "<job id>/1/rank-3".
+/// No part of it is empty, longer than 200 bytes, "." or "..", or ends in ".log".
 using LogName = std::string;
 
-/// What to read of a log.
+/// What to read of a log: lines that pass every filter. With both counts, the newest `last` of the
+/// oldest `first`.
 struct ReadSpec {
-  std::optional<std::uint64_t> after_sequence;  ///< only records with a larger number
-  std::optional<Millis> from;                   ///< at or after
-  std::optional<Millis> before;                 ///< earlier than
-  std::optional<std::size_t> first;             ///< at most so many, from the start
-  std::optional<std::size_t> last;              ///< at most so many, the newest; in time order
-  std::optional<StreamKind> stream;             ///< only of this stream
+  std::optional<std::uint64_t> after_sequence = {};  ///< only records with a larger number
+  std::optional<Millis> from = {};                   ///< at or after
+  std::optional<Millis> before = {};                 ///< earlier than
+  std::optional<std::size_t> first = {};             ///< at most so many, from the start
+  std::optional<std::size_t> last = {};              ///< at most so many, the newest; in time order
+  std::optional<StreamKind> stream = {};             ///< only of this stream
 };
 
 struct LogInfo {
   std::uint64_t last_sequence = 0;  ///< 0: empty
   Millis first_at;
   Millis last_at;
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0;  ///< on disk
 };
 
 /// Not thread-safe but for sync(). Reads see every append at once; sync() makes them durable.
@@ -42,13 +44,14 @@ class LogStore {
   virtual ~LogStore() = default;
 
   /// Appends lines whose numbers go on from the last one. Lines that are already there (resent by
-  /// an agent) are passed over. Errors: conflict when a number would be skipped; internal when the
-  /// disk refuses, then nothing of the call is kept.
+  /// an agent) are passed over. The first line of a new log has number 1.
+  /// Errors: conflict when a number would be skipped, invalid_argument for a bad name or a line
+  ///         above 64 MiB, internal when the disk refuses; then nothing of the call is kept.
   [[nodiscard]] virtual Result<void> append(const LogName& log,
                                             std::span<const OutputLine> lines) = 0;
 
   /// `last` costs what is read, not what is there (the file is read from its end).
-  /// Errors: not_found when there is no such log.
+  /// Errors: not_found when there is no such log; internal where its bytes are damaged.
   [[nodiscard]] virtual Result<std::vector<OutputLine>> read(const LogName& log,
                                                              const ReadSpec& what) const = 0;
 
@@ -59,13 +62,16 @@ class LogStore {
 
   /// fdatasync of every log appended since the last call. May run on another thread than the
   /// rest, one call at a time. Appends that were made before it was called are durable after.
+  /// After an error nothing since the last success is known to be durable.
   [[nodiscard]] virtual Result<void> sync() = 0;
 
-  /// Calls the handler after each append to the log, until the returned token is dropped.
+  /// Calls the handler after each append that added to the log, until the returned token is
+  /// dropped. The log need not exist yet. A handler may read, and drop tokens, its own too.
   [[nodiscard]] virtual std::shared_ptr<void> follow(const LogName& log,
                                                      std::function<void()> handler) = 0;
 
-  /// Removes all logs that begin with the prefix.
+  /// Removes all logs whose names begin with the prefix, and the directories this leaves empty.
+  /// To remove a job's, end the prefix in '/': else jobs with longer names match too.
   [[nodiscard]] virtual Result<void> remove(std::string_view prefix) = 0;
 };
 

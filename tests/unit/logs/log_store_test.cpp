@@ -1,0 +1,547 @@
+#include "runtime/logs/log_store.hpp"
+
+#include <dirent.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <thread>
+
+#include "runtime/logs/crc32c.hpp"
+#include "runtime/logs/record.hpp"
+#include "tests/unit/logs/temporary_directory.hpp"
+
+namespace cox::logs {
+
+void PrintTo(const OutputLine& line, std::ostream* out) {
+  *out << line.sequence << "@" << line.at.value << " " << testing::PrintToString(line.text);
+}
+
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+const LogName kLog = "0a1b/1/0/main";
+
+std::unique_ptr<LogStore> open_store(const TemporaryDirectory& directory) {
+  auto store = open_log_store(directory.path());
+  EXPECT_TRUE(store) << store.error().message;
+  return store ? std::move(*store) : nullptr;
+}
+
+OutputLine line(std::uint64_t sequence, std::string text = "x") {
+  return {sequence, Millis{1000 + static_cast<std::int64_t>(sequence) * 10},
+          sequence % 3 == 0 ? StreamKind::err : StreamKind::out, std::move(text)};
+}
+
+std::vector<OutputLine> lines(std::uint64_t from, std::uint64_t to) {
+  std::vector<OutputLine> made;
+  for (auto n = from; n <= to; ++n) made.push_back(line(n, fmt::format("line {}", n)));
+  return made;
+}
+
+std::vector<std::uint64_t> numbers(const Result<std::vector<OutputLine>>& read) {
+  EXPECT_TRUE(read) << read.error().message;
+  std::vector<std::uint64_t> found;
+  if (read) {
+    for (const auto& l : *read) found.push_back(l.sequence);
+  }
+  return found;
+}
+
+std::string file_of(const TemporaryDirectory& directory, const LogName& log = kLog) {
+  return directory / (log + ".log");
+}
+
+std::string content(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void write_content(const std::string& path, std::string_view bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc)
+      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+TEST(Crc32c, GivesTheValuesOfTheStandard) {
+  EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8a9136aau);
+  EXPECT_EQ(crc32c(std::string(32, '\xff')), 0x62a8ab43u);
+  EXPECT_EQ(crc32c("123456789"), 0xe3069283u);
+  EXPECT_EQ(crc32c("56789", crc32c("1234")), 0xe3069283u);
+}
+
+TEST(LogStore, BringsBackLinesOfAnyBytes) {
+  const TemporaryDirectory directory;
+  const auto store = open_store(directory);
+  const std::vector<OutputLine> written{line(1, ""),
+                                        line(2, std::string("a\0b\r\xff", 5)),
+                                        line(3, std::string(300'000, '\n')),
+                                        {4, Millis{-7}, StreamKind::err, "before 1970"}};
+
+  ASSERT_TRUE(store->append(kLog, written));
+
+  EXPECT_EQ(store->read(kLog, {}).value(), written);
+  EXPECT_EQ(open_store(directory)->read(kLog, {}).value(), written);
+}
+
+TEST(LogStore, PassesOverWhatIsThereAndRefusesGaps) {
+  const TemporaryDirectory directory;
+  const auto store = open_store(directory);
+  ASSERT_TRUE(store->append(kLog, lines(1, 3)));
+
+  EXPECT_TRUE(store->append(kLog, lines(1, 3)));
+  EXPECT_TRUE(store->append(kLog, lines(2, 5)));
+  EXPECT_THAT(numbers(store->read(kLog, {})), ElementsAre(1, 2, 3, 4, 5));
+
+  const auto gap = store->append(kLog, std::vector{line(6), line(8)});
+  ASSERT_FALSE(gap);
+  EXPECT_EQ(gap.error(), (Error{Errc::conflict, kLog + ": line 8 cannot follow line 6"}));
+  EXPECT_EQ(store->info(kLog)->last_sequence, 5u) << "nothing of a refused call is kept";
+}
+
+TEST(LogStore, BeginsALogWithItsFirstLineOnly) {
+  const TemporaryDirectory directory;
+  const auto store = open_store(directory);
+
+  const auto late = store->append(kLog, lines(2, 3));
+
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, Errc::conflict);
+  EXPECT_TRUE(store->append(kLog, {}));
+  EXPECT_THAT(store->list(""), IsEmpty());
+  EXPECT_EQ(store->read(kLog, {}).error().code, Errc::not_found);
+  EXPECT_EQ(store->info(kLog).error().code, Errc::not_found);
+}
+
+struct ReadCase {
+  const char* name;
+  ReadSpec what;
+  std::vector<std::uint64_t> want;
+  friend void PrintTo(const ReadCase& c, std::ostream* out) { *out << c.name; }
+};
+
+// Twelve lines; line n at 1000 + 10 n; every third on stderr.
+const ReadCase kReads[] = {
+    {"everything", {}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}},
+    {"after_a_number", {.after_sequence = 9}, {10, 11, 12}},
+    {"after_the_last", {.after_sequence = 12}, {}},
+    {"after_any_number", {.after_sequence = ~std::uint64_t{0}}, {}},
+    {"from_a_time", {.from = Millis{1100}}, {10, 11, 12}},
+    {"before_a_time", {.before = Millis{1030}}, {1, 2}},
+    {"between_times", {.from = Millis{1035}, .before = Millis{1060}}, {4, 5}},
+    {"times_of_nothing", {.from = Millis{1061}, .before = Millis{1070}}, {}},
+    {"first", {.first = 2}, {1, 2}},
+    {"first_none", {.first = 0}, {}},
+    {"first_more_than_there_are", {.first = 99, .stream = StreamKind::err}, {3, 6, 9, 12}},
+    {"last", {.last = 2}, {11, 12}},
+    {"last_none", {.last = 0}, {}},
+    {"last_more_than_there_are", {.last = 99}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}},
+    {"last_of_a_stream", {.last = 3, .stream = StreamKind::err}, {6, 9, 12}},
+    {"last_after_a_number", {.after_sequence = 10, .last = 5}, {11, 12}},
+    {"last_before_a_time", {.before = Millis{1050}, .last = 2}, {3, 4}},
+    {"page_by_number", {.after_sequence = 4, .first = 3}, {5, 6, 7}},
+    {"newest_of_the_oldest", {.first = 5, .last = 2}, {4, 5}},
+    {"all_at_once",
+     {.after_sequence = 2,
+      .from = Millis{1040},
+      .before = Millis{1100},
+      .first = 3,
+      .stream = StreamKind::out},
+     {4, 5, 7}},
+};
+
+class Read : public testing::TestWithParam<ReadCase> {};
+
+TEST_P(Read, FindsTheLines) {
+  const TemporaryDirectory directory;
+  const auto store = open_store(directory);
+  ASSERT_TRUE(store->append(kLog, lines(1, 12)));
+
+  EXPECT_EQ(numbers(store->read(kLog, GetParam().what)), GetParam().want);
+  EXPECT_EQ(numbers(open_store(directory)->read(kLog, GetParam().what)), GetParam().want);
+}
+
+INSTANTIATE_TEST_SUITE_P(, Read, testing::ValuesIn(kReads),
+                         [](const auto& test) { return test.param.name; });
+
+/// The lines a reader must find, by the plainest way.
+std::vector<OutputLine> expected(const std::vector<OutputLine>& all, const ReadSpec& what) {
+  std::vector<OutputLine> found;
+  for (const auto& l : all) {
+    if (what.after_sequence && l.sequence <= *what.after_sequence) continue;
+    if (what.from && l.at < *what.from) continue;
+    if (what.before && l.at >= *what.before) continue;
+    if (what.stream && l.stream != *what.stream) continue;
+    if (what.first && found.size() >= *what.first) break;
+    found.push_back(l);
+  }
+  if (what.last && found.size() > *what.last) {
+    found.erase(found.begin(), found.end() - static_cast<std::ptrdiff_t>(*what.last));
+  }
+  return found;
+}
+
+template <class T>
+std::optional<T> maybe(const rc::Gen<T>& generator) {
+  if (*rc::gen::arbitrary<bool>()) return std::nullopt;
+  return *generator;
+}
+
+RC_GTEST_PROP(LogStore, FindsLikeAPlainSearchAcrossBlocksAndRestarts, ()) {
+  const TemporaryDirectory directory;
+  auto store = open_store(directory);
+  std::vector<OutputLine> all;
+  const auto count = *rc::gen::inRange<std::uint64_t>(1, 40);
+  for (std::uint64_t n = 1; n <= count; ++n) {
+    // Long lines make many blocks; clocks may jump back.
+    const auto size = *rc::gen::element<std::size_t>(0, 5, 30'000, 130'000, 300'000);
+    all.push_back({n, Millis{*rc::gen::inRange(0, 50)},
+                   *rc::gen::element(StreamKind::out, StreamKind::err), std::string(size, 'x')});
+  }
+  for (std::size_t done = 0; done < all.size();) {
+    const auto now = *rc::gen::inRange<std::size_t>(1, all.size() - done + 1);
+    RC_ASSERT(store->append(kLog, std::span(all).subspan(done, now)).has_value());
+    done += now;
+    if (*rc::gen::arbitrary<bool>()) store = open_store(directory);
+  }
+  for (int reads = 0; reads < 10; ++reads) {
+    const ReadSpec what{
+        maybe(rc::gen::inRange<std::uint64_t>(0, count + 2)),
+        maybe(rc::gen::map(rc::gen::inRange(0, 51), [](int t) { return Millis{t}; })),
+        maybe(rc::gen::map(rc::gen::inRange(0, 51), [](int t) { return Millis{t}; })),
+        maybe(rc::gen::inRange<std::size_t>(0, count + 2)),
+        maybe(rc::gen::inRange<std::size_t>(0, count + 2)),
+        maybe(rc::gen::element(StreamKind::out, StreamKind::err))};
+    const auto found = store->read(kLog, what);
+    RC_ASSERT(found.has_value());
+    RC_ASSERT(*found == expected(all, what));
+  }
+}
+
+TEST(LogStore, TellsWhatALogHolds) {
+  const TemporaryDirectory directory;
+  const auto store = open_store(directory);
+  ASSERT_TRUE(store->append(kLog, lines(1, 12)));
+
+  const auto info = store->info(kLog);
+
+  ASSERT_TRUE(info);
+  EXPECT_EQ(info->last_sequence, 12u);
+  EXPECT_EQ(info->first_at, Millis{1010});
+  EXPECT_EQ(info->last_at, Millis{1120});
+  EXPECT_EQ(info->bytes, content(file_of(directory)).size());
+}
+
+TEST(LogStore, DropsALastRecordThatWasCutAnywhere) {
+  const TemporaryDirectory source;
+  // The last line ends a block, so that cuts fall into the checkpoint behind it too.
+  auto written = lines(1, 3);
+  written.push_back(line(4, std::string(kBlockBytes - 200, 'y')));
+  written.push_back(line(5, std::string(100, 'z')));
+  std::vector<std::size_t> sizes;  // of the file after each line
+  {
+    const auto store = open_store(source);
+    for (const auto& l : written) {
+      ASSERT_TRUE(store->append(kLog, std::vector{l}));
+      sizes.push_back(content(file_of(source)).size());
+    }
+  }
+  const auto whole = content(file_of(source));
+  ASSERT_EQ(sizes.back() - sizes[3], kFrameBytes + 100 + kCheckpointBytes);
+
+  for (std::size_t size = 0; size < whole.size();) {
+    const TemporaryDirectory directory;
+    std::filesystem::create_directories(directory / "0a1b/1/0");
+    write_content(file_of(directory), std::string_view(whole).substr(0, size));
+    auto kept = static_cast<std::size_t>(std::upper_bound(sizes.begin(), sizes.end(), size) -
+                                         sizes.begin());
+    // A line whose checkpoint alone is missing is whole.
+    if (size >= whole.size() - kCheckpointBytes) kept = written.size();
+
+    const auto store = open_store(directory);
+
+    ASSERT_THAT(store->read(kLog, {}).value(), SizeIs(kept)) << "cut to " << size;
+    ASSERT_THAT(numbers(store->read(kLog, {.last = 9})), SizeIs(kept)) << "cut to " << size;
+    ASSERT_EQ(store->info(kLog)->last_sequence, kept) << "cut to " << size;
+    ASSERT_TRUE(store->append(kLog, written)) << "cut to " << size;
+    ASSERT_EQ(open_store(directory)->read(kLog, {}).value(), written) << "cut to " << size;
+    // Inside the long text all places are alike.
+    size += size > sizes[2] + 64 && size + 128 < sizes[3] ? 50'000 : 1;
+    if (size > sizes[2] + 64 && size < sizes[3] - 64 && size + 50'000 >= sizes[3]) {
+      size = sizes[3] - 64;
+    }
+  }
+}
+
+TEST(LogStore, DropsARecordThatACrashLeftAsZeroBytesOrNoise) {
+  for (const auto& noise : {std::string(4096, '\0'), std::string(29, '\0'),
+                            std::string(500, '\xff'), std::string("\x05\0\0\0 noise", 10)}) {
+    const TemporaryDirectory directory;
+    ASSERT_TRUE(open_store(directory)->append(kLog, lines(1, 3)));
+    std::ofstream(file_of(directory), std::ios::binary | std::ios::app) << noise;
+
+    const auto store = open_store(directory);
+
+    EXPECT_THAT(numbers(store->read(kLog, {})), ElementsAre(1, 2, 3));
+    EXPECT_TRUE(store->append(kLog, lines(4, 4)));
+    EXPECT_THAT(numbers(open_store(directory)->read(kLog, {.last = 2})), ElementsAre(3, 4));
+  }
+}
+
+TEST(LogStore, TreatsAFileOfZeroBytesAsEmpty) {
+  const TemporaryDirectory directory;
+  ASSERT_TRUE(open_store(directory)->append(kLog, lines(1, 3)));
+  write_content(file_of(directory), std::string(content(file_of(directory)).size(), '\0'));
+
+  const auto store = open_store(directory);
+
+  EXPECT_THAT(numbers(store->read(kLog, {})), IsEmpty());
+  EXPECT_TRUE(store->append(kLog, lines(1, 2)));
+  EXPECT_THAT(numbers(store->read(kLog, {})), ElementsAre(1, 2));
+}
+
+TEST(LogStore, TellsOfDamageInsteadOfShowingIt) {
+  const TemporaryDirectory directory;
+  {
+    const auto store = open_store(directory);
+    // More than is verified when a log is opened.
+    for (std::uint64_t n = 1; n <= 60; ++n) {
+      ASSERT_TRUE(store->append(kLog, std::vector{line(n, std::string(100'000, 'x'))}));
+    }
+  }
+  auto bytes = content(file_of(directory));
+  bytes[100'100] = 'y';
+  write_content(file_of(directory), bytes);
+
+  const auto store = open_store(directory);
+
+  const auto damaged = store->read(kLog, {});
+  ASSERT_FALSE(damaged);
+  EXPECT_EQ(damaged.error().code, Errc::internal);
+  EXPECT_THAT(damaged.error().message, HasSubstr("damaged at byte 100037"));
+  EXPECT_THAT(numbers(store->read(kLog, {.last = 1})), ElementsAre(60)) << "the rest is fine";
+}
+
+TEST(LogStore, RefusesAFileThatIsNoLog) {
+  const TemporaryDirectory directory;
+  std::filesystem::create_directories(directory / "0a1b/1/0");
+  write_content(file_of(directory), "something else altogether");
+
+  const auto read = open_store(directory)->read(kLog, {});
+
+  ASSERT_FALSE(read);
+  EXPECT_THAT(read.error().message, HasSubstr("not a log of this version"));
+  EXPECT_EQ(content(file_of(directory)), "something else altogether") << "and leaves it alone";
+}
+
+TEST(LogStore, ReadsASliceOfALargeLogWithoutReadingAll) {
+  const TemporaryDirectory directory;
+  constexpr std::uint64_t kLines = 100'000;
+  {
+    const auto store = open_store(directory);
+    std::vector<OutputLine> batch;
+    for (std::uint64_t n = 1; n <= kLines; ++n) {
+      batch.push_back(line(n, std::string(180, static_cast<char>('a' + n % 26))));
+      if (batch.size() < 1000) continue;
+      ASSERT_TRUE(store->append(kLog, batch));
+      batch.clear();
+    }
+  }
+  // Damage in the middle: a reader that passes there would stumble over it.
+  auto bytes = content(file_of(directory));
+  ASSERT_GT(bytes.size(), 20'000'000u);
+  bytes[bytes.size() / 2] ^= 1;
+  write_content(file_of(directory), bytes);
+
+  const auto store = open_store(directory);
+
+  EXPECT_THAT(numbers(store->read(kLog, {.last = 2})), ElementsAre(kLines - 1, kLines));
+  EXPECT_THAT(numbers(store->read(kLog, {.after_sequence = 20'000, .first = 2})),
+              ElementsAre(20'001, 20'002));
+  EXPECT_THAT(numbers(store->read(kLog, {.from = line(90'000).at, .before = line(90'002).at})),
+              ElementsAre(90'000, 90'001));
+  EXPECT_THAT(numbers(store->read(kLog, {.before = line(30'001).at, .last = 1})),
+              ElementsAre(30'000));
+  EXPECT_FALSE(store->read(kLog, {.after_sequence = 40'000, .first = 20'000}))
+      << "the damage is where it was meant to be";
+}
+
+TEST(LogStore, TellsFollowersOfNewLinesUntilTheyLetGo) {
+  const TemporaryDirectory directory;
+  const auto store = open_store(directory);
+  int told = 0;
+  std::vector<std::uint64_t> seen;
+  auto token = store->follow(kLog, [&] { ++told; });
+  auto reader = store->follow(kLog, [&] { seen = numbers(store->read(kLog, {.last = 1})); });
+  const auto other = store->follow("other", [] { FAIL() << "another log has not changed"; });
+
+  ASSERT_TRUE(store->append(kLog, lines(1, 2)));
+  ASSERT_TRUE(store->append(kLog, lines(1, 2)));  // nothing new
+  EXPECT_EQ(told, 1);
+  EXPECT_THAT(seen, ElementsAre(2));
+
+  token.reset();
+  ASSERT_TRUE(store->append(kLog, lines(3, 3)));
+  EXPECT_EQ(told, 1);
+  EXPECT_THAT(seen, ElementsAre(3));
+}
+
+TEST(LogStore, LetsAHandlerEndItsOwnAndOthersWaits) {
+  const TemporaryDirectory directory;
+  auto store = open_store(directory);
+  int told = 0;
+  std::shared_ptr<void> first;
+  std::shared_ptr<void> second;
+  first = store->follow(kLog, [&] {
+    ++told;
+    first.reset();
+    second.reset();
+  });
+  second = store->follow(kLog, [&] { told += 100; });
+
+  ASSERT_TRUE(store->append(kLog, lines(1, 1)));
+  ASSERT_TRUE(store->append(kLog, lines(2, 2)));
+  EXPECT_EQ(told, 1);
+
+  first = store->follow(kLog, [] {});
+  store.reset();
+  first.reset();  // after the store: harmless
+}
+
+TEST(LogStore, ListsByPrefixInOrder) {
+  const TemporaryDirectory directory;
+  const auto store = open_store(directory);
+  for (const auto* log : {"b:1/1/0/main", "b/1/0/main", "b/1/rank-0", "b/1/rank-10", "b/2", "a"}) {
+    ASSERT_TRUE(store->append(log, lines(1, 1)));
+  }
+  std::ofstream(directory / "b/stray") << "not a log";
+
+  EXPECT_THAT(store->list(""),
+              ElementsAre("a", "b/1/0/main", "b/1/rank-0", "b/1/rank-10", "b/2", "b:1/1/0/main"));
+  EXPECT_THAT(store->list("b/1/"), ElementsAre("b/1/0/main", "b/1/rank-0", "b/1/rank-10"));
+  EXPECT_THAT(store->list("b/1/rank-1"), ElementsAre("b/1/rank-10"));
+  EXPECT_THAT(store->list("b"), SizeIs(5));
+  EXPECT_THAT(store->list("c/"), IsEmpty());
+  EXPECT_THAT(store->list("../"), IsEmpty());
+  EXPECT_THAT(store->list("/"), IsEmpty());
+  EXPECT_THAT(open_store(directory)->list("b/2"), ElementsAre("b/2"));
+}
+
+TEST(LogStore, RemovesByPrefixAndLeavesNoEmptyDirectories) {
+  const TemporaryDirectory directory;
+  const auto store = open_store(directory);
+  for (const auto* log : {"b/1/0/main", "b/1/rank-0", "b/2/0/main", "bc/1/0/main"}) {
+    ASSERT_TRUE(store->append(log, lines(1, 1)));
+  }
+
+  ASSERT_TRUE(store->remove("b/1/"));
+  EXPECT_THAT(store->list(""), ElementsAre("b/2/0/main", "bc/1/0/main"));
+  EXPECT_FALSE(std::filesystem::exists(directory / "b/1"));
+  ASSERT_TRUE(store->remove("b/"));
+  EXPECT_FALSE(std::filesystem::exists(directory / "b"));
+  EXPECT_TRUE(std::filesystem::exists(directory.path()));
+  EXPECT_TRUE(store->sync()) << "what is removed needs no sync";
+
+  EXPECT_FALSE(store->read("b/1/0/main", {}));
+  ASSERT_TRUE(store->append("b/1/0/main", lines(1, 1))) << "a removed log can begin anew";
+  EXPECT_TRUE(store->remove("no such job/"));
+  ASSERT_TRUE(store->remove(""));
+  EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
+}
+
+TEST(LogStore, RefusesNamesThatLeadElsewhere) {
+  const TemporaryDirectory directory;
+  const auto store = open_store(directory);
+  for (const auto& name :
+       {std::string(""), std::string("/etc/x"), std::string("a/../b"), std::string(".."),
+        std::string("a//b"), std::string("a/"), std::string("./a"), std::string("a.log/b"),
+        std::string("a\0b", 3), std::string(201, 'x')}) {
+    const auto appended = store->append(name, lines(1, 1));
+    ASSERT_FALSE(appended) << name;
+    EXPECT_EQ(appended.error().code, Errc::invalid_argument);
+    EXPECT_EQ(store->read(name, {}).error().code, Errc::invalid_argument);
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
+}
+
+TEST(LogStore, FollowsNoLinks) {
+  const TemporaryDirectory directory;
+  const auto store = open_store(directory);
+  std::ofstream(directory / "target") << "";
+  std::filesystem::create_symlink(directory / "target", directory / "a.log");
+
+  EXPECT_FALSE(store->append("a", lines(1, 1)));
+  EXPECT_EQ(content(directory / "target"), "");
+}
+
+std::size_t open_descriptors() {
+  std::size_t count = 0;
+  DIR* const self = ::opendir("/proc/self/fd");
+  while (::readdir(self) != nullptr) ++count;
+  ::closedir(self);
+  return count;
+}
+
+TEST(LogStore, KeepsFewFilesOpen) {
+  const TemporaryDirectory directory;
+  const auto store = open_store(directory);
+  const auto before = open_descriptors();
+
+  for (int round = 0; round < 2; ++round) {
+    for (int log = 0; log < 1000; ++log) {
+      const auto n = static_cast<std::uint64_t>(round) + 1;
+      ASSERT_TRUE(store->append(fmt::format("job-{}/main", log), lines(n, n)));
+    }
+  }
+
+  EXPECT_LE(open_descriptors(), before + 140);
+  EXPECT_TRUE(store->sync());
+  EXPECT_THAT(numbers(store->read("job-3/main", {})), ElementsAre(1, 2));
+}
+
+TEST(LogStore, SyncsOnAnotherThreadWhileLinesCome) {
+  const TemporaryDirectory directory;
+  const auto store = open_store(directory);
+  std::atomic<bool> done = false;
+  std::atomic<int> syncs = 0;
+  std::thread syncer([&] {
+    while (!done) {
+      const auto synced = store->sync();
+      EXPECT_TRUE(synced) << synced.error().message;
+      ++syncs;
+    }
+  });
+
+  for (std::uint64_t n = 1; n <= 20 || syncs < 3; ++n) {
+    for (int log = 0; log < 150; ++log) {
+      ASSERT_TRUE(store->append(fmt::format("job-{}/main", log), lines(n, n)));
+    }
+    ASSERT_TRUE(store->remove("job-7/"));
+    ASSERT_TRUE(store->append("job-7/main", lines(1, n)));
+  }
+
+  done = true;
+  syncer.join();
+  EXPECT_TRUE(store->sync());
+}
+
+TEST(LogStore, RefusesADirectoryThatCannotBe) {
+  const TemporaryDirectory directory;
+  std::ofstream(directory / "file") << "";
+
+  const auto store = open_log_store(directory / "file/logs");
+
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().code, Errc::internal);
+}
+
+}  // namespace
+}  // namespace cox::logs
