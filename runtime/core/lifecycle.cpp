@@ -1,0 +1,273 @@
+#include "runtime/core/lifecycle.hpp"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace cox::core {
+
+namespace {
+
+constexpr const char* kDependentFailed = "Dependent Job failed";
+constexpr const char* kTimedOut = "Job attempt duration exceeded timeout";
+
+tl::unexpected<Error> refuse(const Job& job, std::string_view what) {
+  return fail(Errc::conflict, "job {} cannot {} while {}", job.id, what, to_string(job.status));
+}
+
+/// The current attempt, when the event is about it; else null: a late report of an older one.
+Attempt* current(Job& job, int attempt) {
+  if (job.attempts.empty() || job.attempts.back().number != attempt) return nullptr;
+  return &job.attempts.back();
+}
+
+NodeRun* run_at(Attempt* attempt, int node_index) {
+  if (attempt == nullptr || node_index < 0 ||
+      static_cast<std::size_t>(node_index) >= attempt->nodes.size()) {
+    return nullptr;
+  }
+  return &attempt->nodes[static_cast<std::size_t>(node_index)];
+}
+
+void end_job(Job& job, Millis at, JobStatus status, std::string reason) {
+  job.status = status;
+  job.status_reason = std::move(reason);
+  job.stopped_at = at;
+}
+
+/// Decides the attempt: ends the job, or sends it back to the queue while attempts are left.
+/// Its other nodes may still be stopping; they are owed a StopNode until they have exited.
+void end_attempt(Job& job, Millis at, std::optional<int> exit_code, std::string reason) {
+  Attempt& attempt = job.attempts.back();
+  attempt.over = true;
+  attempt.stopped_at = at;
+  attempt.exit_code = exit_code;
+  if (job.kill_reason) {
+    attempt.status_reason = *job.kill_reason;
+    end_job(job, at, JobStatus::failed, *job.kill_reason);
+    return;
+  }
+  if (job.timed_out) {
+    attempt.status_reason = kTimedOut;
+    end_job(job, at, JobStatus::failed, kTimedOut);
+    return;
+  }
+  attempt.status_reason = reason;
+  if (exit_code == 0) {
+    end_job(job, at, JobStatus::succeeded, std::move(reason));
+    return;
+  }
+  const bool retry = job.attempts.size() < static_cast<std::size_t>(job.spec.attempts);
+  end_job(job, at, retry ? JobStatus::runnable : JobStatus::failed, std::move(reason));
+}
+
+bool is_waiting(JobStatus status) { return status < JobStatus::starting; }
+
+bool is_live(const Job& job) {
+  return job.status == JobStatus::starting || job.status == JobStatus::running;
+}
+
+Result<Job> on(Job job, const Submitted& event) {
+  if (job.created_at.set()) return refuse(job, "be submitted again");
+  job.spec = event.spec;
+  job.array_index = event.array_index;
+  job.waits_for = event.waits_for;
+  job.created_at = event.at;
+  if (job.is_array_parent()) {
+    job.children[JobStatus::submitted] = *job.spec.array_size;
+    job.status = JobStatus::pending;
+  } else {
+    job.status = job.waits_for.empty() ? JobStatus::runnable : JobStatus::pending;
+  }
+  return job;
+}
+
+Result<Job> on(Job job, const DependencyEnded& event) {
+  const auto waited = std::find(job.waits_for.begin(), job.waits_for.end(), event.job);
+  if (job.status != JobStatus::pending || waited == job.waits_for.end()) {
+    return refuse(job, "stop waiting for " + event.job.value);
+  }
+  job.waits_for.erase(waited);
+  if (!event.succeeded) {
+    end_job(job, event.at, JobStatus::failed, kDependentFailed);
+    job.waits_for.clear();
+  } else if (job.waits_for.empty() && !job.is_array_parent()) {
+    job.status = JobStatus::runnable;
+  }
+  return job;
+}
+
+Result<Job> on(Job job, const Placed& event) {
+  const int next = static_cast<int>(job.attempts.size()) + 1;
+  if (job.status != JobStatus::runnable || holds_nodes(job) || event.attempt != next ||
+      event.nodes.size() != static_cast<std::size_t>(job.node_count())) {
+    return refuse(job, "be placed");
+  }
+  Attempt attempt;
+  attempt.number = event.attempt;
+  attempt.nodes = event.nodes;
+  attempt.launch = event.launch;
+  job.attempts.push_back(std::move(attempt));
+  job.status = JobStatus::starting;
+  job.status_reason.clear();
+  job.started_at = Millis{};
+  job.stopped_at = Millis{};
+  return job;
+}
+
+Result<Job> on(Job job, const NodeReady& event) {
+  auto* run = run_at(current(job, event.attempt), event.node_index);
+  if (run == nullptr || run->phase != NodePhase::preparing) return refuse(job, "have a node ready");
+  run->phase = NodePhase::ready;
+  return job;
+}
+
+Result<Job> on(Job job, const NodeStarted& event) {
+  auto* attempt = current(job, event.attempt);
+  auto* run = run_at(attempt, event.node_index);
+  if (run == nullptr || run->phase == NodePhase::exited || run->phase == NodePhase::running) {
+    return refuse(job, "have a node started");
+  }
+  run->phase = NodePhase::running;
+  run->started_at = event.at;
+  if (event.node_index == 0 && job.status == JobStatus::starting) {
+    job.status = JobStatus::running;
+    job.started_at = event.at;
+    attempt->started_at = event.at;
+  }
+  return job;
+}
+
+/// What the end of one node means for the attempt: the main node decides it; before the job runs,
+/// any node that drops out does, because the others would wait for it for ever.
+void settle(Job& job, const NodeRun& ended, bool is_main, bool had_started, Millis at,
+            std::string reason) {
+  if (job.attempts.back().over) return;
+  const bool decides = is_main || (!had_started && job.status == JobStatus::starting);
+  if (!decides) return;
+  const std::optional<int> exit_code =
+      is_main
+          ? ended.exit_code
+          : std::optional<int>(ended.exit_code.value_or(1) != 0 ? ended.exit_code.value_or(1) : 1);
+  end_attempt(job, at, exit_code, std::move(reason));
+}
+
+Result<Job> on(Job job, const NodeExited& event) {
+  auto* run = run_at(current(job, event.attempt), event.node_index);
+  if (run == nullptr || run->phase == NodePhase::exited) return refuse(job, "have a node exit");
+  const bool had_started = run->phase == NodePhase::running;
+  run->phase = NodePhase::exited;
+  run->stopped_at = event.at;
+  run->exit_code = event.exit_code;
+  run->reason = event.reason;
+  auto reason = had_started || event.reason.empty()
+                    ? std::string(kNormalEndReason)
+                    : fmt::format("Node {} could not start: {}", run->hostname, event.reason);
+  const NodeRun ended = *run;
+  settle(job, ended, event.node_index == 0, had_started, event.at, std::move(reason));
+  return job;
+}
+
+Result<Job> on(Job job, const NodeLost& event) {
+  if (!holds_node(job, event.node)) return refuse(job, "lose node " + event.node.value);
+  auto& nodes = job.attempts.back().nodes;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (nodes[i].node != event.node || nodes[i].phase == NodePhase::exited) continue;
+    const bool had_started = nodes[i].phase == NodePhase::running;
+    nodes[i].phase = NodePhase::exited;
+    nodes[i].stopped_at = event.at;
+    nodes[i].reason = fmt::format("Host EC2 (instance {}) terminated: node {} was lost: {}",
+                                  event.node, nodes[i].hostname, event.reason);
+    const NodeRun ended = nodes[i];
+    settle(job, ended, i == 0, had_started, event.at, ended.reason);
+  }
+  return job;
+}
+
+Result<Job> on(Job job, const KillAsked& event) {
+  if (is_terminal(job.status) || job.kill_reason) return refuse(job, "be killed");
+  job.kill_reason = event.reason;
+  // A parent ends when its children have: each of them is killed by an event of its own.
+  if (is_waiting(job.status) && !job.is_array_parent()) {
+    end_job(job, event.at, JobStatus::failed, event.reason);
+    job.waits_for.clear();
+  }
+  return job;
+}
+
+Result<Job> on(Job job, const TimedOut& event) {
+  const auto* attempt = current(job, event.attempt);
+  if (attempt == nullptr || attempt->over || job.timed_out || job.kill_reason || !is_live(job)) {
+    return refuse(job, "time out");
+  }
+  job.timed_out = true;
+  return job;
+}
+
+Result<Job> on(Job job, const ChildChanged& event) {
+  auto& from = job.children[event.from];
+  if (!job.is_array_parent() || from == 0) return refuse(job, "have a child change");
+  from -= 1;
+  job.children[event.to] += 1;
+  const int failed = job.children[JobStatus::failed];
+  if (failed + job.children[JobStatus::succeeded] < *job.spec.array_size) return job;
+  if (failed == 0) {
+    end_job(job, event.at, JobStatus::succeeded, "");
+  } else {
+    end_job(job, event.at, JobStatus::failed, job.kill_reason.value_or(kArrayChildFailedReason));
+  }
+  return job;
+}
+
+}  // namespace
+
+Result<Job> after(Job job, const JobEvent& event) {
+  return std::visit([&job](const auto& e) { return on(std::move(job), e); }, event);
+}
+
+std::vector<Effect> due(const Job& job) {
+  std::vector<Effect> effects;
+  const auto* attempt = job.current();
+  if (attempt == nullptr) return effects;
+  const bool stop = attempt->over || job.kill_reason || job.timed_out;
+  const bool all_ready =
+      std::none_of(attempt->nodes.begin(), attempt->nodes.end(),
+                   [](const NodeRun& run) { return run.phase == NodePhase::preparing; });
+  for (int i = 0; i < static_cast<int>(attempt->nodes.size()); ++i) {
+    const auto phase = attempt->nodes[static_cast<std::size_t>(i)].phase;
+    if (phase == NodePhase::exited) continue;
+    if (stop) {
+      effects.emplace_back(StopNode{job.id, attempt->number, i});
+    } else if (phase == NodePhase::preparing) {
+      effects.emplace_back(PrepareNode{job.id, attempt->number, i});
+    } else if (phase == NodePhase::ready && all_ready) {
+      effects.emplace_back(LaunchNode{job.id, attempt->number, i});
+    }
+  }
+  return effects;
+}
+
+bool holds_node(const Job& job, const NodeId& node) {
+  const auto* attempt = job.current();
+  return attempt != nullptr &&
+         std::any_of(attempt->nodes.begin(), attempt->nodes.end(), [&](const NodeRun& run) {
+           return run.node == node && run.phase != NodePhase::exited;
+         });
+}
+
+bool holds_nodes(const Job& job) {
+  const auto* attempt = job.current();
+  return attempt != nullptr &&
+         std::any_of(attempt->nodes.begin(), attempt->nodes.end(),
+                     [](const NodeRun& run) { return run.phase != NodePhase::exited; });
+}
+
+std::optional<Millis> deadline(const Job& job) {
+  const auto* attempt = job.current();
+  if (!job.spec.timeout_s || attempt == nullptr || attempt->over || job.timed_out ||
+      job.kill_reason || !attempt->started_at.set()) {
+    return std::nullopt;
+  }
+  return attempt->started_at + std::int64_t{1000} * *job.spec.timeout_s;
+}
+
+}  // namespace cox::core
