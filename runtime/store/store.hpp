@@ -10,7 +10,7 @@
 #include "runtime/core/lifecycle.hpp"
 #include "runtime/model/cluster.hpp"
 
-/// What must outlive the head: every job's events, the nodes asked for, and a few named texts.
+/// What must outlive the head: every job's events and the nodes asked for.
 namespace cox::store {
 
 struct StoredEvent {

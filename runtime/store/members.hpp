@@ -1,0 +1,184 @@
+#pragma once
+
+#include <tuple>
+#include <type_traits>
+#include <variant>
+
+#include "runtime/core/lifecycle.hpp"
+#include "runtime/model/cluster.hpp"
+#include "runtime/model/job.hpp"
+
+/// The members of everything that is stored, under the names that stand in the file. A name, once
+/// released, keeps its meaning for good; new members may be added, with the default that old
+/// files imply.
+namespace cox::store {
+
+template <class Owner, class Type>
+struct Member {
+  const char* name;
+  Type Owner::*pointer;
+};
+template <class Owner, class Type>
+Member(const char*, Type Owner::*) -> Member<Owner, Type>;
+
+template <class T>
+using Of = std::type_identity<T>;
+
+constexpr auto members(Of<EnvVar> /*of*/) {
+  return std::tuple{Member{"name", &EnvVar::name}, Member{"value", &EnvVar::value}};
+}
+constexpr auto members(Of<JobUser> /*of*/) {
+  using T = JobUser;
+  return std::tuple{Member{"uid", &T::uid}, Member{"gid", &T::gid}, Member{"name", &T::name}};
+}
+constexpr auto members(Of<JobFile> /*of*/) {
+  using T = JobFile;
+  return std::tuple{Member{"name", &T::name}, Member{"sha256", &T::sha256},
+                    Member{"size", &T::size}, Member{"mode", &T::mode}};
+}
+constexpr auto members(Of<Dependency> /*of*/) {
+  return std::tuple{Member{"job", &Dependency::job}, Member{"kind", &Dependency::kind}};
+}
+constexpr auto members(Of<MpiRun> /*of*/) {
+  using T = MpiRun;
+  return std::tuple{Member{"ranks_per_node", &T::ranks_per_node}, Member{"map_by", &T::map_by},
+                    Member{"bind_to", &T::bind_to}};
+}
+constexpr auto members(Of<JobSpec> /*of*/) {
+  using T = JobSpec;
+  return std::tuple{Member{"name", &T::name},
+                    Member{"queue", &T::queue},
+                    Member{"definition", &T::definition},
+                    Member{"command", &T::command},
+                    Member{"environment", &T::environment},
+                    Member{"vcpus", &T::vcpus},
+                    Member{"memory_mib", &T::memory},
+                    Member{"slots_per_node", &T::slots_per_node},
+                    Member{"nodes", &T::nodes},
+                    Member{"array_size", &T::array_size},
+                    Member{"depends_on", &T::depends_on},
+                    Member{"attempts", &T::attempts},
+                    Member{"timeout_s", &T::timeout_s},
+                    Member{"user", &T::user},
+                    Member{"files", &T::files},
+                    Member{"mpi", &T::mpi},
+                    Member{"cpu_and_memory_legacy", &T::cpu_and_memory_legacy},
+                    Member{"tags", &T::tags}};
+}
+constexpr auto members(Of<NodeRun> /*of*/) {
+  using T = NodeRun;
+  return std::tuple{Member{"node", &T::node},
+                    Member{"address", &T::address},
+                    Member{"hostname", &T::hostname},
+                    Member{"instance_type", &T::instance_type},
+                    Member{"environment", &T::environment},
+                    Member{"slots", &T::slots},
+                    Member{"phase", &T::phase},
+                    Member{"started_at", &T::started_at},
+                    Member{"stopped_at", &T::stopped_at},
+                    Member{"exit_code", &T::exit_code},
+                    Member{"reason", &T::reason}};
+}
+constexpr auto members(Of<Node> /*of*/) {
+  using T = Node;
+  return std::tuple{Member{"id", &T::id},
+                    Member{"environment", &T::environment},
+                    Member{"instance_type", &T::instance_type},
+                    Member{"vcpus", &T::vcpus},
+                    Member{"memory_mib", &T::memory},
+                    Member{"address", &T::address},
+                    Member{"hostname", &T::hostname},
+                    Member{"status", &T::status},
+                    Member{"launched_at", &T::launched_at},
+                    Member{"idle_since", &T::idle_since},
+                    Member{"reason", &T::reason}};
+}
+
+constexpr auto members(Of<core::Submitted> /*of*/) {
+  using T = core::Submitted;
+  return std::tuple{Member{"at", &T::at}, Member{"spec", &T::spec},
+                    Member{"array_index", &T::array_index}, Member{"waits_for", &T::waits_for}};
+}
+constexpr auto members(Of<core::DependencyEnded> /*of*/) {
+  using T = core::DependencyEnded;
+  return std::tuple{Member{"at", &T::at}, Member{"job", &T::job},
+                    Member{"succeeded", &T::succeeded}};
+}
+constexpr auto members(Of<core::Placed> /*of*/) {
+  using T = core::Placed;
+  return std::tuple{Member{"at", &T::at}, Member{"attempt", &T::attempt},
+                    Member{"nodes", &T::nodes}, Member{"launch", &T::launch}};
+}
+constexpr auto members(Of<core::NodeReady> /*of*/) {
+  using T = core::NodeReady;
+  return std::tuple{Member{"at", &T::at}, Member{"attempt", &T::attempt},
+                    Member{"node_index", &T::node_index}};
+}
+constexpr auto members(Of<core::NodeStarted> /*of*/) {
+  using T = core::NodeStarted;
+  return std::tuple{Member{"at", &T::at}, Member{"attempt", &T::attempt},
+                    Member{"node_index", &T::node_index}};
+}
+constexpr auto members(Of<core::NodeExited> /*of*/) {
+  using T = core::NodeExited;
+  return std::tuple{Member{"at", &T::at}, Member{"attempt", &T::attempt},
+                    Member{"node_index", &T::node_index}, Member{"exit_code", &T::exit_code},
+                    Member{"reason", &T::reason}};
+}
+constexpr auto members(Of<core::NodeLost> /*of*/) {
+  using T = core::NodeLost;
+  return std::tuple{Member{"at", &T::at}, Member{"node", &T::node}, Member{"reason", &T::reason}};
+}
+constexpr auto members(Of<core::KillAsked> /*of*/) {
+  return std::tuple{Member{"at", &core::KillAsked::at}, Member{"reason", &core::KillAsked::reason}};
+}
+constexpr auto members(Of<core::TimedOut> /*of*/) {
+  return std::tuple{Member{"at", &core::TimedOut::at}, Member{"attempt", &core::TimedOut::attempt}};
+}
+constexpr auto members(Of<core::ChildChanged> /*of*/) {
+  using T = core::ChildChanged;
+  return std::tuple{Member{"at", &T::at}, Member{"from", &T::from}, Member{"to", &T::to}};
+}
+
+/// The names of the events, in the order of the variant.
+inline constexpr const char* kEventNames[] = {
+    "Submitted",  "DependencyEnded", "Placed",    "NodeReady", "NodeStarted",
+    "NodeExited", "NodeLost",        "KillAsked", "TimedOut",  "ChildChanged",
+};
+static_assert(std::size(kEventNames) == std::variant_size_v<core::JobEvent>);
+
+template <class T>
+concept HasMembers = requires {
+  members(Of<T>{});
+};
+
+/// Stands for a value of any type, where only the number of values counts.
+struct Anything {
+  template <class T>
+  operator T() const;  // NOLINT: implicit by purpose, never defined
+};
+
+template <class T, std::size_t... kIndexes>
+constexpr bool takes(std::index_sequence<kIndexes...> /*indexes*/) {
+  return requires { T{(static_cast<void>(kIndexes), Anything{})...}; };
+}
+
+/// True when exactly all members of the aggregate are listed, so that one that was added to it
+/// and forgotten here does not compile.
+template <class T>
+constexpr bool lists_all_members() {
+  constexpr auto kListed = std::tuple_size_v<decltype(members(Of<T>{}))>;
+  return takes<T>(std::make_index_sequence<kListed>{}) &&
+         !takes<T>(std::make_index_sequence<kListed + 1>{});
+}
+
+template <class... Ts>
+constexpr bool all_members_are_listed(Of<std::variant<Ts...>> /*of*/) {
+  return (lists_all_members<Ts>() && ...);
+}
+
+static_assert(all_members_are_listed(Of<core::JobEvent>{}));
+static_assert(all_members_are_listed(
+    Of<std::variant<EnvVar, JobUser, JobFile, Dependency, MpiRun, NodeRun, Node, JobSpec>>{}));
+
+}  // namespace cox::store
