@@ -1,0 +1,49 @@
+#include <cstdio>
+#include <string>
+
+#include "launcher/coxd/keeper.hpp"
+#include "launcher/coxd/worker.hpp"
+#include "launcher/provider/local_provider.hpp"
+#include "runtime/base/text.hpp"
+
+namespace {
+
+constexpr const char* kUsage =
+    "usage: coxd --cluster-dir DIR [--ready-fd N]\n"
+    "\n"
+    "The daemon of one cluster. `pcluster create` starts it; there is no need to do so by hand.\n";
+
+int misused() {
+  (void)std::fputs(kUsage, stderr);
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string directory;
+  int ready_fd = -1;
+  bool head = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const bool has_value = i + 1 < argc;
+    if (word == "--bring-up-node") return cox::provider::bring_up_node();
+    if (word == "--help" || word == "-h") {
+      (void)std::fputs(kUsage, stdout);
+      return 0;
+    }
+    if (word == "--head") {
+      head = true;
+    } else if (word == "--cluster-dir" && has_value) {
+      directory = argv[++i];
+    } else if (word == "--ready-fd" && has_value) {
+      const auto number = cox::to_int(argv[++i]);
+      if (!number || *number < 3 || *number > 1'000'000) return misused();
+      ready_fd = static_cast<int>(*number);
+    } else {
+      return misused();
+    }
+  }
+  if (directory.empty() || directory.front() != '/') return misused();
+  return head ? cox::coxd::run_worker(directory) : cox::coxd::run_keeper(directory, ready_fd);
+}

@@ -1,0 +1,216 @@
+#include "launcher/coxd/worker.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <utility>
+
+#include "launcher/cluster/registry.hpp"
+#include "launcher/config/config.hpp"
+#include "launcher/coxd/home_files.hpp"
+#include "launcher/coxd/worker_contract.hpp"
+#include "launcher/provider/address_plan.hpp"
+#include "launcher/provider/local_provider.hpp"
+#include "runtime/base/text.hpp"
+#include "runtime/head/head.hpp"
+#include "runtime/os/event_loop.hpp"
+#include "runtime/os/files.hpp"
+#include "runtime/os/frame_link.hpp"
+#include "runtime/os/log.hpp"
+
+namespace cox::coxd {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// How long a head whose cluster could not be made still answers, so that its reason is heard.
+constexpr auto kLastWords = 10s;
+/// The answer to the request that ends the cluster must still get out.
+constexpr auto kParting = 50ms;
+
+/// A cluster as its directory describes it.
+struct Described {
+  cluster::Record record;
+  config::ClusterConfig config;
+  ClusterSettings settings;
+};
+
+os::Fd take(int descriptor) {
+  if (::fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0) return {};
+  return os::Fd(descriptor);
+}
+
+Result<Described> describe(const std::string& directory) {
+  auto record = cluster::load_record(directory);
+  if (!record) return fail(record.error());
+  const auto text = os::read_file(directory + "/config");
+  if (!text) return fail(text.error());
+  const config::LoadOptions options{.region = record->region,
+                                    .environment_region = {},
+                                    .cluster_template = record->cluster_template};
+  auto loaded = record->v2 ? config::load_ini(*text, options) : config::load_yaml(*text, options);
+  if (!loaded.config) {
+    std::string first = "it holds no cluster";
+    for (const config::Finding& finding : loaded.findings) {
+      if (finding.level != config::Level::error) continue;
+      first = config::render(finding, record->config_file_name, *text);
+      break;
+    }
+    return fail(Errc::invalid_argument, "the cluster's file cannot be read: {}", first);
+  }
+  auto settings = config::to_settings(*loaded.config, record->name);
+  return Described{std::move(*record), std::move(*loaded.config), std::move(settings)};
+}
+
+/// A directory that is shared by all nodes: as root anybody's, like /tmp, because jobs run as the
+/// users who submitted them.
+Result<void> make_shared_directory(const std::string& path) {
+  if (const auto made = os::make_directories(path); !made) return made;
+  if (::geteuid() == 0) (void)::chmod(path.c_str(), 01777);
+  return {};
+}
+
+Result<provider::LocalClusterPlan> furnish(const std::string& directory,
+                                           const Described& described) {
+  provider::LocalClusterPlan plan{.cluster_name = described.record.name,
+                                  .directory = directory,
+                                  .home_directory = directory + "/home",
+                                  .api_directory = directory + "/api",
+                                  .bin_directory = os::program_directory(),
+                                  .os_user = described.settings.os_user,
+                                  .region = described.settings.region,
+                                  .shared = {}};
+  for (const config::SharedStorage& storage : described.config.shared) {
+    const std::string here = directory + "/shared/" + storage.name;
+    if (const auto made = make_shared_directory(here); !made) return fail(made.error());
+    plan.shared.emplace_back(here, storage.mount_dir);
+  }
+  const auto head_address = provider::node_address(0);
+  const auto home = furnish_home(plan.home_directory, described.settings, head_address);
+  if (!home) return fail(home.error());
+  const auto named =
+      os::write_file_atomic(plan.api_directory + "/name", described.record.name + "\n", 0644);
+  if (!named) return fail(named.error());
+  return plan;
+}
+
+class Worker {
+ public:
+  Worker(std::string directory, Described described, provider::LocalClusterPlan plan)
+      : directory_(std::move(directory)),
+        described_(std::move(described)),
+        bridge_(take(kBridgeNetwork)),
+        ready_(take(kReady)),
+        provider_(provider::make_local_provider(loop_, std::move(plan), bridge_,
+                                                provider::kHeadPort, take(kChildReports))) {}
+
+  int run() {
+    described_.record.keeper_pid = ::getppid();
+    save();
+    const auto terminated = loop_.on_signal(SIGTERM, [this] { leave(kStopped); });
+    if (described_.record.status == "CREATE_FAILED") {
+      tell("the cluster could not be made: " + described_.record.status_reason);
+      provider_->end_all([this] { leave(kClusterEnded); });
+    } else if (const auto started = start_head(); !started) {
+      os::log_error("{}", started.error().message);
+      tell(started.error().message);
+      return kCannotStart;
+    } else {
+      tell("ok");
+    }
+    loop_.run();
+    head_.reset();
+    described_.record.keeper_pid = 0;
+    save();
+    return status_;
+  }
+
+ private:
+  Result<void> start_head() {
+    head_ = head::make_head(loop_, clock_, *provider_,
+                            {.cluster = described_.settings,
+                             .directory = directory_ + "/head",
+                             .api_listener = take(kApiListener),
+                             .agent_listener = take(kAgentListener)});
+    head_->on_readiness([this](const head::Readiness& readiness) { became(readiness); });
+    head_->on_shutdown([this] { shut_down(); });
+    return head_->start();
+  }
+
+  void became(const head::Readiness& readiness) {
+    if (described_.record.status != "CREATE_IN_PROGRESS") return;
+    if (readiness.ready) {
+      set_status("CREATE_COMPLETE", "");
+    } else if (!readiness.failure.empty()) {
+      set_status("CREATE_FAILED", readiness.failure);
+      provider_->end_all([] {});
+      timer_ = loop_.after(kLastWords, [this] { leave(kClusterEnded); });
+    }
+  }
+
+  void shut_down() {
+    if (described_.record.status != "CREATE_FAILED") set_status("DELETE_IN_PROGRESS", "");
+    provider_->end_all(
+        [this] { timer_ = loop_.after(kParting, [this] { leave(kClusterEnded); }); });
+  }
+
+  void leave(int status) {
+    status_ = status;
+    loop_.stop();
+  }
+
+  void set_status(const char* status, const std::string& reason) {
+    os::log_info("the cluster is {}{}{}", status, reason.empty() ? "" : ": ", reason);
+    described_.record.status = status;
+    described_.record.status_reason = reason;
+    described_.record.updated_at = clock_.now();
+    save();
+  }
+
+  void save() {
+    const auto saved = cluster::save_record(directory_, described_.record);
+    if (!saved) os::log_error("the cluster's record is not saved: {}", saved.error().message);
+  }
+
+  void tell(const std::string& line) {
+    if (ready_) (void)os::write_all(ready_.get(), line + "\n");
+    ready_.reset();
+  }
+
+  std::string directory_;
+  Described described_;
+  os::EventLoop loop_;
+  os::SystemClock clock_;
+  os::Fd bridge_;
+  os::Fd ready_;
+  std::unique_ptr<provider::LocalProvider> provider_;
+  std::unique_ptr<head::Head> head_;
+  os::SubscriptionPtr timer_;
+  int status_ = kClusterEnded;
+};
+
+int refuse(const Error& error) {
+  os::log_error("{}", error.message);
+  const os::Fd ready = take(kReady);
+  if (ready) (void)os::write_all(ready.get(), error.message + "\n");
+  return kCannotStart;
+}
+
+}  // namespace
+
+int run_worker(const std::string& cluster_directory) {
+  (void)std::signal(SIGPIPE, SIG_IGN);
+  if (const auto log = os::open_log(cluster_directory + "/coxd.log"); !log) {
+    return refuse(log.error());
+  }
+  auto described = describe(cluster_directory);
+  if (!described) return refuse(described.error());
+  auto plan = furnish(cluster_directory, *described);
+  if (!plan) return refuse(plan.error());
+  return Worker(cluster_directory, std::move(*described), std::move(*plan)).run();
+}
+
+}  // namespace cox::coxd
