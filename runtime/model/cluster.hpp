@@ -81,6 +81,7 @@ enum class NodeStatus : std::uint8_t {
 /// A machine (or a part of one) whose agent runs attempts.
 struct Node {
   NodeId id;
+  int ordinal = 0;  ///< small, unique among live nodes; providers derive addresses from it
   ComputeEnvironmentName environment;  ///< empty: the head node, which runs no jobs
   std::string instance_type;
   int vcpus = 0;

@@ -82,6 +82,7 @@ constexpr auto members(Of<NodeRun> /*of*/) {
 constexpr auto members(Of<Node> /*of*/) {
   using T = Node;
   return std::tuple{Member{"id", &T::id},
+                    Member{"ordinal", &T::ordinal},
                     Member{"environment", &T::environment},
                     Member{"instance_type", &T::instance_type},
                     Member{"vcpus", &T::vcpus},

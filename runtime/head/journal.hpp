@@ -1,0 +1,66 @@
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "runtime/logs/log_store.hpp"
+#include "runtime/os/event_loop.hpp"
+#include "runtime/store/store.hpp"
+
+namespace cox::head {
+
+/// Commit, then answer, then act. What a turn of the loop changes is gathered; when the turn is over
+/// it is committed on a thread of its own, and what was to come after it is called on the loop.
+/// While one commit is under way the next turns gather: they share the fsync after it.
+///
+/// A disk that refuses ends the process: nothing that was not stored is ever answered.
+class Journal {
+ public:
+  Journal(os::EventLoop& loop, store::Store& store, logs::LogStore& logs);
+  ~Journal();
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+
+  void add(store::StoredEvent event);
+  void add(const Node& node);
+  void gone(const NodeId& node);
+  void forgotten(const JobId& job);
+  /// Output was appended: it is synced with the next commit.
+  void output_written();
+
+  /// Called on the loop once everything added before this is durable; soon, when nothing is open.
+  void then(std::function<void()> continuation);
+
+ private:
+  struct Batch {
+    store::Changes changes;
+    bool sync_output = false;
+    std::vector<std::function<void()>> continuations;
+    [[nodiscard]] bool needs_disk() const { return sync_output || !changes.empty(); }
+  };
+
+  void schedule();
+  void hand_over();
+  void finished();
+  void work();
+
+  os::EventLoop& loop_;
+  store::Store& store_;
+  logs::LogStore& logs_;
+  Batch open_;
+  Batch under_way_;
+  bool busy_ = false;       ///< the thread has a batch
+  bool scheduled_ = false;
+
+  std::mutex mutex_;        ///< guards the rest
+  std::condition_variable wake_;
+  bool has_work_ = false;
+  bool stop_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  std::thread thread_;
+};
+
+}  // namespace cox::head
