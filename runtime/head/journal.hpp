@@ -12,9 +12,9 @@
 
 namespace cox::head {
 
-/// Commit, then answer, then act. What a turn of the loop changes is gathered; when the turn is over
-/// it is committed on a thread of its own, and what was to come after it is called on the loop.
-/// While one commit is under way the next turns gather: they share the fsync after it.
+/// Commit, then answer, then act. What a turn of the loop changes is gathered; when the turn is
+/// over it is committed on a thread of its own, and what was to come after it is called on the
+/// loop. While one commit is under way the next turns gather: they share the fsync after it.
 ///
 /// A disk that refuses ends the process: nothing that was not stored is ever answered.
 class Journal {
@@ -52,10 +52,10 @@ class Journal {
   logs::LogStore& logs_;
   Batch open_;
   Batch under_way_;
-  bool busy_ = false;       ///< the thread has a batch
+  bool busy_ = false;  ///< the thread has a batch
   bool scheduled_ = false;
 
-  std::mutex mutex_;        ///< guards the rest
+  std::mutex mutex_;  ///< guards the rest
   std::condition_variable wake_;
   bool has_work_ = false;
   bool stop_ = false;

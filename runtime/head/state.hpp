@@ -52,7 +52,9 @@ class State : public api::View {
   [[nodiscard]] core::Snapshot snapshot(Millis now) const;
 
   void set_blocks(std::map<JobId, std::vector<core::Block>> blocks) { blocks_ = std::move(blocks); }
-  void set_note(const ComputeEnvironmentName& name, std::string note) { notes_[name] = std::move(note); }
+  void set_note(const ComputeEnvironmentName& name, std::string note) {
+    notes_[name] = std::move(note);
+  }
   void enable_environments(bool enabled);
   [[nodiscard]] bool environments_enabled() const;
 
@@ -80,9 +82,9 @@ class State : public api::View {
   ClusterSettings cluster_;
   std::unordered_map<JobId, std::unique_ptr<Entry>> jobs_;
   std::uint64_t next_order_ = 1;
-  std::map<std::pair<QueueName, JobStatus>, InOrder> listed_;       ///< without array children
-  std::map<std::pair<int, std::uint64_t>, const Job*> waiting_;     ///< RUNNABLE; -priority, order
-  InOrder active_;                                                  ///< those that hold nodes
+  std::map<std::pair<QueueName, JobStatus>, InOrder> listed_;    ///< without array children
+  std::map<std::pair<int, std::uint64_t>, const Job*> waiting_;  ///< RUNNABLE; -priority, order
+  InOrder active_;                                               ///< those that hold nodes
   std::map<NodeId, Node> nodes_;
   std::map<NodeId, InOrder> holders_;
   std::unordered_map<JobId, std::set<JobId>> dependents_;

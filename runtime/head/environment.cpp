@@ -1,0 +1,134 @@
+#include "runtime/head/environment.hpp"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "runtime/base/text.hpp"
+#include "runtime/mpi/hostfile.hpp"
+#include "runtime/mpi/launch_plan.hpp"
+
+namespace cox::head {
+
+namespace {
+
+constexpr const char* kNone = "NONE";
+const mpi::NodePaths kPaths{"/run/coxswain/bin", "/usr/lib64/openmpi/bin/mpirun"};
+
+/// Mount directories of one kind as the file has them, comma-separated.
+std::string shared_of(const ClusterSettings& cluster, std::string_view kind,
+                      std::string SharedDirectory::*member) {
+  std::vector<std::string> list;
+  for (const auto& directory : cluster.shared) {
+    if (directory.kind == kind) list.push_back(directory.*member);
+  }
+  return join(list, ",");
+}
+
+std::string or_none(std::string text) { return text.empty() ? kNone : text; }
+
+void add_pcluster(std::vector<EnvVar>& list, const PartContext& context) {
+  const auto& cluster = *context.cluster;
+  list.push_back({"PCLUSTER_AWS_REGION", cluster.region});
+  list.push_back({"PCLUSTER_STACK_NAME", cluster.stack_name});
+  list.push_back({"PCLUSTER_SHARED_DIRS",
+                  or_none(shared_of(cluster, "Ebs", &SharedDirectory::as_configured))});
+  list.push_back({"PCLUSTER_RAID_SHARED_DIR",
+                  or_none(shared_of(cluster, "Raid", &SharedDirectory::as_configured))});
+  const auto efs_dirs = or_none(shared_of(cluster, "Efs", &SharedDirectory::as_configured));
+  const auto efs_ids = or_none(shared_of(cluster, "Efs", &SharedDirectory::file_system_id));
+  if (cluster.v2) {
+    list.push_back({"PCLUSTER_EFS_SHARED_DIR", efs_dirs});
+    list.push_back({"PCLUSTER_EFS_FS_ID", efs_ids});
+    list.push_back({"PCLUSTER_MASTER_IP", context.head_node_address});
+    list.push_back({"MASTER_IP", context.head_node_address});
+  } else {
+    list.push_back({"PCLUSTER_EFS_SHARED_DIRS", efs_dirs});
+    list.push_back({"PCLUSTER_EFS_FS_IDS", efs_ids});
+    list.push_back({"PCLUSTER_HEAD_NODE_IP", context.head_node_address});
+  }
+}
+
+/// What the main node of an --mpi job runs; the other nodes only stand by for it.
+std::vector<std::string> mpi_command(const JobSpec& spec) {
+  const mpi::Layout layout{spec.mpi->ranks_per_node, spec.mpi->map_by, spec.mpi->bind_to};
+  std::vector<std::string> program{"@PROGRAM@"};
+  program.insert(program.end(), spec.command.begin() + 1, spec.command.end());
+  std::string line = "exec";
+  for (const auto& word : mpi::mpirun_argv(kPaths, layout, "@HOSTFILE@", program)) {
+    // HOME is the agent's to choose: the shell on the node fills it in.
+    if (word == "@PROGRAM@") {
+      line += " \"$HOME\"/" + shell_quote(std::string_view(spec.command.front()));
+    } else if (word == "@HOSTFILE@") {
+      line += " \"$HOME/hostfile\"";
+    } else {
+      line += " " + shell_quote(std::string_view(word));
+    }
+  }
+  return {"/bin/sh", "-c", line};
+}
+
+}  // namespace
+
+std::vector<EnvVar> part_environment(const Job& job, int node_index, const PartContext& context) {
+  const Attempt& attempt = job.attempts.back();
+  const auto& run = attempt.nodes[static_cast<std::size_t>(node_index)];
+  const bool multi_node = job.is_multi_node();
+  std::vector<EnvVar> list;
+  list.push_back(
+      {"AWS_BATCH_JOB_ID", multi_node ? fmt::format("{}#{}", job.id, node_index) : job.id.value});
+  list.push_back({"AWS_BATCH_JOB_ATTEMPT", std::to_string(attempt.number)});
+  list.push_back({"AWS_BATCH_JQ_NAME", job.spec.queue.value});
+  list.push_back({"AWS_BATCH_CE_NAME", run.environment.value});
+  if (job.array_index) {
+    list.push_back({"AWS_BATCH_JOB_ARRAY_INDEX", std::to_string(*job.array_index)});
+    list.push_back({"AWS_BATCH_JOB_ARRAY_SIZE", std::to_string(job.spec.array_size.value_or(0))});
+  }
+  if (job.is_multi_node()) {
+    list.push_back({"AWS_BATCH_JOB_NUM_NODES", std::to_string(job.node_count())});
+    list.push_back({"AWS_BATCH_JOB_NODE_INDEX", std::to_string(node_index)});
+    list.push_back({"AWS_BATCH_JOB_MAIN_NODE_INDEX", "0"});
+    if (node_index != 0) {
+      list.push_back({"AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS", attempt.nodes[0].address});
+    }
+  }
+  add_pcluster(list, context);
+  return list;
+}
+
+Result<wire::Prepare> make_prepare(const Job& job, int node_index, const PartContext& context) {
+  const Attempt& attempt = job.attempts.back();
+  const auto& spec = job.spec;
+  wire::Prepare prepare;
+  prepare.part = {job.id, attempt.number, node_index};
+  prepare.user = spec.user;
+  prepare.command = spec.command;
+  prepare.vcpus = spec.vcpus;
+  prepare.memory_mib = spec.memory.value;
+  prepare.multi_node = job.is_multi_node();
+  prepare.environment = spec.environment;
+  const auto ours = part_environment(job, node_index, context);
+  prepare.environment.insert(prepare.environment.end(), ours.begin(), ours.end());
+
+  std::vector<mpi::NodeSlots> slots;
+  for (std::size_t i = 0; i < attempt.nodes.size(); ++i) {
+    const auto& run = attempt.nodes[i];
+    prepare.peers.push_back({static_cast<int>(i), run.node, run.address, run.hostname, run.slots});
+    slots.push_back({run.address, run.slots});
+  }
+  if (job.is_multi_node() || spec.mpi) {
+    auto hostfile = mpi::render_hostfile(slots);
+    if (!hostfile) return fail(hostfile.error());
+    prepare.hostfile = std::move(*hostfile);
+  }
+  prepare.mpi_environment =
+      mpi::tuned_environment(kPaths, prepare.capture_ranks, context.more_ranks_than_cores);
+  if (spec.mpi) {
+    prepare.command = node_index == 0 ? mpi_command(spec) : std::vector<std::string>{};
+  } else {
+    prepare.directory = fmt::format(
+        "job-{}", job.is_multi_node() ? fmt::format("{}#{}", job.id, node_index) : job.id.value);
+  }
+  return prepare;
+}
+
+}  // namespace cox::head
