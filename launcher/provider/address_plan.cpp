@@ -30,10 +30,6 @@ std::string mac_of(const std::string& address) {
   return mac;
 }
 
-std::string link_name_of(const std::string& node_id) {
-  constexpr std::size_t kDigits = 13;
-  const std::size_t from = node_id.size() > kDigits ? node_id.size() - kDigits : 0;
-  return "v" + node_id.substr(from);
-}
+std::string link_name_of(const std::string& address) { return "n" + address; }
 
 }  // namespace cox::provider

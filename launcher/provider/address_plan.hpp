@@ -26,8 +26,7 @@ inline constexpr int kOrdinalMax = 65'000;
 /// address is given to another node: "02:00:0a:00:00:0b". Requires a dotted quad. Pure.
 [[nodiscard]] std::string mac_of(const std::string& address);
 
-/// The name of the bridge's end of a node's veth pair: at most 15 characters, and not the same for
-/// two nodes that follow one another on an address. Pure.
-[[nodiscard]] std::string link_name_of(const std::string& node_id);
+/// The name of the bridge's end of a node's veth pair: "n10.0.0.11" (at most 15 characters). Pure.
+[[nodiscard]] std::string link_name_of(const std::string& address);
 
 }  // namespace cox::provider

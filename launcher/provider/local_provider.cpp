@@ -141,8 +141,17 @@ void Provider::provision(NodeRequest request, ProvisionDone done) {
     }
     return;
   }
+  const std::string address = node_address(request.ordinal);
+  for (const auto& [other, node] : nodes_) {
+    if (node.host.address != address || node.state == State::ending) continue;
+    later([done, id, other = other, address] {
+      done(fail(Errc::unavailable, "node {}: its address {} is that of node {}", id, address,
+                other));
+    });
+    return;
+  }
   LocalNode& node = nodes_[id];
-  node.host.address = node_address(request.ordinal);
+  node.host.address = address;
   node.host.hostname = hostname_of(node.host.address);
   node.request = std::move(request);
   node.when_up.push_back(std::move(done));
@@ -208,7 +217,7 @@ NodeDescription Provider::describe(const NodeRequest& request, const HostLine& h
                    .scratch_directory = directory + "/scratch",
                    .cgroup_directory = cgroup,
                    .shared = plan_.shared},
-          .link = {.link_name = link_name_of(request.id.value),
+          .link = {.link_name = link_name_of(host.address),
                    .address = host.address,
                    .mac = mac_of(host.address)},
           .agent_options = render_agent_options({.node = request.id.value,

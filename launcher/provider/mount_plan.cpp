@@ -66,6 +66,7 @@ class Planner {
   struct Bound {
     std::string source;
     bool read_only = false;
+    bool of_cluster = false;  ///< directories may be made in it
   };
 
   void make_directory(const std::string& target, unsigned mode = 0755);
@@ -198,14 +199,16 @@ std::optional<Planner::Bound> Planner::host_side_of(const std::string& path) con
   for (std::string at = path; at != "/"; at = parent_of_path(at)) {
     if (ours_.count(at) != 0) return std::nullopt;
     if (const auto found = bound_.find(at); found != bound_.end()) {
-      return Bound{found->second.source + path.substr(at.size()), found->second.read_only};
+      Bound side = found->second;
+      side.source += path.substr(at.size());
+      return side;
     }
   }
   return std::nullopt;
 }
 
 void Planner::remake(const std::string& directory) {
-  const Bound old = host_side_of(directory).value_or(Bound{directory, false});
+  const Bound old = host_side_of(directory).value_or(Bound{directory});
   const auto entries = host_.list(old.source);
   add_tmpfs(directory, 0755);
   for (const HostEntry& entry : entries) {
@@ -222,11 +225,18 @@ Result<std::string> Planner::ensure_directory(const std::string& path) {
     const std::string above = at.empty() ? "/" : at;
     at += "/" + part;
     if (ours_.count(at) != 0) continue;
+    if (const auto placed = bound_.find(at); placed != bound_.end() && placed->second.of_cluster) {
+      continue;
+    }
     const auto bound = host_side_of(at);
     if (bound) {
       const auto entry = host_.look(bound->source);
       if (entry && entry->kind == EntryKind::directory) continue;
       if (entry) return fail(Errc::invalid_argument, "{}: {} is not a directory", path, at);
+      if (bound->of_cluster) {
+        steps_.push_back({.kind = Kind::directory, .target = at});
+        continue;
+      }
       remake(above);
     }
     make_directory(at);
@@ -250,7 +260,7 @@ Result<void> Planner::place(const std::string& source, const std::string& target
   if (const auto made = ensure_directory(*at); !made) return fail(made.error());
   steps_.push_back({.kind = Kind::bind, .target = *at, .source = source});
   ours_.erase(*at);
-  bound_[*at] = {source, false};
+  bound_[*at] = {.source = source, .of_cluster = true};
   return {};
 }
 
@@ -288,9 +298,13 @@ Result<std::vector<MountStep>> plan_mounts(const NodeRoot& root, const HostTree&
   planner.add_product(root);
   planner.add_etc(root);
   if (const auto added = planner.add_mpi_programs(); !added) return fail(added.error());
-  const auto home = planner.place(root.home_directory, "/home/" + root.os_user);
-  if (!home) return fail(home.error());
-  for (const auto& [source, target] : root.shared) {
+  auto places = root.shared;
+  places.emplace_back(root.home_directory, "/home/" + root.os_user);
+  // What lies within another comes after it.
+  std::stable_sort(places.begin(), places.end(), [](const auto& a, const auto& b) {
+    return components_of(a.second) < components_of(b.second);
+  });
+  for (const auto& [source, target] : places) {
     if (const auto placed = planner.place(source, target); !placed) return fail(placed.error());
   }
   return planner.finish();

@@ -53,7 +53,7 @@ struct NodeRoot {
 /// One step; targets are paths in the node, sources on this machine. Steps are done in order.
 struct MountStep {
   enum class Kind : std::uint8_t {
-    directory,  ///< make it (mode)
+    directory,  ///< make it (mode); one that is there is fine
     link,       ///< make a link; source: where it points
     file,       ///< make an empty file to bind on
     bind,       ///< source, with everything below it, over the target
@@ -76,7 +76,8 @@ struct MountStep {
 /// The steps that make a node's root on an empty tmpfs: this machine's top-level directories bound,
 /// the system's read-only; /proc, /sys, /tmp, /run and /dev/shm its own; what is the cluster's put
 /// in place. A directory that lacks a name the node needs (/usr/lib64 of Debian) becomes a tmpfs
-/// with its old entries made again. Nothing on this machine is changed.
+/// with its old entries made again. Nothing on this machine is changed, except that a shared
+/// directory within another is made there.
 /// Errors: invalid_argument for a path in the node that is not absolute, or lies where the node has
 /// its own (/proc, /sys, /dev, /run, /tmp).
 /// Pure, but for what `host` reads.

@@ -123,7 +123,7 @@ Result<void> seal(const std::string& target) {
 Result<void> perform(const MountStep& step, const Detached& detached, std::size_t index) {
   switch (step.kind) {
     case Kind::directory:
-      if (::mkdir(step.target.c_str(), step.mode) == 0) return {};
+      if (::mkdir(step.target.c_str(), step.mode) == 0 || errno == EEXIST) return {};
       return fail(failed("cannot make a directory", step.target));
     case Kind::link:
       if (::symlink(step.source.c_str(), step.target.c_str()) == 0) return {};

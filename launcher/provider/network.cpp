@@ -143,6 +143,16 @@ Result<os::Fd> new_bridge_network() {
   return network;
 }
 
+/// The kernel takes an ended node's network apart in its own time. Until then its end of the bridge
+/// may still be there, and answer for the address.
+void delete_stale(nl_sock* socket, const std::string& name) {
+  const auto index = index_of(socket, name);
+  if (!index) return;
+  const Link link(rtnl_link_alloc());
+  rtnl_link_set_ifindex(link.get(), *index);
+  (void)rtnl_link_delete(socket, link.get());
+}
+
 /// One request makes both ends, up, in their networks and on the bridge.
 Result<void> add_veth(nl_sock* bridge_side, int bridge_index, int node_network,
                       const NodeLink& link) {
@@ -158,7 +168,11 @@ Result<void> add_veth(nl_sock* bridge_side, int bridge_index, int node_network,
     const NetAddress owned(mac);
     rtnl_link_set_addr(peer, mac);
   }
-  const int code = rtnl_link_add(bridge_side, veth.get(), NLM_F_CREATE | NLM_F_EXCL);
+  int code = rtnl_link_add(bridge_side, veth.get(), NLM_F_CREATE | NLM_F_EXCL);
+  if (code == -NLE_EXIST) {
+    delete_stale(bridge_side, link.link_name);
+    code = rtnl_link_add(bridge_side, veth.get(), NLM_F_CREATE | NLM_F_EXCL);
+  }
   rtnl_link_put(peer);
   return done(code, "connect eth0 to the bridge");
 }
