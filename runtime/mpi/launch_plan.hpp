@@ -13,16 +13,24 @@
 
 namespace cox::mpi {
 
-/// Where the programs of the product and Open MPI are on a node.
+/// Where the programs of the product and Open MPI are on a node, and what the node is like.
 struct NodePaths {
   std::string bin_dir;  ///< holds cox-rsh and cox-rank
   std::string mpirun;   ///< "/usr/lib64/openmpi/bin/mpirun"
+  /// The network interface that nodes reach each other by; empty: Open MPI's own choice.
+  std::string interface = "eth0";
+  /// hwloc's XML of the node, restricted to what the node may use, on every node at this path;
+  /// empty: each program looks at the machine itself, which takes some 20 ms.
+  std::string topology_file = {};
+  /// The nodes have a faster network than TCP: the transports are Open MPI's own choice.
+  bool fast_fabric = false;
 };
 
 /// Settings that make a script's own mpirun use our launcher and per-rank capture, the right
 /// interface and the fast components. By environment only, so that command lines stay as they are;
-/// the agent sets each only where the job has not. `more_ranks_than_cores` adds what spinning
-/// ranks need on a crowded machine (mpi_yield_when_idle).
+/// the agent sets each only where the job has not, on every node of the job: what cox-rsh starts
+/// needs them too. `more_ranks_than_cores`: the ranks of the job outnumber the cores that its nodes
+/// really have (nodes of one machine share them), so ranks that wait must yield and none is bound.
 /// Source: mpirun(1) and ompi_info of Open MPI 4.1. Pure.
 [[nodiscard]] std::vector<EnvVar> tuned_environment(const NodePaths& paths, bool capture_ranks,
                                                     bool more_ranks_than_cores);
@@ -38,9 +46,10 @@ struct RankPlace {
 
 /// How ranks are to be laid out: mpirun's words. Empty strings: mpirun's defaults.
 struct Layout {
-  int ranks_per_node = 0;  ///< 0: as many as the node has slots
-  std::string map_by;      ///< "", "slot", "core", "node", "socket", "numa", "ppr:N:node"
-  std::string bind_to;     ///< "", "none", "core", "hwthread", "socket", "numa"
+  int ranks_per_node = 0;    ///< 0: as many as the node has slots
+  std::string map_by = {};   ///< "", "slot", "hwthread", "core", "node", "socket", "numa",
+                             ///< "ppr:N:" and one of "node", "socket", "numa", "core"
+  std::string bind_to = {};  ///< "", "none", "core", "hwthread", "socket", "numa"
 };
 
 /// A node with its shape.
@@ -49,8 +58,18 @@ struct NodeShape {
   Topology topology;
 };
 
-/// Rank → node → cores for the layout. Mapping, ranking and binding are three separate steps.
-/// Errors: invalid_argument for an unknown word, or where a node has fewer cores than binding asks.
+/// Rank → node → cores for the layout, as Open MPI 4.1's mpirun does it. Mapping, ranking and
+/// binding are three separate steps.
+///
+/// Mapping fills one node after the other, by "node" one rank a node in turn. Within a node ranks
+/// go round over the objects named ("socket", …). Without a word, up to two ranks are mapped and
+/// bound by core, more of them by NUMA node. A word for binding alone takes the objects with the
+/// fewest ranks, the lowest number first. Binding that was not asked for is left out when it would
+/// put more ranks on an object than it has cores.
+///
+/// Errors: invalid_argument for an unknown word, contradicting counts, more ranks by ppr than
+///         slots, no nodes, or where a node has fewer cores than the binding that was asked for
+///         needs; names the node.
 /// Pure.
 [[nodiscard]] Result<std::vector<RankPlace>> place_ranks(std::span<const NodeShape> nodes,
                                                          const Layout& layout);
@@ -61,6 +80,8 @@ struct NodeShape {
                                                   std::span<const RankPlace> places);
 
 /// argv of the mpirun that `awsbsub --mpi` runs: program and arguments after the options.
+/// The ranks of a node are the slots of its line in the hostfile: where layout.ranks_per_node is
+/// set, render the hostfile with it.
 /// Pure.
 [[nodiscard]] std::vector<std::string> mpirun_argv(const NodePaths& paths, const Layout& layout,
                                                    std::string_view hostfile_path,
