@@ -22,6 +22,7 @@
 #include "launcher/provider/node_end.hpp"
 #include "launcher/provider/node_files.hpp"
 #include "runtime/os/files.hpp"
+#include "runtime/os/log.hpp"
 
 namespace cox::provider {
 namespace {
@@ -241,10 +242,17 @@ void Provider::made(const NodeId& id, Result<BringUpOutcome> outcome) {
   start_waiting();
   LocalNode& node = nodes_.at(id);
   node.run.reset();
+  if (outcome) node.pid = outcome->pid;
   auto mark = outcome.and_then([](const BringUpOutcome& up) { return mark_of(up.pid); });
   auto process = mark.and_then([&](const ProcessMark& at) {
     return watch_process(loop_, at, [this, id] { first_process_ended(id); });
   });
+  if (outcome && !process) {
+    read_reports();
+    const std::string log = node_directory(plan_.directory, id) + "/agent.log";
+    process = fail(Errc::unavailable, "node {}: {}", id, describe_end(node.wait_status, log));
+  }
+  if (outcome) os::log_info("node {} is up: {}", id, outcome->steps);
   const auto answers = std::exchange(node.when_up, {});
   if (process && !node.unwanted) {
     watch(id, *mark, std::move(*process));
@@ -278,10 +286,11 @@ void Provider::first_process_ended(const NodeId& id) {
 }
 
 void Provider::read_reports() {
+  if (!child_reports_) return;
   ChildReport report;
   while (::read(child_reports_.get(), &report, sizeof report) == sizeof report) {
     for (auto& [id, node] : nodes_) {
-      if (node.state != State::live || node.pid != report.pid) continue;
+      if (node.pid != report.pid) continue;
       node.wait_status = report.wait_status;
       if (node.patience) later([this, name = id] { report_end(name); });
     }
@@ -293,6 +302,7 @@ void Provider::report_end(const NodeId& id) {
   if (found == nodes_.end() || found->second.state != State::live) return;
   const std::string how =
       describe_end(found->second.wait_status, node_directory(plan_.directory, id) + "/agent.log");
+  os::log_warn("node {}: {}", id, how);
   remove(id, [this, id, how](const Result<void>&) {
     if (on_ended_ && !stopped_) on_ended_(id, how);
   });

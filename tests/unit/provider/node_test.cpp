@@ -160,8 +160,10 @@ TEST_P(LocalNodes, RunACommandAsSshDoes) {
 TEST_P(LocalNodes, SayHowTheyEndedByThemselves) {
   const auto report = world.in_process([this] {
     NodeHost host(world);
-    std::vector<std::string> said = {host.provision(kOne, 0), host.provision(kTwo, 1, "dies"),
-                                     host.next_end()};
+    std::vector<std::string> said = {host.provision(kOne, 0), host.provision(kTwo, 1, "dies")};
+    (void)world.in_node(kTwo,
+                        "until : < /dev/tcp/10.0.0.11/7; do ((++tries < 200)); sleep 0.02; done");
+    said.push_back(host.next_end());
     const auto mark = living_first_process(world.directory(), kOne);
     if (mark) (void)::kill(mark->pid, SIGKILL);
     said.push_back(host.next_end());

@@ -17,6 +17,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "launcher/provider/memory_cgroup.hpp"
 #include "launcher/provider/node_files.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/os/files.hpp"
@@ -115,6 +116,7 @@ NodeWorld::~NodeWorld() {
       (void)::kill(mark->pid, SIGKILL);
       (void)::waitpid(mark->pid, nullptr, 0);
     }
+    (void)remove_memory_cgroup(plan().cluster_name, id.value);
   }
   std::error_code ignored;
   fs::remove_all(directory_, ignored);

@@ -12,13 +12,14 @@
 
 namespace {
 
-/// A first process that tells its host name to whoever connects to port 7.
+/// A first process that tells its host name to whoever connects to port 7, or ends at the first
+/// call where its instance type says so.
 int serve_as_agent() {
   std::array<char, 65536> options{};
   const ssize_t got = ::read(3, options.data(), options.size() - 1);
   (void)std::printf("options: %.20s\n", got > 0 ? options.data() : "none");
   (void)std::fflush(stdout);
-  if (got > 0 && std::strstr(options.data(), "\"instance_type\":\"dies\"") != nullptr) return 7;
+  const bool dies = std::strstr(options.data(), "\"instance_type\":\"dies\"") != nullptr;
   const cox::os::Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in any{};
   any.sin_family = AF_INET;
@@ -34,6 +35,7 @@ int serve_as_agent() {
     const cox::os::Fd peer(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     std::array<char, 256> name{};
     (void)::gethostname(name.data(), name.size() - 1);
+    if (dies) return 7;
     (void)::dprintf(peer.get(), "%s\n", name.data());
   }
 }
