@@ -56,8 +56,8 @@ constexpr auto members(Of<RankExited> /*of*/) {
 }
 constexpr auto members(Of<RemoteStart> /*of*/) {
   using T = RemoteStart;
-  return std::tuple{&T::id,           &T::from,    &T::from_node,
-                    &T::target_index, &T::command, &T::environment};
+  return std::tuple{&T::id,   &T::from,    &T::from_node,  &T::target_index,
+                    &T::host, &T::command, &T::environment};
 }
 constexpr auto members(Of<RemoteInput> /*of*/) {
   using T = RemoteInput;

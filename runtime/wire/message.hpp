@@ -105,8 +105,9 @@ struct RemoteStart {
   std::uint64_t id = 0;  ///< chosen by the asking agent, unique with from_node
   PartKey from;          ///< the asking part
   NodeId from_node;
-  int target_index = 0;             ///< node of the job to run on
-  std::string command;              ///< for /bin/sh -c, as ssh would run it
+  int target_index = 0;  ///< node of the job to run on
+  std::string host;      ///< as cox-rsh was given it; the asking agent finds target_index by it
+  std::string command;   ///< for /bin/sh -c, as ssh would run it
   std::vector<EnvVar> environment;  ///< only what cox-rsh passes on
   friend bool operator==(const RemoteStart&, const RemoteStart&) = default;
 };

@@ -1,0 +1,154 @@
+#include "runtime/agent/step.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <map>
+#include <utility>
+
+#include "runtime/agent/step_messages.hpp"
+#include "runtime/base/text.hpp"
+#include "runtime/os/files.hpp"
+
+namespace cox::agent {
+
+namespace {
+
+class StepEnd : public Step {
+ public:
+  StepEnd(os::EventLoop& loop, pid_t pid, os::Fd control, StepEvents events)
+      : pid_(pid), control_(std::move(control)), events_(std::move(events)) {
+    watch_ = loop.when_readable(control_.get(), [this] { receive(); });
+  }
+
+  [[nodiscard]] pid_t pid() const override { return pid_; }
+
+  void begin() override { send('B', 0, {}, {}); }
+
+  void launch(os::Fd out, os::Fd err) override {
+    std::vector<os::Fd> descriptors;
+    descriptors.push_back(std::move(out));
+    descriptors.push_back(std::move(err));
+    send('L', 0, {}, std::move(descriptors));
+  }
+
+  void run_remote(std::uint64_t id, const std::string& command, os::Fd in, os::Fd out,
+                  os::Fd err) override {
+    std::vector<os::Fd> descriptors;
+    descriptors.push_back(std::move(in));
+    descriptors.push_back(std::move(out));
+    descriptors.push_back(std::move(err));
+    send('R', static_cast<std::int64_t>(id), command, std::move(descriptors));
+  }
+
+ private:
+  void send(char kind, std::int64_t number, std::string text,
+            std::vector<os::Fd> descriptors) const {
+    StepMessage message;
+    message.kind = kind;
+    message.number = number;
+    message.text = std::move(text);
+    message.descriptors = std::move(descriptors);
+    send_step_message(control_.get(), message);  // a step that is gone is told of by its exit
+  }
+
+  void receive() {
+    StepMessage message;
+    if (!receive_step_message(control_.get(), message)) {
+      watch_.reset();
+      return;
+    }
+    const auto id = static_cast<std::uint64_t>(message.number);
+    const int number = static_cast<int>(message.number);
+    switch (message.kind) {
+      case 'P':
+        events_.prepared({});
+        break;
+      case 'F':
+        events_.prepared(fail(Errc::internal, "{}", message.text));
+        break;
+      case 'S':
+        events_.started();
+        break;
+      case 'E':
+        events_.not_started(number, message.text);
+        break;
+      case 'X':
+        events_.command_ended(number, message.flag != 0);
+        break;
+      case 'r':
+        events_.remote_ended(id, static_cast<int>(message.flag));
+        break;
+      case 'Z':
+        events_.emptied();
+        break;
+      default:
+        break;
+    }
+  }
+
+  pid_t pid_;
+  os::Fd control_;
+  StepEvents events_;
+  os::SubscriptionPtr watch_;
+};
+
+std::optional<pid_t> parent_of(pid_t pid) {
+  const auto stat = os::read_file(fmt::format("/proc/{}/stat", pid), 4096);
+  if (!stat) return std::nullopt;
+  // The name in brackets may hold anything: what counts comes after the last one.
+  const auto end = stat->rfind(')');
+  if (end == std::string::npos) return std::nullopt;
+  const auto fields = split(std::string_view(*stat).substr(end + 2), ' ');
+  if (fields.size() < 2 || fields[0] == "Z") return std::nullopt;
+  const auto parent = to_int(fields[1]);
+  return parent ? std::optional(static_cast<pid_t>(*parent)) : std::nullopt;
+}
+
+}  // namespace
+
+std::vector<pid_t> processes_below(pid_t root) {
+  std::multimap<pid_t, pid_t> children;
+  DIR* const proc = ::opendir("/proc");
+  if (proc == nullptr) return {};
+  while (const dirent* entry = ::readdir(proc)) {
+    const auto pid = to_int(entry->d_name);
+    if (!pid) continue;
+    if (const auto parent = parent_of(static_cast<pid_t>(*pid))) {
+      children.emplace(*parent, static_cast<pid_t>(*pid));
+    }
+  }
+  ::closedir(proc);
+  std::vector<pid_t> found;
+  std::vector<pid_t> open{root};
+  while (!open.empty()) {
+    const auto at = open.back();
+    open.pop_back();
+    const auto [begin, end] = children.equal_range(at);
+    for (auto child = begin; child != end; ++child) {
+      found.push_back(child->second);
+      open.push_back(child->second);
+    }
+  }
+  return found;
+}
+
+Result<std::unique_ptr<Step>> Step::fork(os::EventLoop& loop, StepPlan plan, StepEvents events) {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    return fail(os::errno_error(errno, "socketpair"));
+  }
+  os::Fd ours(ends[0]);
+  os::Fd theirs(ends[1]);
+  const pid_t pid = ::fork();
+  if (pid == 0) be_step(plan, theirs.release());
+  if (pid < 0) return fail(Errc::unavailable, "no process to be had for the job");
+  return std::make_unique<StepEnd>(loop, pid, std::move(ours), std::move(events));
+}
+
+}  // namespace cox::agent

@@ -1,0 +1,88 @@
+#include "runtime/agent/step_messages.hpp"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace cox::agent {
+
+namespace {
+
+constexpr std::size_t kDescriptorsMax = 3;
+
+struct Head {
+  std::int64_t kind = 0;
+  std::int64_t number = 0;
+  std::int64_t flag = 0;
+};
+
+union Control {
+  cmsghdr align;
+  char bytes[CMSG_SPACE(sizeof(int) * kDescriptorsMax)];
+};
+
+}  // namespace
+
+bool send_step_message(int socket, const StepMessage& message) {
+  Head head{message.kind, message.number, message.flag};
+  const auto size = message.text.size() < kStepTextMax ? message.text.size() : kStepTextMax;
+  iovec parts[2] = {{&head, sizeof head}, {const_cast<char*>(message.text.data()), size}};
+  msghdr envelope{};
+  envelope.msg_iov = parts;
+  envelope.msg_iovlen = 2;
+  Control control{};
+  if (!message.descriptors.empty()) {
+    int numbers[kDescriptorsMax] = {};
+    const auto count = message.descriptors.size();
+    for (std::size_t i = 0; i < count; ++i) numbers[i] = message.descriptors[i].get();
+    envelope.msg_control = control.bytes;
+    envelope.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+    cmsghdr* header = CMSG_FIRSTHDR(&envelope);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int) * count);
+    std::memcpy(CMSG_DATA(header), numbers, sizeof(int) * count);
+  }
+  ssize_t sent = 0;
+  do {
+    sent = ::sendmsg(socket, &envelope, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return sent > 0;
+}
+
+bool receive_step_message(int socket, StepMessage& message) {
+  Head head;
+  std::string text(kStepTextMax, '\0');
+  iovec parts[2] = {{&head, sizeof head}, {text.data(), text.size()}};
+  Control control{};
+  msghdr envelope{};
+  envelope.msg_iov = parts;
+  envelope.msg_iovlen = 2;
+  envelope.msg_control = control.bytes;
+  envelope.msg_controllen = sizeof control.bytes;
+  ssize_t got = 0;
+  do {
+    got = ::recvmsg(socket, &envelope, MSG_CMSG_CLOEXEC);
+  } while (got < 0 && errno == EINTR);
+  if (got < static_cast<ssize_t>(sizeof head)) return false;
+  message = StepMessage{};
+  message.kind = static_cast<char>(head.kind);
+  message.number = head.number;
+  message.flag = head.flag;
+  text.resize(static_cast<std::size_t>(got) - sizeof head);
+  message.text = std::move(text);
+  for (cmsghdr* header = CMSG_FIRSTHDR(&envelope); header != nullptr;
+       header = CMSG_NXTHDR(&envelope, header)) {
+    if (header->cmsg_type != SCM_RIGHTS) continue;
+    const auto count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int number = -1;
+      std::memcpy(&number, CMSG_DATA(header) + i * sizeof(int), sizeof number);
+      message.descriptors.emplace_back(number);
+    }
+  }
+  return true;
+}
+
+}  // namespace cox::agent

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/os/fd.hpp"
+
+/// What agent and step say to each other over a SEQPACKET socket: a letter, two numbers, a text,
+/// and descriptors.
+namespace cox::agent {
+
+struct StepMessage {
+  /// To the step: 'B' begin, 'L' launch (2 descriptors), 'R' remote command (3 descriptors).
+  /// From it: 'P' prepared, 'F' failed to prepare, 'S' started, 'E' not started, 'X' command
+  /// ended, 'r' remote ended, 'Z' nothing is left.
+  char kind = 0;
+  std::int64_t number = 0;  ///< an id, a wait status or an exit code
+  std::int64_t flag = 0;
+  std::string text;
+  std::vector<os::Fd> descriptors;
+};
+
+inline constexpr std::size_t kStepTextMax = 96u << 10;
+
+/// False when the other end is gone.
+bool send_step_message(int socket, const StepMessage& message);
+/// False at the end of the connection.
+bool receive_step_message(int socket, StepMessage& message);
+
+}  // namespace cox::agent

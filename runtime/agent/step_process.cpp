@@ -1,0 +1,261 @@
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include "runtime/agent/step.hpp"
+#include "runtime/agent/step_messages.hpp"
+#include "runtime/base/text.hpp"
+#include "runtime/os/files.hpp"
+
+/// The step's own side: a process with one job's rights and nothing else.
+namespace cox::agent {
+
+namespace {
+
+constexpr int kCannotExecute = 126;
+constexpr int kNotFound = 127;
+
+/// Gives up everything that the job's user has not: groups, root, capabilities.
+Result<void> become_user(const StepPlan& plan) {
+  const auto& user = plan.user;
+  if (plan.change_user) {
+    if (::initgroups(user.name.c_str(), user.gid) != 0 && ::setgroups(0, nullptr) != 0) {
+      return fail(os::errno_error(errno, "setgroups"));
+    }
+    if (::setresgid(user.gid, user.gid, user.gid) != 0 ||
+        ::setresuid(user.uid, user.uid, user.uid) != 0) {
+      return fail(os::errno_error(errno, "become user " + user.name));
+    }
+    if (user.uid == 0) return {};
+  }
+  // An agent in a user namespace has capabilities there without being root.
+  ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct none[2] = {};
+  if (::geteuid() != 0 && ::syscall(SYS_capset, &header, none) != 0) {
+    return fail(os::errno_error(errno, "drop capabilities"));
+  }
+  return {};
+}
+
+Result<void> write_file(int directory, const std::string& name, std::string_view bytes,
+                        std::uint32_t mode) {
+  const auto file =
+      os::open_beneath(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode);
+  if (!file) return fail(within("cannot make", file.error()));
+  if (::fchmod(file->get(), mode) != 0) return fail(os::errno_error(errno, "cannot make " + name));
+  if (auto written = os::write_all(file->get(), bytes); !written) {
+    return fail(within("cannot make " + name, written.error()));
+  }
+  return {};
+}
+
+/// The job's directory and files, made with the job's own rights.
+Result<void> prepare(const StepPlan& plan) {
+  ::umask(022);
+  const os::Fd home(::open(plan.home.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!home) return fail(os::errno_error(errno, plan.home));
+  if (!plan.hostfile.empty()) {
+    if (auto made = write_file(home.get(), "hostfile", plan.hostfile, 0600); !made) return made;
+  }
+  ::mkdirat(home.get(), ".ssh", 0700);
+  const std::string directory = plan.directory.empty() ? "." : plan.directory;
+  if (::mkdirat(home.get(), directory.c_str(), 0700) != 0 && errno != EEXIST) {
+    return fail(os::errno_error(errno, "cannot make " + directory));
+  }
+  const auto where = os::open_beneath(home.get(), directory, O_RDONLY | O_DIRECTORY);
+  if (!where) return fail(where.error());
+  for (const auto& file : plan.files) {
+    if (auto made = write_file(where->get(), file.name, file.bytes, file.mode); !made) return made;
+  }
+  if (::fchdir(where->get()) != 0) return fail(os::errno_error(errno, directory));
+  return {};
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& words) {
+  std::vector<char*> list;
+  for (const auto& word : words) list.push_back(const_cast<char*>(word.c_str()));
+  list.push_back(nullptr);
+  return list;
+}
+
+/// execve with the job's PATH; a script without an interpreter line is bash's. Returns errno.
+int execute(const std::vector<std::string>& argv, const std::vector<std::string>& environment) {
+  const auto words = pointers(argv);
+  const auto variables = pointers(environment);
+  std::vector<std::string> candidates;
+  if (argv[0].find('/') != std::string::npos) {
+    candidates.push_back(argv[0]);
+  } else {
+    for (const auto& variable : environment) {
+      if (!variable.starts_with("PATH=")) continue;
+      for (const auto& directory : split(std::string_view(variable).substr(5), ':')) {
+        candidates.push_back((directory.empty() ? "." : directory) + "/" + argv[0]);
+      }
+    }
+  }
+  int why = ENOENT;
+  for (const auto& candidate : candidates) {
+    ::execve(candidate.c_str(), words.data(), variables.data());
+    if (errno == ENOEXEC) {
+      std::vector<std::string> by_bash{"/bin/bash", candidate};
+      by_bash.insert(by_bash.end(), argv.begin() + 1, argv.end());
+      ::execve("/bin/bash", pointers(by_bash).data(), variables.data());
+    }
+    if (errno != ENOENT && errno != ENOTDIR) why = errno;
+  }
+  return why;
+}
+
+class StepProcess {
+ public:
+  StepProcess(const StepPlan& plan, int control) : plan_(plan), control_(control) {
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    ::sigprocmask(SIG_BLOCK, &child, &unblocked_);
+    signals_ = ::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+  }
+
+  [[noreturn]] void run() {
+    StepMessage message;
+    if (!receive_step_message(control_, message) || message.kind != 'B') ::_exit(0);
+    auto ready = become_user(plan_);
+    if (ready) ready = prepare(plan_);
+    tell(ready ? 'P' : 'F', 0, 0, ready ? "" : ready.error().message);
+    for (;;) {
+      std::array<pollfd, 2> watched{{{control_, POLLIN, 0}, {signals_, POLLIN, 0}}};
+      if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) ::_exit(1);
+      if (watched[1].revents != 0) reap();
+      if (watched[0].revents == 0) continue;
+      if (!receive_step_message(control_, message)) ::_exit(0);
+      if (message.kind == 'L') launch(message);
+      if (message.kind == 'R') run_remote(message);
+    }
+  }
+
+ private:
+  void tell(char kind, std::int64_t number, std::int64_t flag, std::string text = {}) const {
+    StepMessage message;
+    message.kind = kind;
+    message.number = number;
+    message.flag = flag;
+    message.text = std::move(text);
+    if (!send_step_message(control_, message)) ::_exit(0);
+  }
+
+  /// A child with these descriptors as 0, 1 and 2. Its failure to execute comes back as errno.
+  std::pair<pid_t, int> start(const std::vector<std::string>& argv, int in, int out, int err) {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) return {-1, errno};
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      ::dup2(in, 0);
+      ::dup2(out, 1);
+      ::dup2(err, 2);
+      ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+      ::setpgid(0, 0);
+      ::sigprocmask(SIG_SETMASK, &unblocked_, nullptr);
+      const int why = execute(argv, plan_.environment);
+      [[maybe_unused]] const auto ignored = ::write(ends[1], &why, sizeof why);
+      ::_exit(kNotFound);
+    }
+    const int fork_errno = errno;
+    ::close(ends[1]);
+    int why = pid < 0 ? fork_errno : 0;
+    while (pid > 0 && ::read(ends[0], &why, sizeof why) < 0 && errno == EINTR) {
+    }
+    ::close(ends[0]);
+    if (pid > 0 && why != 0) ::waitpid(pid, nullptr, 0);
+    return {why == 0 ? pid : -1, why};
+  }
+
+  void launch(const StepMessage& message) {
+    const os::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    const int err = message.descriptors.at(1).get();
+    const auto [pid, why] = start(plan_.command, null.get(), message.descriptors.at(0).get(), err);
+    if (pid > 0) {
+      command_ = pid;
+      tell('S', pid, 0);
+      return;
+    }
+    const bool missing = why == ENOENT || why == ENOTDIR;
+    const auto text =
+        fmt::format("{}: {}", plan_.command[0], missing ? "command not found" : std::strerror(why));
+    [[maybe_unused]] const auto ignored = os::write_all(err, text + "\n");
+    tell('E', missing ? kNotFound : kCannotExecute, 0, text);
+  }
+
+  void run_remote(const StepMessage& message) {
+    const auto [pid, why] = start({"/bin/sh", "-c", message.text}, message.descriptors.at(0).get(),
+                                  message.descriptors.at(1).get(), message.descriptors.at(2).get());
+    if (pid > 0) {
+      remotes_[pid] = message.number;
+    } else {
+      tell('r', message.number, kNotFound << 8);
+    }
+  }
+
+  void reap() {
+    signalfd_siginfo info{};
+    while (::read(signals_, &info, sizeof info) > 0) {
+    }
+    int status = 0;
+    pid_t pid = 0;
+    std::optional<int> ended;
+    while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) {
+      if (pid == command_) {
+        ended = status;
+        command_ = 0;
+      } else if (const auto remote = remotes_.find(pid); remote != remotes_.end()) {
+        tell('r', remote->second, status);
+        remotes_.erase(remote);
+      }
+    }
+    const bool empty = pid < 0 && errno == ECHILD;
+    if (ended) tell('X', *ended, empty ? 1 : 0);
+    if (!ended && empty) tell('Z', 0, 0);
+  }
+
+  const StepPlan& plan_;
+  int control_;
+  int signals_ = -1;
+  sigset_t unblocked_{};
+  pid_t command_ = 0;
+  std::map<pid_t, std::int64_t> remotes_;
+};
+
+}  // namespace
+
+void be_step(const StepPlan& plan, int control) {
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::setsid();
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  ::prctl(PR_SET_NAME, "cox-step", 0, 0, 0);
+  // Nothing of the agent's is left open: not its TLS connection, not the bridge's network.
+  const auto kept = static_cast<unsigned>(control);
+  if (kept > 3) ::syscall(SYS_close_range, 3U, kept - 1, 0U);
+  ::syscall(SYS_close_range, kept + 1, ~0U, 0U);
+  StepProcess(plan, control).run();
+}
+
+}  // namespace cox::agent
