@@ -1,0 +1,341 @@
+#include <dirent.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <map>
+#include <memory>
+#include <set>
+#include <variant>
+
+#include "runtime/agent/agent.hpp"
+#include "runtime/agent/local_server.hpp"
+#include "runtime/agent/metadata_service.hpp"
+#include "runtime/agent/part.hpp"
+#include "runtime/agent/topology_probe.hpp"
+#include "runtime/os/files.hpp"
+#include "runtime/os/http.hpp"
+#include "runtime/os/log.hpp"
+
+namespace cox::agent {
+
+namespace {
+
+constexpr auto kFirstRetry = std::chrono::milliseconds(10);
+constexpr auto kLastRetry = std::chrono::milliseconds(1000);
+constexpr const char* kMetadataAddress = "169.254.169.254";
+
+class AgentCore : public Agent {
+ public:
+  AgentCore(os::EventLoop& loop, AgentOptions options)
+      : loop_(loop),
+        options_(std::move(options)),
+        metadata_(options_),
+        local_(loop,
+               {[this](LocalServer::ConnectionId id, std::uint32_t uid, wire::Message message) {
+                  return from_local(id, uid, std::move(message));
+                },
+                [this](LocalServer::ConnectionId id) { local_closed(id); }}) {}
+
+  [[nodiscard]] Result<void> start() override {
+    if (auto ready = open_scratch(); !ready) return ready;
+    if (auto listening = local_.listen(options_.socket); !listening) return listening;
+    reaper_ = loop_.on_child_exit([this](int pid, int status) { child_ended(pid, status); });
+    if (options_.metadata) serve_metadata();
+    topology_ = export_topology();
+    dial();
+    return {};
+  }
+
+ private:
+  [[nodiscard]] Result<void> open_scratch() {
+    // Jobs pass through it to their own directories and cannot see what else is there.
+    if (auto made = os::make_directories(options_.scratch, 0711); !made) return made;
+    ::chmod(options_.scratch.c_str(), 0711);
+    const auto spool = options_.scratch + "/.spool";
+    if (auto removed = os::remove_tree(spool); !removed) return removed;
+    if (::mkdir(spool.c_str(), 0700) != 0) return fail(os::errno_error(errno, spool));
+    auto store = logs::open_log_store(spool);
+    if (!store) return fail(store.error());
+    spool_ = std::move(*store);
+    return {};
+  }
+
+  void serve_metadata() {
+    auto listener = os::listen_tcp(kMetadataAddress, 80);
+    auto server =
+        listener
+            ? os::serve_http(
+                  loop_, std::move(*listener),
+                  [this](os::HttpRequest request, const std::shared_ptr<os::HttpReply>& reply) {
+                    reply->send(metadata_.answer(request, os::SystemClock().now().value));
+                  })
+            : fail(listener.error());
+    if (!server) {
+      os::log_warn("no instance metadata service: {}", server.error().message);
+      return;
+    }
+    metadata_server_ = std::move(*server);
+  }
+
+  // The connection to the head.
+
+  void dial() {
+    os::connect_frames(loop_, options_.head_address, options_.head_port, options_.identity,
+                       [this](Result<std::unique_ptr<os::FrameLink>> link) {
+                         if (link) {
+                           connected(std::move(*link));
+                         } else {
+                           dial_later(link.error().message);
+                         }
+                       });
+  }
+
+  void dial_later(const std::string& why) {
+    if (retry_ == kFirstRetry) os::log_warn("the head cannot be reached: {}", why);
+    retry_timer_ = loop_.after(retry_, [this] { dial(); });
+    retry_ = std::min(retry_ * 2, kLastRetry);
+  }
+
+  void connected(std::unique_ptr<os::FrameLink> link) {
+    link_ = std::move(link);
+    welcome_ = false;
+    link_->on_frame([this](const std::string& bytes) { frame(bytes); });
+    link_->on_closed([this](const std::string& why) {
+      loop_.post([this, why] {
+        link_.reset();
+        welcome_ = false;
+        dial_later(why);
+      });
+    });
+    wire::Hello hello;
+    hello.node = options_.node;
+    hello.hardware_threads = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
+    hello.memory_mib = options_.memory_mib;
+    hello.hwloc_xml = topology_;
+    for (const auto& [key, part] : parts_) {
+      if (part->is_prepared()) hello.parts.push_back(key);
+    }
+    link_->send(wire::encode(hello));
+  }
+
+  void send(const wire::Message& message) {
+    if (link_ && welcome_) link_->send(wire::encode(message));
+  }
+
+  void frame(const std::string& bytes) {
+    const auto message = wire::decode(bytes);
+    if (!message) {
+      os::log_error("the head sent what is no message: {}", message.error().message);
+      return;
+    }
+    std::visit([this](const auto& m) { on(m); }, *message);
+  }
+
+  void on(const wire::Welcome&) {
+    welcome_ = true;
+    retry_ = kFirstRetry;
+    os::log_info("connected to the head");
+    for (const auto& [key, part] : parts_) part->tell_all();
+  }
+  void on(const wire::FilePiece& piece) { part(piece.part).add_piece(piece); }
+  void on(const wire::Prepare& prepare) { part(prepare.part).prepare(prepare); }
+  void on(const wire::Launch& message) {
+    const auto found = parts_.find(message.part);
+    if (found != parts_.end()) found->second->launch();
+  }
+  void on(const wire::Stop& message) {
+    const auto found = parts_.find(message.part);
+    if (found != parts_.end()) {
+      found->second->stop(message);
+    } else {
+      // It is not here, so it runs no more: that is all there is to say.
+      send(wire::Exited{message.part, os::SystemClock().now().value, 137, message.reason});
+    }
+  }
+  void on(const wire::OutputAck& message) {
+    const auto found = parts_.find(message.part);
+    if (found != parts_.end()) found->second->acknowledged(message);
+  }
+  void on(const wire::ExitedAck& message) {
+    const auto found = parts_.find(message.part);
+    if (found == parts_.end()) return;
+    const auto part = std::move(found->second);
+    parts_.erase(found);
+    part->clear();
+  }
+  void on(const wire::RemoteStart& message) { start_remote(message); }
+  void on(const wire::RemoteInput& message) { input_remote(message); }
+  void on(const wire::RemoteOutput& message) { local_.send(message.id, message); }
+  void on(const wire::RemoteExited& message) { local_.send(message.id, message); }
+  template <class Other>
+  void on(const Other&) {
+    os::log_warn("the head sent a message that only agents send");
+  }
+
+  Part& part(const wire::PartKey& key) {
+    auto& entry = parts_[key];
+    if (!entry) {
+      entry = std::make_unique<Part>(
+          PartHost{loop_, options_, *spool_, [this](const wire::Message& m) { send(m); },
+                   [this](const wire::Message& m) { answer_remote(m); },
+                   [this] { return orphans(); }},
+          key);
+    }
+    return *entry;
+  }
+
+  /// The part of a job's attempt on this node, whichever node index was named: on another node
+  /// mpirun's environment names the main node's part.
+  Part* part_of(const wire::PartKey& key) {
+    for (const auto& [each, part] : parts_) {
+      if (each.job == key.job && each.attempt == key.attempt && part->is_prepared())
+        return part.get();
+    }
+    return nullptr;
+  }
+
+  // Commands on other nodes, for cox-rsh.
+
+  void start_remote(const wire::RemoteStart& message) {
+    if (auto* target = part_of(message.from)) return target->run_remote(message);
+    answer_remote(wire::RemoteExited{message.id, message.from, message.from_node, 255,
+                                     "the job does not run on that node"});
+  }
+
+  void input_remote(const wire::RemoteInput& message) {
+    if (auto* target = part_of(message.from)) target->remote_input(message);
+  }
+
+  /// Back to who asked: here, or on another node through the head.
+  void answer_remote(const wire::Message& message) {
+    const auto* output = std::get_if<wire::RemoteOutput>(&message);
+    const auto* exited = std::get_if<wire::RemoteExited>(&message);
+    const auto& node = output != nullptr ? output->from_node : exited->from_node;
+    if (node != options_.node) return send(message);
+    local_.send(output != nullptr ? output->id : exited->id, message);
+  }
+
+  // cox-rank and cox-rsh.
+
+  bool from_local(LocalServer::ConnectionId id, std::uint32_t uid, wire::Message message) {
+    if (auto* output = std::get_if<wire::Output>(&message)) {
+      auto* target = allowed(output->part, uid);
+      if (target == nullptr || output->rank < 0) return false;
+      target->rank_lines(std::move(*output));
+    } else if (auto* ended = std::get_if<wire::RankExited>(&message)) {
+      auto* target = allowed(ended->part, uid);
+      if (target == nullptr) return false;
+      target->rank_ended(*ended);
+      local_.send(id, wire::ExitedAck{ended->part});
+    } else if (auto* start = std::get_if<wire::RemoteStart>(&message)) {
+      return remote_asked(id, uid, std::move(*start));
+    } else if (auto* input = std::get_if<wire::RemoteInput>(&message)) {
+      const auto asked = remote_targets_.find(id);
+      if (asked == remote_targets_.end()) return true;
+      input->id = id;
+      input->from = asked->second.from;
+      input->from_node = options_.node;
+      input->target_index = asked->second.target_index;
+      pass_on(asked->second.here, *input);
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  Part* allowed(const wire::PartKey& key, std::uint32_t uid) {
+    auto* target = part_of(key);
+    return target != nullptr && (uid == target->user() || uid == 0) ? target : nullptr;
+  }
+
+  bool remote_asked(LocalServer::ConnectionId id, std::uint32_t uid, wire::RemoteStart start) {
+    auto* asking = allowed(start.from, uid);
+    if (asking == nullptr) return false;
+    start.from = asking->key();
+    start.from_node = options_.node;
+    start.id = id;
+    const auto& peers = asking->peers();
+    const bool here = start.host == "localhost" || start.host == "127.0.0.1";
+    const auto peer = std::find_if(peers.begin(), peers.end(), [&](const wire::Peer& each) {
+      const bool named = each.address == start.host || each.hostname == start.host ||
+                         start.host.starts_with(each.hostname + ".");
+      return here ? each.node == options_.node : named;
+    });
+    if (peer == peers.end()) {
+      local_.send(id, wire::RemoteExited{id, start.from, options_.node, 255,
+                                         "node " + start.host + " is not in this job"});
+      return true;
+    }
+    start.target_index = peer->node_index;
+    const bool on_this_node = peer->node == options_.node;
+    remote_targets_[id] = {start.from, peer->node_index, on_this_node};
+    pass_on(on_this_node, start);
+    return true;
+  }
+
+  template <class Message>
+  void pass_on(bool here, const Message& message) {
+    if (here) {
+      on(message);
+    } else if (link_ && welcome_) {
+      send(message);
+    } else if constexpr (std::is_same_v<Message, wire::RemoteStart>) {
+      // The head is away for a moment: the command is sent when it is back.
+      loop_retry_ = loop_.after(kFirstRetry, [this, message] { pass_on(false, message); });
+    }
+  }
+
+  void local_closed(LocalServer::ConnectionId id) { remote_targets_.erase(id); }
+
+  // Children: steps, and as first process of the node whatever lost its parent.
+
+  std::vector<pid_t> orphans() {
+    std::set<pid_t> of_steps;
+    for (const auto& [key, part] : parts_) {
+      if (part->step_pid() == 0) continue;
+      of_steps.insert(part->step_pid());
+      for (const auto pid : processes_below(part->step_pid())) of_steps.insert(pid);
+    }
+    auto all = options_.first_process ? processes_below(::getpid()) : std::vector<pid_t>{};
+    std::erase_if(all, [&](pid_t pid) { return of_steps.contains(pid); });
+    return all;
+  }
+
+  void child_ended(int pid, int status) {
+    for (const auto& [key, part] : parts_) part->child_ended(pid, status);
+  }
+
+  struct RemoteTarget {
+    wire::PartKey from;
+    int target_index = 0;
+    bool here = false;
+  };
+
+  os::EventLoop& loop_;
+  AgentOptions options_;
+  MetadataService metadata_;
+  LocalServer local_;
+  std::unique_ptr<logs::LogStore> spool_;
+  std::unique_ptr<os::HttpServer> metadata_server_;
+  std::string topology_;
+  os::SubscriptionPtr reaper_;
+  std::unique_ptr<os::FrameLink> link_;
+  bool welcome_ = false;
+  std::chrono::milliseconds retry_ = kFirstRetry;
+  os::SubscriptionPtr retry_timer_;
+  os::SubscriptionPtr loop_retry_;
+  std::map<wire::PartKey, std::unique_ptr<Part>> parts_;
+  std::map<LocalServer::ConnectionId, RemoteTarget> remote_targets_;
+};
+
+}  // namespace
+
+std::unique_ptr<Agent> make_agent(os::EventLoop& loop, AgentOptions options) {
+  return std::make_unique<AgentCore>(loop, std::move(options));
+}
+
+}  // namespace cox::agent

@@ -1,0 +1,121 @@
+#include "runtime/agent/memory_limit.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "runtime/agent/step.hpp"
+#include "runtime/base/text.hpp"
+#include "runtime/os/files.hpp"
+#include "runtime/os/log.hpp"
+
+namespace cox::agent {
+
+namespace {
+
+constexpr auto kLookEvery = std::chrono::milliseconds(200);
+
+bool write_control(const std::string& path, const std::string& value) {
+  const os::Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  return file && os::write_all(file.get(), value).has_value();
+}
+
+/// The number behind a word in a file of lines "word number".
+std::int64_t counter(const std::string& path, std::string_view word) {
+  const auto text = os::read_file(path, 65536);
+  if (!text) return 0;
+  for (const auto& line : split(*text, '\n')) {
+    if (line.starts_with(word) && line.size() > word.size() && line[word.size()] == ' ') {
+      return to_int(trim(std::string_view(line).substr(word.size()))).value_or(0);
+    }
+  }
+  return 0;
+}
+
+class ByCgroup : public MemoryLimit {
+ public:
+  ByCgroup(std::string directory, bool version_1)
+      : directory_(std::move(directory)), v1_(version_1) {}
+  ByCgroup(const ByCgroup&) = delete;
+  ByCgroup& operator=(const ByCgroup&) = delete;
+  ~ByCgroup() override {
+    if (::rmdir(directory_.c_str()) != 0 && errno != ENOENT) {
+      os::log_warn("cgroup {}: {}", directory_, std::strerror(errno));
+    }
+  }
+  [[nodiscard]] bool exceeded() const override {
+    return counter(directory_ + (v1_ ? "/memory.oom_control" : "/memory.events"), "oom_kill") > 0;
+  }
+
+ private:
+  std::string directory_;
+  bool v1_;
+};
+
+class ByLooking : public MemoryLimit {
+ public:
+  ByLooking(os::EventLoop& loop, pid_t step, std::int64_t memory_mib, std::function<void()> over)
+      : loop_(loop), step_(step), limit_kib_(memory_mib * 1024), over_(std::move(over)) {
+    look_later();
+  }
+  [[nodiscard]] bool exceeded() const override { return exceeded_; }
+
+ private:
+  void look_later() {
+    timer_ = loop_.after(kLookEvery, [this] {
+      std::int64_t used = 0;
+      for (const auto pid : processes_below(step_)) {
+        const auto path = fmt::format("/proc/{}/status", pid);
+        used += status_kib(path, "RssAnon:") + status_kib(path, "RssShmem:");
+      }
+      if (used > limit_kib_) {
+        exceeded_ = true;
+        over_();
+      } else {
+        look_later();
+      }
+    });
+  }
+
+  static std::int64_t status_kib(const std::string& path, std::string_view word) {
+    const auto text = os::read_file(path, 65536);
+    const auto at = text ? text->find(word) : std::string::npos;
+    if (at == std::string::npos) return 0;
+    const auto begin = text->find_first_not_of(" \t", at + word.size());
+    const auto end = text->find(' ', begin);
+    return to_int(std::string_view(*text).substr(begin, end - begin)).value_or(0);
+  }
+
+  os::EventLoop& loop_;
+  pid_t step_;
+  std::int64_t limit_kib_;
+  std::function<void()> over_;
+  os::SubscriptionPtr timer_;
+  bool exceeded_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<MemoryLimit> limit_memory(os::EventLoop& loop, const std::string& cgroup,
+                                          const std::string& name, pid_t step,
+                                          std::int64_t memory_mib, std::function<void()> over) {
+  if (!cgroup.empty()) {
+    const auto directory = cgroup + "/" + name;
+    const bool made = ::mkdir(directory.c_str(), 0755) == 0 || errno == EEXIST;
+    const bool v1 = ::access((directory + "/memory.limit_in_bytes").c_str(), W_OK) == 0;
+    const auto bytes = std::to_string(memory_mib << 20);
+    if (made && write_control(directory + (v1 ? "/memory.limit_in_bytes" : "/memory.max"), bytes) &&
+        write_control(directory + "/cgroup.procs", std::to_string(step))) {
+      return std::make_unique<ByCgroup>(directory, v1);
+    }
+    os::log_warn("cgroup {} cannot be used: memory is watched instead", directory);
+    ::rmdir(directory.c_str());
+  }
+  return std::make_unique<ByLooking>(loop, step, memory_mib, std::move(over));
+}
+
+}  // namespace cox::agent

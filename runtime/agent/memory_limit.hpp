@@ -1,0 +1,34 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "runtime/os/event_loop.hpp"
+
+namespace cox::agent {
+
+/// Keeps what runs below a step within its memory: by a cgroup where the node has one (version 1 or
+/// 2), else by looking at the processes every 200 ms while they run.
+class MemoryLimit {
+ public:
+  virtual ~MemoryLimit() = default;
+  /// True once something was killed, or has to be, for its memory.
+  [[nodiscard]] virtual bool exceeded() const = 0;
+};
+
+inline constexpr const char* kOutOfMemory =
+    "OutOfMemoryError: Container killed due to memory usage";
+
+/// `cgroup`: the node's directory, or empty. `name`: of the part's own below it. `over` is called
+/// where processes have to be killed by the caller.
+[[nodiscard]] std::unique_ptr<MemoryLimit> limit_memory(os::EventLoop& loop,
+                                                        const std::string& cgroup,
+                                                        const std::string& name, pid_t step,
+                                                        std::int64_t memory_mib,
+                                                        std::function<void()> over);
+
+}  // namespace cox::agent

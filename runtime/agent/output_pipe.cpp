@@ -1,0 +1,62 @@
+#include "runtime/agent/output_pipe.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+namespace cox::agent {
+
+namespace {
+constexpr std::size_t kReadBytes = 128u << 10;
+constexpr int kPipeBytes = 1 << 20;
+}  // namespace
+
+OutputPipe::OutputPipe(os::EventLoop& loop, std::function<void(std::string_view)> bytes,
+                       std::function<void()> end)
+    : loop_(loop), bytes_(std::move(bytes)), end_(std::move(end)) {}
+
+os::Fd OutputPipe::open() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return os::Fd();
+  read_end_.reset(ends[0]);
+  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  ::fcntl(ends[0], F_SETPIPE_SZ, kPipeBytes);  // fewer wakeups; a refusal costs nothing
+  resume();
+  return os::Fd(ends[1]);
+}
+
+void OutputPipe::pause() { watch_.reset(); }
+
+void OutputPipe::resume() {
+  if (read_end_ && !watch_) watch_ = loop_.when_readable(read_end_.get(), [this] { read(); });
+}
+
+void OutputPipe::read() {
+  static std::array<char, kReadBytes> piece;  // one loop, one thread
+  const auto got = ::read(read_end_.get(), piece.data(), piece.size());
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (got <= 0) return finish();
+  bytes_({piece.data(), static_cast<std::size_t>(got)});
+}
+
+void OutputPipe::drain() {
+  std::array<char, 4096> piece{};
+  while (read_end_) {
+    const auto got = ::read(read_end_.get(), piece.data(), piece.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return finish();
+    bytes_({piece.data(), static_cast<std::size_t>(got)});
+  }
+}
+
+void OutputPipe::finish() {
+  watch_.reset();
+  read_end_.reset();
+  const auto end = std::exchange(end_, nullptr);
+  if (end) end();
+}
+
+}  // namespace cox::agent

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "runtime/os/event_loop.hpp"
+#include "runtime/os/fd.hpp"
+
+namespace cox::agent {
+
+/// Reads a pipe as it fills. One read a turn of the loop, so that no job keeps the others waiting.
+class OutputPipe {
+ public:
+  /// `bytes` gets what was read; `end` is called once, at the end of the pipe.
+  OutputPipe(os::EventLoop& loop, std::function<void(std::string_view)> bytes,
+             std::function<void()> end);
+
+  /// The end for the process that writes. Empty when no pipe can be had.
+  [[nodiscard]] os::Fd open();
+  [[nodiscard]] bool is_open() const { return static_cast<bool>(read_end_); }
+  /// Stops reading, so that the writer waits; and goes on.
+  void pause();
+  void resume();
+  /// Reads what is there now and ends, whoever still holds the other end.
+  void drain();
+
+ private:
+  void read();
+  void finish();
+
+  os::EventLoop& loop_;
+  std::function<void(std::string_view)> bytes_;
+  std::function<void()> end_;
+  os::Fd read_end_;
+  os::SubscriptionPtr watch_;
+};
+
+}  // namespace cox::agent

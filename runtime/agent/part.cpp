@@ -1,0 +1,414 @@
+#include "runtime/agent/part.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <set>
+
+#include "runtime/agent/local_socket.hpp"
+#include "runtime/os/files.hpp"
+#include "runtime/os/log.hpp"
+#include "runtime/os/process.hpp"
+
+namespace cox::agent {
+
+namespace {
+
+constexpr auto kClearEvery = std::chrono::milliseconds(2);
+constexpr int kClearRoundsMax = 2500;  // five seconds: beyond that something cannot be killed
+constexpr auto kDrainTime = std::chrono::seconds(2);
+
+std::int64_t now_ms() { return os::SystemClock().now().value; }
+
+}  // namespace
+
+/// A command that cox-rsh asked for.
+struct Part::Remote {
+  std::uint64_t id = 0;
+  wire::PartKey from;
+  NodeId from_node;
+  os::Fd input;
+  std::unique_ptr<OutputPipe> out;
+  std::unique_ptr<OutputPipe> err;
+};
+
+Part::Part(PartHost host, wire::PartKey key)
+    : host_(std::move(host)),
+      key_(std::move(key)),
+      out_(
+          host_.loop, [this](std::string_view piece) { bytes(0, piece); }, [this] { drain(); }),
+      err_(
+          host_.loop, [this](std::string_view piece) { bytes(1, piece); }, [this] { drain(); }) {}
+
+Part::~Part() { *alive_ = false; }
+
+std::string Part::directory_name() const {
+  std::string name = fmt::format("{}-{}", key_.job, key_.attempt);
+  std::replace(name.begin(), name.end(), ':', '-');
+  return name;
+}
+
+void Part::add_piece(const wire::FilePiece& piece) {
+  if (phase_ != Phase::fresh) return;
+  auto& file = files_[piece.name];
+  file.name = piece.name;
+  file.mode = piece.mode;
+  file.bytes += piece.bytes;
+}
+
+/// The part's private directory; only this one is made with the agent's rights, in a directory
+/// that jobs cannot write.
+Result<std::string> Part::make_home() const {
+  const auto home = host_.options.scratch + "/" + directory_name();
+  if (auto removed = os::remove_tree(home); !removed) return fail(removed.error());
+  if (::mkdir(home.c_str(), 0700) != 0) {
+    return fail(os::errno_error(errno, "cannot make " + home));
+  }
+  const auto& user = prepare_->user;
+  if (::geteuid() == 0 && ::chown(home.c_str(), user.uid, user.gid) != 0) {
+    return fail(os::errno_error(errno, "cannot give " + home + " to its user"));
+  }
+  return home;
+}
+
+std::vector<std::string> Part::environment(const std::string& home) const {
+  std::map<std::string, std::string> values;
+  const auto& options = host_.options;
+  const auto directory = prepare_->directory.empty() ? home : home + "/" + prepare_->directory;
+  values["HOME"] = home;
+  values["USER"] = values["LOGNAME"] = prepare_->user.name;
+  values["SHELL"] = "/bin/bash";
+  values["HOSTNAME"] = options.hostname;
+  values["SSHDIR"] = home + "/.ssh";
+  values["PATH"] = fmt::format(
+      "/run/coxswain/node-bin:{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{}",
+      options.bin_dir, options.mpi_bin_dir);
+  values["COX_JOB_DIR"] = directory;
+  for (const auto& variable : prepare_->environment) values[variable.name] = variable.value;
+  // Ours win: they are how the job's own processes find their agent.
+  values[kPartVariable] = part_text(key_);
+  values[kSocketVariable] = options.socket;
+  for (const auto& variable : prepare_->mpi_environment) {
+    values.emplace(variable.name, variable.value);
+  }
+  std::vector<std::string> list;
+  for (const auto& [name, value] : values) list.push_back(fmt::format("{}={}", name, value));
+  return list;
+}
+
+void Part::prepare(wire::Prepare prepare) {
+  if (phase_ != Phase::fresh) return tell_all();
+  phase_ = Phase::preparing;
+  prepare_ = std::move(prepare);
+  auto home = make_home();
+  if (!home) return begin_end(1, home.error().message);
+  home_ = *home;
+
+  StepPlan plan;
+  plan.user = prepare_->user;
+  plan.change_user = ::geteuid() == 0;
+  plan.home = home_;
+  plan.directory = prepare_->directory;
+  plan.hostfile = prepare_->hostfile;
+  for (auto& [name, file] : files_) plan.files.push_back(std::move(file));
+  files_.clear();
+  plan.command = prepare_->command;
+  plan.environment = environment(home_);
+
+  StepEvents events;
+  events.prepared = [this](const Result<void>& result) { was_prepared(result); };
+  events.started = [this] { was_started(); };
+  events.not_started = [this](int code, std::string why) {
+    was_started();
+    begin_end(code, std::move(why));
+  };
+  events.command_ended = [this](int status, bool empty) { command_ended(status, empty); };
+  events.remote_ended = [this](std::uint64_t id, int status) { remote_ended(id, status); };
+  events.emptied = [this] {
+    if (phase_ == Phase::ending) clear_processes();
+  };
+  auto step = Step::fork(host_.loop, std::move(plan), std::move(events));
+  if (!step) return begin_end(1, step.error().message);
+  step_ = std::move(*step);
+  memory_ = limit_memory(host_.loop, host_.options.cgroup, directory_name(), step_->pid(),
+                         prepare_->memory_mib, [this] { signal_all(SIGKILL); });
+  step_->begin();
+}
+
+void Part::was_prepared(const Result<void>& result) {
+  if (phase_ != Phase::preparing) return;
+  if (!result) return begin_end(1, result.error().message);
+  phase_ = Phase::prepared;
+  host_.send(wire::Prepared{key_});
+}
+
+void Part::launch() {
+  if (phase_ != Phase::prepared) return;
+  if (prepare_->command.empty()) return was_started();  // it only stands by
+  auto out = out_.open();
+  auto err = err_.open();
+  if (!out || !err) return begin_end(1, "no pipe to be had for the job's output");
+  phase_ = Phase::running;
+  step_->launch(std::move(out), std::move(err));
+}
+
+void Part::was_started() {
+  phase_ = Phase::running;
+  started_ms_ = now_ms();
+  host_.send(wire::Started{key_, started_ms_});
+}
+
+void Part::stop(const wire::Stop& stop) {
+  if (phase_ == Phase::ending || phase_ == Phase::over) return tell_end();
+  const bool first = !stopping_;
+  stopping_ = true;
+  if (phase_ != Phase::running) return begin_end(137, stop.reason);
+  if (prepare_->command.empty()) return begin_end(0, "");
+  if (!first) return;
+  signal_all(SIGTERM);
+  kill_timer_ =
+      host_.loop.after(std::chrono::seconds(stop.grace_s), [this] { signal_all(SIGKILL); });
+}
+
+void Part::signal_all(int signal) {
+  if (!step_) return;
+  for (const auto pid : processes_below(step_->pid())) ::kill(pid, signal);
+}
+
+void Part::command_ended(int wait_status, bool empty) {
+  int code = os::exit_code_of(wait_status);
+  std::string reason;
+  if (memory_ && memory_->exceeded() && code != 0) {
+    code = 137;
+    reason = kOutOfMemory;
+  } else if (stopping_ && WIFSIGNALED(wait_status)) {
+    code = 137;  // what AWS Batch shows for a container that was stopped
+  }
+  // A node that helps the main node's mpirun stays while that needs it, though its own command is
+  // done: ended, it would take the main node's ranks with it.
+  const bool helps = !empty && had_remotes_ && key_.node_index > 0 && !stopping_;
+  if (helps) {
+    prepare_->command.clear();
+    os::log_info("{}: its command ended with {}; it stands by", part_text(key_), code);
+    return;
+  }
+  begin_end(code, std::move(reason));
+}
+
+/// The outcome is known: what is left below the step goes, then the output's rest is read.
+void Part::begin_end(int exit_code, std::string reason) {
+  if (phase_ == Phase::ending || phase_ == Phase::over) return;
+  phase_ = Phase::ending;
+  exit_code_ = exit_code;
+  reason_ = std::move(reason);
+  ended_ms_ = now_ms();
+  kill_timer_.reset();
+  clear_processes();
+}
+
+void Part::clear_processes() {
+  if (step_ && clear_rounds_++ < kClearRoundsMax) {
+    const auto left = processes_below(step_->pid());
+    if (!left.empty()) {
+      for (const auto pid : left) ::kill(pid, SIGKILL);
+      clear_timer_ = host_.loop.after(kClearEvery, [this] { clear_processes(); });
+      return;
+    }
+  }
+  clear_timer_.reset();
+  // All who could write are gone, but for a process that was handed the pipe from elsewhere.
+  if (out_.is_open() || err_.is_open()) {
+    clear_timer_ = host_.loop.after(kDrainTime, [this] {
+      out_.drain();
+      err_.drain();
+    });
+  }
+  out_.resume();
+  err_.resume();
+  drain();
+}
+
+/// Called at the end of each pipe, and when the processes are gone: over when both are so.
+void Part::drain() {
+  if (phase_ != Phase::ending || out_.is_open() || err_.is_open()) return;
+  if (step_ && !processes_below(step_->pid()).empty() && clear_rounds_ < kClearRoundsMax) return;
+  clear_timer_.reset();
+  host_.loop.post([this, alive = alive_] {
+    if (*alive) over();
+  });
+}
+
+void Part::over() {
+  if (phase_ != Phase::ending) return;
+  phase_ = Phase::over;
+  out_lines_.finish([this](std::string line) { log(-1).add(now_ms(), 0, std::move(line)); });
+  err_lines_.finish([this](std::string line) { log(-1).add(now_ms(), 1, std::move(line)); });
+  if (step_) ::kill(step_->pid(), SIGKILL);
+  step_.reset();
+  remotes_.clear();
+  pump();
+}
+
+void Part::child_ended(pid_t pid, int wait_status) {
+  if (!step_ || step_->pid() != pid || phase_ == Phase::over) return;
+  step_.reset();
+  // Somebody killed the step: its processes have fallen to the agent, which ends them.
+  for (const auto orphan : host_.orphans()) ::kill(orphan, SIGKILL);
+  out_.drain();
+  err_.drain();
+  begin_end(137, fmt::format("its step process ended with {}", os::exit_code_of(wait_status)));
+}
+
+void Part::bytes(std::uint8_t stream, std::string_view piece) {
+  const auto at = now_ms();
+  auto& lines = stream == 0 ? out_lines_ : err_lines_;
+  auto& own = log(-1);
+  lines.feed(piece, [&](std::string line) { own.add(at, stream, std::move(line)); });
+  if (pump_posted_) return;
+  // Lines of one turn of the loop travel together.
+  pump_posted_ = true;
+  host_.loop.post([this, alive = alive_] {
+    if (!*alive) return;
+    pump_posted_ = false;
+    pump();
+  });
+}
+
+SpooledLog& Part::log(int rank) {
+  auto& entry = logs_[rank];
+  if (!entry) {
+    const auto name =
+        rank < 0 ? directory_name() + "/main" : fmt::format("{}/rank-{}", directory_name(), rank);
+    entry = std::make_unique<SpooledLog>(host_.spool, name, key_, rank);
+  }
+  return *entry;
+}
+
+void Part::pump() {
+  for (auto& [rank, log] : logs_) {
+    if (const auto stored = log->store(); !stored) {
+      os::log_error("output of {}: {}", part_text(key_), stored.error().message);
+    }
+    log->pump(host_.send);
+  }
+  if (phase_ == Phase::over) tell_end();
+}
+
+/// The end is told once all output is on its way before it.
+void Part::tell_end() {
+  if (phase_ != Phase::over || end_told_) return;
+  for (const auto& [rank, log] : logs_) {
+    if (!log->all_sent()) return;
+  }
+  end_told_ = true;
+  host_.send(wire::Exited{key_, ended_ms_, exit_code_, reason_});
+}
+
+void Part::tell_all() {
+  if (phase_ == Phase::prepared) host_.send(wire::Prepared{key_});
+  if (started_ms_ != 0) host_.send(wire::Started{key_, started_ms_});
+  for (const auto& ended : ranks_) host_.send(ended);
+  for (auto& [rank, log] : logs_) log->rewind();
+  end_told_ = false;
+  pump();
+}
+
+void Part::acknowledged(const wire::OutputAck& ack) {
+  const auto found = logs_.find(ack.rank);
+  if (found == logs_.end()) return;
+  found->second->acknowledged(ack.sequence);
+  pump();
+}
+
+void Part::rank_lines(wire::Output output) {
+  auto& own = log(output.rank);
+  for (auto& record : output.records) own.add(record.at_ms, record.stream, std::move(record.text));
+  pump();
+}
+
+void Part::rank_ended(const wire::RankExited& message) {
+  pump();
+  ranks_.push_back(message);
+  ranks_.back().part = key_;
+  host_.send(ranks_.back());
+}
+
+void Part::run_remote(const wire::RemoteStart& start) {
+  const auto refuse = [&](const std::string& why) {
+    host_.answer_remote(wire::RemoteExited{start.id, start.from, start.from_node, 255, why});
+  };
+  if (!step_ || phase_ == Phase::ending || phase_ == Phase::over) {
+    return refuse("the job has ended on that node");
+  }
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return refuse("no pipe to be had");
+  os::Fd input(ends[0]);
+  auto remote = std::make_unique<Remote>();
+  remote->id = start.id;
+  remote->from = start.from;
+  remote->from_node = start.from_node;
+  remote->input.reset(ends[1]);
+  ::fcntl(ends[1], F_SETFL, O_NONBLOCK);
+  const auto pipe_for = [&](std::uint8_t stream) {
+    return std::make_unique<OutputPipe>(
+        host_.loop,
+        [this, stream, id = start.id, from = start.from,
+         node = start.from_node](std::string_view piece) {
+          host_.answer_remote(wire::RemoteOutput{id, from, node, stream, std::string(piece)});
+        },
+        [] {});
+  };
+  remote->out = pipe_for(0);
+  remote->err = pipe_for(1);
+  auto out = remote->out->open();
+  auto err = remote->err->open();
+  if (!out || !err) return refuse("no pipe to be had");
+  had_remotes_ = true;
+  const auto id = start.id;
+  remotes_[id] = std::move(remote);
+  step_->run_remote(id, start.command, std::move(input), std::move(out), std::move(err));
+}
+
+void Part::remote_input(const wire::RemoteInput& input) {
+  const auto found = remotes_.find(input.id);
+  if (found == remotes_.end() || !found->second->input) return;
+  // More than a pipe holds at once is rare here (mpirun sends its daemons nothing); it is written
+  // whole, the job's own processes are at the other end.
+  const int fd = found->second->input.get();
+  ::fcntl(fd, F_SETFL, 0);
+  if (!input.bytes.empty() && !os::write_all(fd, input.bytes)) found->second->input.reset();
+  if (input.end) found->second->input.reset();
+}
+
+/// The command's first process has ended. Its descendants (a daemon) may live on; what it wrote is
+/// passed on before its end is told.
+void Part::remote_ended(std::uint64_t id, int wait_status) {
+  const auto found = remotes_.find(id);
+  if (found == remotes_.end()) return;
+  auto& remote = *found->second;
+  remote.out->drain();
+  remote.err->drain();
+  host_.answer_remote(
+      wire::RemoteExited{id, remote.from, remote.from_node, os::exit_code_of(wait_status), ""});
+  remotes_.erase(found);
+}
+
+void Part::clear() {
+  if (const auto removed = host_.spool.remove(directory_name() + "/"); !removed) {
+    os::log_warn("{}: {}", part_text(key_), removed.error().message);
+  }
+  memory_.reset();
+  if (home_.empty()) return;
+  if (const auto removed = os::remove_tree(home_); !removed) {
+    os::log_warn("{}: {}", part_text(key_), removed.error().message);
+  }
+}
+
+}  // namespace cox::agent

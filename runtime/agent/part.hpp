@@ -1,0 +1,116 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/agent/agent.hpp"
+#include "runtime/agent/line_cutter.hpp"
+#include "runtime/agent/memory_limit.hpp"
+#include "runtime/agent/output_pipe.hpp"
+#include "runtime/agent/spooled_log.hpp"
+#include "runtime/agent/step.hpp"
+#include "runtime/logs/log_store.hpp"
+#include "runtime/wire/message.hpp"
+
+namespace cox::agent {
+
+/// What a part needs of its agent.
+struct PartHost {
+  os::EventLoop& loop;
+  const AgentOptions& options;
+  logs::LogStore& spool;
+  std::function<void(const wire::Message&)> send;  ///< nothing happens while not connected
+  /// Where a remote command's output and end go: back to the node that asked.
+  std::function<void(const wire::Message&)> answer_remote;
+  /// Processes below the agent that belong to no step that is alive.
+  std::function<std::vector<pid_t>()> orphans;
+};
+
+/// One node's part in one attempt:
+///   files ─ prepare ─► preparing ─► prepared ─ launch ─► running ─► ending ─► over
+/// Everything it says to the head can be said again (tell_all).
+class Part {
+ public:
+  Part(PartHost host, wire::PartKey key);
+  ~Part();
+  Part(const Part&) = delete;
+  Part& operator=(const Part&) = delete;
+
+  void add_piece(const wire::FilePiece& piece);
+  void prepare(wire::Prepare prepare);
+  void launch();
+  void stop(const wire::Stop& stop);
+
+  void rank_lines(wire::Output output);
+  void rank_ended(const wire::RankExited& message);
+  void run_remote(const wire::RemoteStart& start);
+  void remote_input(const wire::RemoteInput& input);
+  void acknowledged(const wire::OutputAck& ack);
+  /// The connection is new: says everything again that the head may not know.
+  void tell_all();
+  /// The step process, or an adopted orphan, was reaped by the agent.
+  void child_ended(pid_t pid, int wait_status);
+
+  [[nodiscard]] const wire::PartKey& key() const { return key_; }
+  [[nodiscard]] std::uint32_t user() const { return prepare_ ? prepare_->user.uid : 0; }
+  [[nodiscard]] pid_t step_pid() const { return step_ ? step_->pid() : 0; }
+  [[nodiscard]] bool is_prepared() const { return prepare_.has_value(); }
+  [[nodiscard]] const std::vector<wire::Peer>& peers() const { return prepare_->peers; }
+  /// Removes what the part had on disk; its end is durable elsewhere.
+  void clear();
+
+ private:
+  enum class Phase { fresh, preparing, prepared, running, ending, over };
+  struct Remote;
+
+  [[nodiscard]] Result<std::string> make_home() const;
+  [[nodiscard]] std::string directory_name() const;
+  [[nodiscard]] std::vector<std::string> environment(const std::string& home) const;
+  void was_prepared(const Result<void>& result);
+  void was_started();
+  void command_ended(int wait_status, bool empty);
+  void remote_ended(std::uint64_t id, int wait_status);
+  void begin_end(int exit_code, std::string reason);
+  void clear_processes();
+  void drain();
+  void over();
+  void tell_end();
+  void bytes(std::uint8_t stream, std::string_view bytes);
+  void pump();
+  SpooledLog& log(int rank);
+  void signal_all(int signal);
+
+  PartHost host_;
+  wire::PartKey key_;
+  Phase phase_ = Phase::fresh;
+  std::map<std::string, StepFile> files_;
+  std::optional<wire::Prepare> prepare_;
+  std::string home_;
+  std::unique_ptr<Step> step_;
+  std::unique_ptr<MemoryLimit> memory_;
+  OutputPipe out_;
+  OutputPipe err_;
+  LineCutter out_lines_;
+  LineCutter err_lines_;
+  std::map<int, std::unique_ptr<SpooledLog>> logs_;  ///< by rank; -1: the part's own
+  std::map<std::uint64_t, std::unique_ptr<Remote>> remotes_;
+  std::vector<wire::RankExited> ranks_;  ///< told, kept for tell_all
+  bool had_remotes_ = false;
+  bool stopping_ = false;
+  os::SubscriptionPtr kill_timer_;
+  os::SubscriptionPtr clear_timer_;
+  int clear_rounds_ = 0;
+  std::int64_t started_ms_ = 0;
+  std::int64_t ended_ms_ = 0;
+  int exit_code_ = 0;
+  std::string reason_;
+  bool end_told_ = false;
+  bool pump_posted_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace cox::agent

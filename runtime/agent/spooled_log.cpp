@@ -1,0 +1,86 @@
+#include "runtime/agent/spooled_log.hpp"
+
+#include <utility>
+
+namespace cox::agent {
+
+SpooledLog::SpooledLog(logs::LogStore& spool, logs::LogName name, wire::PartKey part, int rank)
+    : spool_(spool), name_(std::move(name)), part_(std::move(part)), rank_(rank) {}
+
+void SpooledLog::add(std::int64_t at_ms, std::uint8_t stream, std::string text) {
+  unstored_.push_back(
+      {++last_, Millis{at_ms}, stream == 0 ? StreamKind::out : StreamKind::err, std::move(text)});
+}
+
+Result<void> SpooledLog::store() {
+  if (unstored_.empty()) return {};
+  if (auto stored = spool_.append(name_, unstored_); !stored) return stored;
+  // Kept in memory as well while they are few: then sending needs no look at the disk.
+  for (auto& line : unstored_) {
+    if (behind()) break;
+    const bool follows =
+        fresh_.empty() ? line.sequence == sent_ + 1 : line.sequence == fresh_.back().sequence + 1;
+    if (!follows) break;
+    fresh_bytes_ += line.text.size() + sizeof line;
+    fresh_.push_back(std::move(line));
+  }
+  unstored_.clear();
+  return {};
+}
+
+void SpooledLog::send_batch(wire::Output& batch,
+                            const std::function<void(const wire::Message&)>& send) {
+  std::size_t bytes = 0;
+  for (const auto& record : batch.records) bytes += record.text.size() + sizeof record;
+  sent_ = batch.records.back().sequence;
+  in_flight_.emplace_back(sent_, bytes);
+  in_flight_bytes_ += bytes;
+  send(batch);
+  batch.records.clear();
+}
+
+void SpooledLog::pump(const std::function<void(const wire::Message&)>& send) {
+  while (sent_ < last_ && in_flight_bytes_ < kWindowBytes) {
+    wire::Output batch{part_, rank_, {}};
+    const auto take = [&batch](OutputLine& line) {
+      batch.records.push_back({line.sequence, line.at.value,
+                               static_cast<std::uint8_t>(line.stream == StreamKind::out ? 0 : 1),
+                               std::move(line.text)});
+    };
+    std::size_t bytes = 0;
+    if (!fresh_.empty() && fresh_.front().sequence == sent_ + 1) {
+      while (!fresh_.empty() && bytes < kBatchBytes) {
+        const auto size = fresh_.front().text.size() + sizeof(OutputLine);
+        bytes += size;
+        fresh_bytes_ -= size;
+        take(fresh_.front());
+        fresh_.pop_front();
+      }
+    } else {
+      fresh_.clear();
+      fresh_bytes_ = 0;
+      logs::ReadSpec what;
+      what.after_sequence = sent_;
+      what.first = 2000;
+      auto lines = spool_.read(name_, what);
+      if (!lines || lines->empty()) return;
+      for (auto& line : *lines) {
+        if (bytes >= kBatchBytes) break;
+        bytes += line.text.size() + sizeof line;
+        take(line);
+      }
+    }
+    if (batch.records.empty()) return;
+    send_batch(batch, send);
+  }
+}
+
+void SpooledLog::acknowledged(std::uint64_t sequence) {
+  acknowledged_ = std::max(acknowledged_, sequence);
+  while (!in_flight_.empty() && in_flight_.front().first <= sequence) {
+    in_flight_bytes_ -= in_flight_.front().second;
+    in_flight_.pop_front();
+  }
+}
+
+}  // namespace cox::agent

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <string>
+
+#include "runtime/logs/log_store.hpp"
+#include "runtime/wire/message.hpp"
+
+namespace cox::agent {
+
+/// One log of a part on its way to the head: numbered, kept on disk until the head has it, sent in
+/// batches within a window. What was not acknowledged is sent again after a reconnect.
+class SpooledLog {
+ public:
+  /// `send` may be empty while there is no connection.
+  SpooledLog(logs::LogStore& spool, logs::LogName name, wire::PartKey part, int rank);
+
+  void add(std::int64_t at_ms, std::uint8_t stream, std::string text);
+  /// Writes what was added to the spool. Errors: as LogStore::append.
+  [[nodiscard]] Result<void> store();
+  /// Sends what the window lets through.
+  void pump(const std::function<void(const wire::Message&)>& send);
+  void acknowledged(std::uint64_t sequence);
+  /// A new connection: everything that was not acknowledged is sent again.
+  void rewind() {
+    sent_ = acknowledged_;
+    in_flight_.clear();
+    in_flight_bytes_ = 0;
+  }
+
+  [[nodiscard]] bool all_sent() const { return sent_ == last_; }
+  /// Lines wait that the window does not let through: the source should pause.
+  [[nodiscard]] bool behind() const { return fresh_bytes_ > kFreshBytesMax; }
+
+ private:
+  static constexpr std::size_t kWindowBytes = 4u << 20;
+  static constexpr std::size_t kBatchBytes = 512u << 10;
+  static constexpr std::size_t kFreshBytesMax = 4u << 20;
+
+  void send_batch(wire::Output& batch, const std::function<void(const wire::Message&)>& send);
+
+  logs::LogStore& spool_;
+  logs::LogName name_;
+  wire::PartKey part_;
+  int rank_;
+  std::vector<OutputLine> unstored_;
+  std::deque<OutputLine> fresh_;  ///< stored, not yet sent, still in memory; ends at last_
+  std::size_t fresh_bytes_ = 0;
+  std::uint64_t last_ = 0;
+  std::uint64_t sent_ = 0;
+  std::uint64_t acknowledged_ = 0;
+  std::deque<std::pair<std::uint64_t, std::size_t>> in_flight_;  ///< last number, bytes
+  std::size_t in_flight_bytes_ = 0;
+};
+
+}  // namespace cox::agent
