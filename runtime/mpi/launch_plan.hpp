@@ -67,8 +67,10 @@ struct NodeShape {
 /// fewest ranks, the lowest number first. Binding that was not asked for is left out when it would
 /// put more ranks on an object than it has cores.
 ///
-/// Errors: invalid_argument for an unknown word, contradicting counts, more ranks by ppr than
-///         slots, no nodes, or where a node has fewer cores than the binding that was asked for
+/// Where mpirun counts memory without cores as a NUMA node of its own, this does not.
+///
+/// Errors: invalid_argument for an unknown word, contradicting counts, ppr that does not go with
+///         the slots, no nodes, or where a node has fewer cores than the binding that was asked for
 ///         needs; names the node.
 /// Pure.
 [[nodiscard]] Result<std::vector<RankPlace>> place_ranks(std::span<const NodeShape> nodes,

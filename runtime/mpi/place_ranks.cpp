@@ -137,6 +137,7 @@ struct Ground {
   std::vector<Object> mapped;
   std::vector<Object> bound;
   std::vector<std::vector<std::size_t>> bound_of;  ///< by mapped object, those that touch it
+  bool in_place = false;                           ///< ranks are bound to what they are mapped to
   bool threads_count = false;  ///< hardware threads count as cores: ranks were put on them
 };
 
@@ -145,6 +146,7 @@ Ground survey(const Topology& topology, const Plan& plan) {
   ground.mapped = objects_of(topology, plan.map);
   ground.threads_count = plan.map == Kind::hwthread || plan.bind == Kind::hwthread;
   if (!plan.bind) return ground;
+  ground.in_place = plan.map == *plan.bind;
   ground.bound = objects_of(topology, *plan.bind);
   for (const auto& mapped : ground.mapped) {
     auto& touching = ground.bound_of.emplace_back();
@@ -170,16 +172,23 @@ std::vector<std::size_t> map_within(const Ground& ground, const Plan& plan, int 
 std::optional<std::vector<std::vector<int>>> bind_within(const Ground& ground,
                                                          const std::vector<std::size_t>& mapped) {
   std::vector<std::size_t> load(ground.bound.size());
+  const auto is_full = [&](std::size_t object) {
+    const auto& target = ground.bound[object];
+    return load[object] >= (ground.threads_count ? target.threads.size() : target.cores.size());
+  };
   std::vector<std::vector<int>> cores;
   for (const auto object : mapped) {
     const auto& candidates = ground.bound_of[object];
-    const auto chosen =
+    auto chosen =
         *std::min_element(candidates.begin(), candidates.end(),
                           [&load](std::size_t a, std::size_t b) { return load[a] < load[b]; });
-    const auto& target = ground.bound[chosen];
-    const auto room = ground.threads_count ? target.threads.size() : target.cores.size();
-    if (++load[chosen] > room) return std::nullopt;
-    cores.push_back(target.cores);
+    // Bound to what it is mapped to, a rank of a full object goes to the next one that is not.
+    for (std::size_t i = 0; ground.in_place && is_full(chosen) && i < load.size(); ++i) {
+      chosen = (chosen + 1) % load.size();
+    }
+    if (is_full(chosen)) return std::nullopt;
+    ++load[chosen];
+    cores.push_back(ground.bound[chosen].cores);
   }
   return cores;
 }
@@ -195,13 +204,16 @@ Result<std::vector<int>> count_ranks(std::span<const NodeShape> nodes,
       counts.push_back(slots);
       continue;
     }
-    const auto wanted =
+    // mpirun counts ranks by ppr of nodes and sockets; over smaller objects it spreads the slots.
+    const auto room =
         std::int64_t{plan.per_object} * static_cast<std::int64_t>(grounds[i]->mapped.size());
-    if (wanted > slots) {
-      return fail(Errc::invalid_argument, "node {} ({}): map-by {} asks for {} ranks on {} slots",
-                  i, nodes[i].slots.address, layout.map_by, wanted, slots);
+    const bool counted = plan.map == Kind::node || plan.map == Kind::socket;
+    const bool fits = counted ? room <= slots : room >= slots;
+    if (!fits) {
+      return fail(Errc::invalid_argument, "node {} ({}): map-by {} makes {} ranks, not {}", i,
+                  nodes[i].slots.address, layout.map_by, room, slots);
     }
-    counts.push_back(static_cast<int>(wanted));
+    counts.push_back(counted ? static_cast<int>(room) : slots);
   }
   return counts;
 }

@@ -21,6 +21,8 @@ Loaded load(const std::string& xml) {
   Loaded topology(raw);
   hwloc_topology_set_all_types_filter(raw, HWLOC_TYPE_FILTER_KEEP_NONE);
   hwloc_topology_set_type_filter(raw, HWLOC_OBJ_PACKAGE, HWLOC_TYPE_FILTER_KEEP_ALL);
+  // NUMA nodes hang on groups where no package is as large as they are.
+  hwloc_topology_set_type_filter(raw, HWLOC_OBJ_GROUP, HWLOC_TYPE_FILTER_KEEP_STRUCTURE);
   hwloc_topology_set_type_filter(raw, HWLOC_OBJ_CORE, HWLOC_TYPE_FILTER_KEEP_ALL);
   const auto size = static_cast<int>(xml.size() + 1);  // hwloc counts the final zero byte
   if (hwloc_topology_set_xmlbuffer(raw, xml.c_str(), size) != 0) return nullptr;
@@ -37,7 +39,7 @@ int package_of(hwloc_topology_t topology, hwloc_obj_t object) {
 int numa_of(hwloc_topology_t topology, hwloc_obj_t object) {
   for (hwloc_obj_t node = nullptr;
        (node = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_NUMANODE, node)) != nullptr;) {
-    if (hwloc_bitmap_isset(object->nodeset, node->os_index) != 0) {
+    if (hwloc_bitmap_intersects(object->cpuset, node->cpuset) != 0) {
       return static_cast<int>(node->logical_index);
     }
   }
