@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "launcher/cluster/registry.hpp"
+#include "launcher/config/config.hpp"
+#include "runtime/base/result.hpp"
+
+namespace cox::cli {
+
+/// A cluster's file, read for a verb.
+struct ClusterFile {
+  std::string path;  ///< as the user named it
+  std::string text;
+  bool is_ini = false;
+  config::Loaded loaded;
+
+  /// True when a finding of this level or above is there.
+  [[nodiscard]] bool has(config::Level level) const;
+};
+
+/// Reads it with AWS_DEFAULT_REGION (or AWS_REGION) of the environment.
+/// Errors: not_found or invalid_argument when it cannot be read, naming it.
+[[nodiscard]] Result<ClusterFile> read_cluster_file(const std::string& path,
+                                                    const std::string& region,
+                                                    const std::string& cluster_template);
+
+/// The file that a cluster was made from; nothing when it cannot be read any more.
+[[nodiscard]] std::optional<config::ClusterConfig> stored_config(const cluster::Record& record);
+
+/// What to say when the file asks for more vCPUs than this machine has. Pure.
+[[nodiscard]] std::optional<config::Finding> overcommit(const config::ClusterConfig& config,
+                                                        int machine_cpus);
+/// The processors that this process may use.
+[[nodiscard]] int machine_cpus();
+
+}  // namespace cox::cli

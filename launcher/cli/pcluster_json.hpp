@@ -1,0 +1,33 @@
+#pragma once
+
+#include <boost/json/fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "launcher/cluster/registry.hpp"
+#include "launcher/config/config.hpp"
+
+/// The shapes of pcluster version 3's answers.
+namespace cox::cli {
+
+/// As Python's json.dumps(value, indent=2), with members in their own order. Pure.
+[[nodiscard]] std::string pretty(const boost::json::value& value);
+
+/// ClusterInfoSummary: in create, delete and list. Pure.
+[[nodiscard]] boost::json::object cluster_summary(const cluster::Record& record);
+
+/// DescribeClusterResponse. `api`: what GET /cox/v1/cluster says, or null where nobody serves the
+/// cluster; `config`: its file, where that can still be read. Pure.
+[[nodiscard]] boost::json::object cluster_description(const cluster::Record& record,
+                                                      const boost::json::value& api,
+                                                      const config::ClusterConfig* config);
+
+/// ValidationMessages: {level, type, message}. All faults of the schema become one entry, whose
+/// message is the printed form of marshmallow's nested messages. Pure.
+[[nodiscard]] boost::json::array validation_messages(const std::vector<config::Finding>& findings);
+
+/// arn:aws:cloudformation:<region>:<account>:stack/<name>/<uuid>; the uuid follows from the name
+/// and the time of creation. Pure.
+[[nodiscard]] std::string stack_arn(const cluster::Record& record);
+
+}  // namespace cox::cli

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "launcher/cli/pcluster_words.hpp"
+
+/// The verbs of pcluster, by family.
+namespace cox::cli {
+
+using RunVerb = int (*)(const Words& words, Streams streams);
+struct VerbEntry {
+  Verb verb;
+  RunVerb run;
+};
+
+[[nodiscard]] const std::vector<VerbEntry>& version2_verbs();
+[[nodiscard]] const std::vector<VerbEntry>& version3_verbs();
+
+/// `ssh`, of both families: `ssh NAME [ssh's words] [COMMAND ...]`, `ssh -n NAME ...`.
+int run_pcluster_ssh(const std::vector<std::string>& args, Streams streams);
+
+}  // namespace cox::cli
