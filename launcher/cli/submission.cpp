@@ -1,0 +1,180 @@
+#include "launcher/cli/submission.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <set>
+
+#include "runtime/base/text.hpp"
+
+namespace cox::cli {
+
+namespace {
+
+constexpr const char* kBlacklist = "HOME,LD_LIBRARY_PATH,PATH,PWD,TERM,TERMCAP,USER,VCPUS";
+
+bool is_word_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+bool is_file(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
+}
+
+std::set<std::string> names(const std::string& list) {
+  std::set<std::string> set;
+  for (const auto& name : split(list, ',')) set.emplace(trim(name));
+  return set;
+}
+
+/// Never exported, even when named.
+bool is_reserved(const std::string& name) {
+  const auto upper = to_upper(name);
+  return upper.starts_with("PCLUSTER_") || upper.starts_with("AWS_") ||
+         upper.starts_with("LESS_TERMCAP_") || name.find("()") != std::string::npos ||
+         name.find('%') != std::string::npos;
+}
+
+std::string double_quoted(const std::string& text) { return "\"" + text + "\""; }
+
+}  // namespace
+
+Result<void> check(const SubmitOptions& options, bool stdin_is_terminal) {
+  const bool has_command = !options.command.empty();
+  if (options.command_file && !has_command) {
+    return fail(Errc::invalid_argument,
+                "Error: command is required when using --command-file option");
+  }
+  if (options.command_file && !is_file(options.command[0])) {
+    return fail(Errc::invalid_argument,
+                "Error: the provided command file \"{}\" must be an existing file",
+                options.command[0]);
+  }
+  if (!options.command_file && !has_command && (stdin_is_terminal || options.mpi)) {
+    return fail(Errc::invalid_argument, "Error: command parameter is required");
+  }
+  if (!options.depends_on.empty()) {
+    if (const auto parsed = parse_depends_on(options.depends_on); !parsed)
+      return fail(parsed.error());
+  }
+  if (!options.env_blacklist.empty() && options.env != "all") {
+    return fail(Errc::invalid_argument,
+                "Error: --env-blacklist option can be used only when --env option is 'all'");
+  }
+  if (!options.working_dir.empty() && !options.parent_working_dir.empty()) {
+    return fail(Errc::invalid_argument,
+                "Error: --working-dir and --parent-working-dir options can't be used together");
+  }
+  if (options.mpi && options.command_file) {
+    return fail(Errc::invalid_argument,
+                "Error: --mpi and --command-file options can't be used together");
+  }
+  if (!options.mpi && (options.dry_run || options.ranks_per_node > 0 || !options.map_by.empty() ||
+                       !options.bind_to.empty())) {
+    return fail(
+        Errc::invalid_argument,
+        "Error: --dry-run, --ranks-per-node, --map-by and --bind-to can be used only with --mpi");
+  }
+  for (const auto& file : options.input_files) {
+    if (!is_file(file)) {
+      return fail(Errc::invalid_argument, "Error: the input file \"{}\" must be an existing file",
+                  file);
+    }
+  }
+  return {};
+}
+
+std::string job_name(const SubmitOptions& options, bool stdin_is_terminal) {
+  if (!options.job_name.empty()) return options.job_name;
+  const bool from_stdin = options.command.empty() || (options.command_file && !stdin_is_terminal);
+  if (from_stdin) return "STDIN";
+  const auto& command = options.command[0];
+  const auto base = command.substr(command.rfind('/') + 1);
+  std::string name;
+  for (const char c : base) {
+    if (is_word_char(c)) {
+      name += c;
+    } else if (name.empty() || name.back() != '_') {
+      name += '_';
+    }
+  }
+  return name;
+}
+
+Result<std::vector<DependsOn>> parse_depends_on(const std::string& text) {
+  const auto refuse = [&] {
+    return fail(
+        Errc::invalid_argument,
+        "Error: please check the syntax of --depends-on: \"{}\". It is a list of jobId=ID and "
+        "type=SEQUENTIAL or type=N_TO_N, with commas or semicolons between",
+        text);
+  };
+  std::string plain = text;
+  for (char& c : plain) {
+    if (c == ';' || c == ' ') c = ',';
+  }
+  std::vector<DependsOn> list;
+  for (const auto& piece : split(plain, ',')) {
+    if (piece.empty()) continue;
+    const bool is_job = piece.starts_with("jobId=") && piece.size() > 6;
+    const bool is_type = piece.starts_with("type=") && piece.size() > 5;
+    if (!is_job && !is_type) return refuse();
+    const auto value = piece.substr(piece.find('=') + 1);
+    // The two halves of one dependency stand side by side, in either order.
+    auto* last = list.empty() ? nullptr : &list.back();
+    const bool joins = last != nullptr && (is_job ? last->job_id.empty() && last->type == "N_TO_N"
+                                                  : last->type.empty());
+    if (!joins) {
+      list.emplace_back();
+      last = &list.back();
+    }
+    (is_job ? last->job_id : last->type) = value;
+  }
+  if (list.empty()) return refuse();
+  return list;
+}
+
+std::string env_file(const std::string& list, const std::string& blacklist,
+                     const std::map<std::string, std::string>& environment) {
+  const auto wanted = names(list);
+  const auto hidden = names(blacklist.empty() ? kBlacklist : blacklist);
+  const bool all = wanted.contains("all");
+  std::string text;
+  for (const auto& [name, value] : environment) {
+    const bool named = wanted.contains(name);
+    if (is_reserved(name) || (!named && (!all || hidden.contains(name)))) continue;
+    text += fmt::format("export {}={};\n", name, shell_quote(std::string_view(value)));
+  }
+  return text;
+}
+
+std::string command_chain(const SubmitOptions& options, const std::string& env_file_name,
+                          const std::string& script, const std::vector<std::string>& words) {
+  std::vector<std::string> steps;
+  const auto enter = [&](const std::string& directory) {
+    steps.push_back(fmt::format("mkdir -p {}", double_quoted(directory)));
+    steps.push_back(fmt::format("cd {}", double_quoted(directory)));
+  };
+  if (!options.working_dir.empty()) enter(options.working_dir);
+  if (!options.parent_working_dir.empty()) {
+    enter(options.parent_working_dir);
+    enter("job-${AWS_BATCH_JOB_ID}");
+  }
+  const bool elsewhere = !options.working_dir.empty() || !options.parent_working_dir.empty();
+  const bool has_files = !script.empty() || !env_file_name.empty() || !options.input_files.empty();
+  if (elsewhere && has_files) steps.emplace_back("cp -p \"$COX_JOB_DIR\"/* .");
+  if (!env_file_name.empty()) {
+    steps.push_back("source " + shell_quote(std::string_view("./" + env_file_name)));
+  }
+  if (script.empty()) {
+    steps.push_back(shell_quote(words));
+  } else {
+    const auto quoted = shell_quote(std::string_view("./" + script));
+    steps.push_back("chmod +x " + quoted);
+    steps.push_back(words.empty() ? quoted : quoted + " " + shell_quote(words));
+  }
+  return join(steps, " && ");
+}
+
+}  // namespace cox::cli
