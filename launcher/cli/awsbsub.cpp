@@ -25,7 +25,7 @@ constexpr const char* kExamples =
     "  awsbsub -n 3 -cf submit_mpi.sh            a script on three nodes\n"
     "  awsbsub -jn hello -p 2 -m 512 -- ./prog   a command with 2 vCPUs and 512 MiB\n"
     "  awsbsub -a 10 -d jobId=ID -cf task.sh     ten children, after another job\n"
-    "  awsbsub -n 3 --mpi ring.c --wait          compile, run on three nodes, wait\n"
+    "  awsbsub -n 3 --wait --mpi ring.c          compile, run on three nodes, wait\n"
     "  echo 'hostname' | awsbsub                 a script from stdin\n";
 
 std::vector<OptionNames> option_names() {

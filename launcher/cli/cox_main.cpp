@@ -37,7 +37,7 @@ constexpr const char* kHelp =
     "\n"
     "Examples:\n"
     "  pcluster create-cluster -n laptop -c configs/laptop.yaml --wait\n"
-    "  awsbsub -c laptop -n 3 --mpi ring.c --wait\n"
+    "  awsbsub -c laptop -n 3 --wait --mpi ring.c\n"
     "  awsbstat -c laptop\n"
     "\n"
     "`COMMAND --help` tells the rest.\n";

@@ -147,6 +147,7 @@ class StepProcess {
       if (!receive_step_message(control_, message)) ::_exit(0);
       if (message.kind == 'L') launch(message);
       if (message.kind == 'R') run_remote(message);
+      message.descriptors.clear();  // while they are open here the agent sees no end of output
     }
   }
 

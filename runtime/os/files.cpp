@@ -179,7 +179,9 @@ Result<void> remove_tree(const std::string& path) {
 Result<Fd> open_beneath(int directory_fd, const std::string& relative, int flags, unsigned mode) {
   open_how how{};
   how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
-  how.mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? mode : 0;
+  // O_TMPFILE has O_DIRECTORY's bit in it; a mode without need is refused.
+  const bool makes = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
+  how.mode = makes ? mode : 0;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   const long fd = ::syscall(SYS_openat2, directory_fd, relative.c_str(), &how, sizeof how);
   if (fd < 0 && (errno == EXDEV || errno == ELOOP)) {
