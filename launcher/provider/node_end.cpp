@@ -1,6 +1,7 @@
 #include "launcher/provider/node_end.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -28,6 +29,9 @@ class Watch : public ProcessWatch {
   Watch(os::EventLoop& loop, os::Fd process, std::function<void()> ended)
       : process_(std::move(process)), ended_(std::move(ended)) {
     readable_ = loop.when_readable(process_.get(), [this] {
+      // A loop may call without need; only the kernel knows.
+      pollfd state{.fd = process_.get(), .events = POLLIN, .revents = 0};
+      if (::poll(&state, 1, 0) != 1) return;
       if (const auto call = std::exchange(ended_, nullptr)) {
         // It stays readable; the handler may drop this object.
         auto own = std::move(readable_);
