@@ -173,6 +173,33 @@ std::string NodeWorld::in_node(const NodeId& id, const std::string& command) {
   return text;
 }
 
+NodeWorld::Daemon NodeWorld::start_coxd() const {
+  const std::string program = directory_ + "/bin/coxd";
+  Child child = start_child([&](int answer) {
+    become(uid_);
+    constexpr int kReady = 9;
+    (void)::dup2(answer, kReady);
+    (void)::execl(program.c_str(), "coxd", "--cluster-dir", directory_.c_str(), "--ready-fd", "9",
+                  nullptr);
+    give_up("exec");
+  });
+  return {child.pid, std::move(child.output)};
+}
+
+std::string NodeWorld::read_all(const os::Fd& descriptor) {
+  return read_to_end(descriptor.get(), Clock::now() + kLongest);
+}
+
+int NodeWorld::wait_for_exit(int pid) {
+  const auto until = Clock::now() + kLongest;
+  int status = 0;
+  while (::waitpid(pid, &status, WNOHANG) == 0) {
+    if (Clock::now() > until) return -1;
+    std::this_thread::sleep_for(1ms);
+  }
+  return os::exit_code_of(status);
+}
+
 std::vector<std::string> NodeWorld::leftovers_now() const {
   std::vector<std::string> left;
   std::error_code error;

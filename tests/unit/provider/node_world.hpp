@@ -33,6 +33,17 @@ class NodeWorld {
   /// Output and " -> <exit code>" of a shell command inside the node, run from here as the user.
   [[nodiscard]] std::string in_node(const NodeId& id, const std::string& command);
 
+  /// Starts <directory>/bin/coxd as the user. Its ready line is read from `ready`.
+  struct Daemon {
+    int pid = 0;
+    os::Fd ready;
+  };
+  [[nodiscard]] Daemon start_coxd() const;
+  /// Reads to the end of the descriptor, for at most 30 s.
+  [[nodiscard]] static std::string read_all(const os::Fd& descriptor);
+  /// The exit code of a child of this process, after at most 30 s; -1: it still runs.
+  [[nodiscard]] static int wait_for_exit(int pid);
+
   /// What is left of nodes: processes that run from the directory, mounts and cgroups that name it
   /// or the cluster, files in nodes/. Waits up to 5 s for it to become empty.
   [[nodiscard]] std::vector<std::string> leftovers() const;

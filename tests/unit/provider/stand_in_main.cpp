@@ -5,10 +5,15 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <string>
 
+#include "launcher/coxd/keeper.hpp"
+#include "launcher/coxd/worker_contract.hpp"
 #include "launcher/provider/local_provider.hpp"
 #include "runtime/os/fd.hpp"
+#include "runtime/os/files.hpp"
 
 namespace {
 
@@ -40,11 +45,34 @@ int serve_as_agent() {
   }
 }
 
+/// A head that does what the byte sent to its API says: 'e' the cluster has ended, 'c' it cannot
+/// start, 'd' it dies, anything else is answered with its process number. What it says when it
+/// starts is in the file "ready" of the cluster's directory.
+int serve_as_head(const std::string& directory) {
+  const auto ready = cox::os::read_file(directory + "/ready");
+  if (ready) (void)!::write(cox::coxd::kReady, ready->data(), ready->size());
+  (void)::close(cox::coxd::kReady);
+  if (!ready) return cox::coxd::kCannotStart;
+  while (true) {
+    const cox::os::Fd peer(::accept4(cox::coxd::kApiListener, nullptr, nullptr, SOCK_CLOEXEC));
+    char word = 0;
+    if (::read(peer.get(), &word, 1) != 1) continue;
+    if (word == 'e') return cox::coxd::kClusterEnded;
+    if (word == 'c') return cox::coxd::kCannotStart;
+    if (word == 'd') std::abort();
+    (void)::dprintf(peer.get(), "%d", ::getpid());
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc > 1 && std::strcmp(argv[1], "--bring-up-node") == 0) {
     return cox::provider::bring_up_node();
+  }
+  if (argc > 3 && std::strcmp(argv[1], "--head") == 0) return serve_as_head(argv[3]);
+  if (argc > 4 && std::strcmp(argv[1], "--cluster-dir") == 0) {
+    return cox::coxd::run_keeper(argv[2], std::atoi(argv[4]));
   }
   return serve_as_agent();
 }
