@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 
+#include "launcher/provider/memory_cgroup.hpp"
 #include "launcher/provider/node_files.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/os/event_loop.hpp"
@@ -93,11 +94,12 @@ Result<void> kill_remains(const std::string& directory, const Record& record) {
   kill_daemon(record.keeper_pid, directory);
   for (const auto& node : provider::nodes_on_disk(directory)) {
     const auto mark = provider::living_first_process(directory, node);
-    if (!mark) continue;
-    ::kill(mark->pid, SIGKILL);
-    if (!wait_for_end(mark->pid, kEndTime)) {
+    if (mark) ::kill(mark->pid, SIGKILL);
+    if (mark && !wait_for_end(mark->pid, kEndTime)) {
       return fail(Errc::unavailable, "node {} (process {}) does not end", node, mark->pid);
     }
+    const auto group = provider::remove_memory_cgroup(record.name, node.value);
+    if (!group) return group;
   }
   return {};
 }

@@ -157,6 +157,20 @@ TEST_P(LocalNodes, RunACommandAsSshDoes) {
   end_world();
 }
 
+TEST_P(LocalNodes, LetAPersonWorkOnATerminal) {
+  start_two();
+
+  const auto seen =
+      world.in_login_shell(kTwo,
+                           "stty -echo; PS1=; echo at $(hostname) in $PWD\n"
+                           "case $- in *m*) echo job control;; esac; test -t 0 && echo terminal\n"
+                           "exit 7\n");
+
+  EXPECT_THAT(seen, AllOf(HasSubstr("at ip-10-0-0-11 in /home/ec2-user\r\n"),
+                          HasSubstr("job control\r\nterminal\r\n"), testing::EndsWith(" -> 7")));
+  end_world();
+}
+
 TEST_P(LocalNodes, SayHowTheyEndedByThemselves) {
   const auto report = world.in_process([this] {
     NodeHost host(world);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <pty.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -43,7 +45,8 @@ std::string read_to_end(int fd, Clock::time_point until) {
   (void)::fcntl(fd, F_SETFL, O_NONBLOCK);
   while (Clock::now() < until) {
     const ssize_t got = ::read(fd, buffer.data(), buffer.size());
-    if (got == 0) return text;
+    // A terminal whose last program has ended gives EIO.
+    if (got == 0 || (got < 0 && errno == EIO)) return text;
     if (got > 0) {
       text.append(buffer.data(), static_cast<std::size_t>(got));
     } else {
@@ -170,6 +173,24 @@ std::string NodeWorld::in_node(const NodeId& id, const std::string& command) {
   const std::string text = read_to_end(child.output.get(), Clock::now() + kLongest);
   (void)::kill(child.pid, SIGKILL);
   (void)wait_for(child.pid);
+  return text;
+}
+
+std::string NodeWorld::in_login_shell(const NodeId& id, const std::string& typed) {
+  int terminal = -1;
+  const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  if (pid < 0) throw std::runtime_error("forkpty");
+  if (pid == 0) {
+    become(uid_);
+    const auto code = find_local_node(directory_, id).and_then([](const NodeEntry& node) {
+      return run_in_local_node(node, {});
+    });
+    ::_exit(code.value_or(255));
+  }
+  const os::Fd ours(terminal);
+  (void)os::write_all(terminal, typed);
+  std::string text = read_to_end(terminal, Clock::now() + kLongest);
+  text += fmt::format(" -> {}", wait_for_exit(pid));
   return text;
 }
 

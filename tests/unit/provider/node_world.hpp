@@ -33,6 +33,9 @@ class NodeWorld {
   /// Output and " -> <exit code>" of a shell command inside the node, run from here as the user.
   [[nodiscard]] std::string in_node(const NodeId& id, const std::string& command);
 
+  /// The same with a login shell on a terminal of its own, to which `typed` is typed.
+  [[nodiscard]] std::string in_login_shell(const NodeId& id, const std::string& typed);
+
   /// Starts <directory>/bin/coxd as the user. Its ready line is read from `ready`.
   struct Daemon {
     int pid = 0;
