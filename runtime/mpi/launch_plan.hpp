@@ -17,20 +17,26 @@ namespace cox::mpi {
 struct NodePaths {
   std::string bin_dir;  ///< holds cox-rsh and cox-rank
   std::string mpirun;   ///< "/usr/lib64/openmpi/bin/mpirun"
-  /// The network interface that nodes reach each other by; empty: Open MPI's own choice.
-  std::string interface = "eth0";
-  /// hwloc's XML of the node, restricted to what the node may use, on every node at this path;
-  /// empty: each program looks at the machine itself, which takes some 20 ms.
+  /// hwloc's XML of the node, at this path on every node, readable for the jobs' users; empty:
+  /// each program looks at the machine itself, which takes some 20 ms. A program of the job that
+  /// uses hwloc sees what the file has, so it should have the devices too.
   std::string topology_file = {};
+  /// The network interface that nodes reach each other by, where they have several; empty: Open
+  /// MPI's own choice. Set, it forbids the job to name interfaces to exclude.
+  std::string interface = {};
   /// The nodes have a faster network than TCP: the transports are Open MPI's own choice.
   bool fast_fabric = false;
+  /// Nodes are parts of one machine, so that each sees all of its cores: ranks are not bound
+  /// unless the job asks.
+  bool nodes_share_cores = true;
 };
 
 /// Settings that make a script's own mpirun use our launcher and per-rank capture, the right
 /// interface and the fast components. By environment only, so that command lines stay as they are;
 /// the agent sets each only where the job has not, on every node of the job: what cox-rsh starts
 /// needs them too. `more_ranks_than_cores`: the ranks of the job outnumber the cores that its nodes
-/// really have (nodes of one machine share them), so ranks that wait must yield and none is bound.
+/// really have (nodes of one machine share them), so ranks that wait must yield.
+/// HWLOC_ variables do not travel with mpirun: each node's agent must set them.
 /// Source: mpirun(1) and ompi_info of Open MPI 4.1. Pure.
 [[nodiscard]] std::vector<EnvVar> tuned_environment(const NodePaths& paths, bool capture_ranks,
                                                     bool more_ranks_than_cores);
@@ -83,7 +89,8 @@ struct NodeShape {
 
 /// argv of the mpirun that `awsbsub --mpi` runs: program and arguments after the options.
 /// The ranks of a node are the slots of its line in the hostfile: where layout.ranks_per_node is
-/// set, render the hostfile with it.
+/// set, render the hostfile with it (needed where it is above the slots, or with a map_by of parts
+/// of a node, for which mpirun has no such option).
 /// Pure.
 [[nodiscard]] std::vector<std::string> mpirun_argv(const NodePaths& paths, const Layout& layout,
                                                    std::string_view hostfile_path,

@@ -58,6 +58,7 @@ Result<void> read_ppr(const std::string& word, Plan& plan) {
 }
 
 Result<void> read_map_by(const Layout& layout, int ranks, Plan& plan) {
+  if (layout.map_by.empty() && layout.ranks_per_node > 0) return {};
   if (layout.map_by.empty()) {
     if (ranks > 2) {
       plan.map = Kind::numa;

@@ -1,82 +1,193 @@
 #include "runtime/mpi/topology.hpp"
 
-#include <hwloc.h>
-
-#include <memory>
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
-#include <type_traits>
+
+#include "runtime/mpi/xml_reader.hpp"
+
+// hwloc's own import is not used: it trusts its input, and crashes on XML that was tampered with,
+// while this text comes over the network.
 
 namespace cox::mpi {
 namespace {
 
-struct DestroyTopology {
-  void operator()(hwloc_topology_t topology) const { hwloc_topology_destroy(topology); }
+/// Operating system's numbers of hardware threads.
+struct CpuSet {
+  std::vector<std::uint32_t> words;  ///< 32 numbers each, the lowest first
+  bool endless = false;              ///< all higher numbers are in the set too
+
+  [[nodiscard]] std::uint32_t word(std::size_t i) const {
+    return i < words.size() ? words[i] : endless ? ~std::uint32_t{0} : 0;
+  }
 };
-using Loaded = std::unique_ptr<std::remove_pointer_t<hwloc_topology_t>, DestroyTopology>;
 
-/// The tree of the XML, with packages, NUMA nodes, cores and hardware threads alone.
-Loaded load(const std::string& xml) {
-  hwloc_topology_t raw = nullptr;
-  if (hwloc_topology_init(&raw) != 0) return nullptr;
-  Loaded topology(raw);
-  hwloc_topology_set_all_types_filter(raw, HWLOC_TYPE_FILTER_KEEP_NONE);
-  hwloc_topology_set_type_filter(raw, HWLOC_OBJ_PACKAGE, HWLOC_TYPE_FILTER_KEEP_ALL);
-  // NUMA nodes hang on groups where no package is as large as they are.
-  hwloc_topology_set_type_filter(raw, HWLOC_OBJ_GROUP, HWLOC_TYPE_FILTER_KEEP_STRUCTURE);
-  hwloc_topology_set_type_filter(raw, HWLOC_OBJ_CORE, HWLOC_TYPE_FILTER_KEEP_ALL);
-  const auto size = static_cast<int>(xml.size() + 1);  // hwloc counts the final zero byte
-  if (hwloc_topology_set_xmlbuffer(raw, xml.c_str(), size) != 0) return nullptr;
-  if (hwloc_topology_load(raw) != 0) return nullptr;
-  return topology;
+// More than any machine has; a text that claims more is a lie that would cost time.
+constexpr std::size_t kCoresMax = 65'536;
+constexpr std::size_t kDomainsMax = 4096;
+constexpr std::size_t kWordsMax = 4096;
+
+/// One word of "0x0000ffff,,0x0"; hwloc leaves out words of zero in between.
+std::optional<std::uint32_t> word_from(std::string_view text) {
+  if (text.empty()) return 0;
+  if (text.starts_with("0x")) text.remove_prefix(2);
+  if (text.empty() || text.size() > 8) return std::nullopt;
+  std::uint32_t word = 0;
+  for (const char c : text) {
+    const auto digit = std::string_view("0123456789abcdef").find(c);
+    if (digit == std::string_view::npos) return std::nullopt;
+    word = word << 4 | static_cast<std::uint32_t>(digit);
+  }
+  return word;
 }
 
-int package_of(hwloc_topology_t topology, hwloc_obj_t object) {
-  const auto* package = hwloc_get_ancestor_obj_by_type(topology, HWLOC_OBJ_PACKAGE, object);
-  return package == nullptr ? 0 : static_cast<int>(package->logical_index);
-}
-
-/// The first NUMA node that is local to the object. Others may be: memory of another kind.
-int numa_of(hwloc_topology_t topology, hwloc_obj_t object) {
-  for (hwloc_obj_t node = nullptr;
-       (node = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_NUMANODE, node)) != nullptr;) {
-    if (hwloc_bitmap_intersects(object->cpuset, node->cpuset) != 0) {
-      return static_cast<int>(node->logical_index);
+/// hwloc's list of words, the highest first; "0xf...f" in front stands for all higher ones.
+std::optional<CpuSet> cpu_set_from(std::string_view text) {
+  CpuSet set;
+  while (!text.empty()) {
+    const auto comma = text.rfind(',');
+    const auto piece = comma == std::string_view::npos ? text : text.substr(comma + 1);
+    text = comma == std::string_view::npos ? std::string_view{} : text.substr(0, comma);
+    if (piece == "0xf...f" && text.empty()) {
+      set.endless = true;
+      return set;
     }
+    const auto word = word_from(piece);
+    if (!word || set.words.size() == kWordsMax) return std::nullopt;
+    set.words.push_back(*word);
   }
-  return 0;
+  return set;
 }
 
-Core to_core(hwloc_topology_t topology, hwloc_obj_t object) {
-  Core core{static_cast<int>(object->logical_index),
-            package_of(topology, object),
-            numa_of(topology, object),
-            {}};
-  for (hwloc_obj_t thread = nullptr;
-       (thread = hwloc_get_next_obj_inside_cpuset_by_type(topology, object->cpuset, HWLOC_OBJ_PU,
-                                                          thread)) != nullptr;) {
-    core.hardware_threads.push_back(static_cast<int>(thread->logical_index));
+bool intersect(const CpuSet& a, const CpuSet& b) {
+  if (a.endless && b.endless) return true;
+  for (std::size_t i = 0; i < std::max(a.words.size(), b.words.size()); ++i) {
+    if ((a.word(i) & b.word(i)) != 0) return true;
   }
-  return core;
+  return false;
+}
+
+/// Builds the shape from the objects of the tree, in the order of the text, which is the logical
+/// one: a parent before its children, memory before cores.
+class ShapeBuilder {
+ public:
+  /// False when the object is not as hwloc writes it.
+  [[nodiscard]] bool open(const XmlElement& object) {
+    const auto type = object.attribute("type");
+    if (!type) return false;
+    Level level = levels_.empty() ? Level{} : levels_.back();
+    CpuSet cpus;
+    const bool counts =
+        *type == "PU" || *type == "Core" || *type == "NUMANode" || *type == "Machine";
+    if (counts) {
+      const auto set = object.attribute("cpuset");
+      auto read = set ? cpu_set_from(*set) : std::nullopt;
+      if (!read) return false;
+      cpus = std::move(*read);
+    }
+    if (*type == "Machine" && !read_allowed(object)) return false;
+    if (*type == "Package") level.package = static_cast<int>(packages_++);
+    if (*type == "NUMANode") numas_.push_back(cpus);
+    if (*type == "Core") {
+      level.core = cores_.size();
+      cores_.push_back({level.package, std::move(cpus), {}, true});
+    } else if (*type == "PU" && is_allowed(cpus)) {
+      // Some virtual machines tell of hardware threads alone; each then counts as a core.
+      if (!level.core) cores_.push_back({level.package, cpus, {}, false});
+      cores_[level.core.value_or(cores_.size() - 1)].threads.push_back(threads_++);
+    }
+    levels_.push_back(level);
+    return cores_.size() <= kCoresMax && numas_.size() <= kDomainsMax && packages_ <= kDomainsMax;
+  }
+
+  void close() { levels_.pop_back(); }
+
+  /// The shape. Cores and packages of which nothing may be used are no part of it.
+  [[nodiscard]] Topology finish() const {
+    const bool has_cores =
+        std::any_of(cores_.begin(), cores_.end(), [](const auto& core) { return core.real; });
+    Topology shape;
+    std::vector<int> packages;  // those with cores, in order
+    for (const auto& found : cores_) {
+      if (found.threads.empty() || found.real != has_cores) continue;
+      auto package = std::find(packages.begin(), packages.end(), found.package);
+      if (package == packages.end()) package = packages.insert(packages.end(), found.package);
+      shape.cores.push_back({static_cast<int>(shape.cores.size()),
+                             static_cast<int>(package - packages.begin()), numa_of(found.cpus),
+                             found.threads});
+    }
+    return shape;
+  }
+
+ private:
+  /// What an object lies in.
+  struct Level {
+    int package = 0;
+    std::optional<std::size_t> core;
+  };
+  struct FoundCore {
+    int package = 0;
+    CpuSet cpus;
+    std::vector<int> threads;
+    bool real = true;  ///< not a hardware thread that stands for one
+  };
+
+  [[nodiscard]] bool read_allowed(const XmlElement& machine) {
+    const auto set = machine.attribute("allowed_cpuset");
+    if (!set) return true;
+    allowed_ = cpu_set_from(*set);
+    return allowed_.has_value();
+  }
+
+  [[nodiscard]] bool is_allowed(const CpuSet& cpus) const {
+    return !allowed_ || intersect(*allowed_, cpus);
+  }
+
+  /// The first NUMA node that is local to it. Others may be: memory of another kind.
+  [[nodiscard]] int numa_of(const CpuSet& cpus) const {
+    const auto found = std::find_if(numas_.begin(), numas_.end(),
+                                    [&cpus](const CpuSet& numa) { return intersect(numa, cpus); });
+    return found == numas_.end() ? 0 : static_cast<int>(found - numas_.begin());
+  }
+
+  std::vector<Level> levels_;
+  std::optional<CpuSet> allowed_;
+  std::vector<FoundCore> cores_;
+  std::vector<CpuSet> numas_;
+  std::size_t packages_ = 0;
+  int threads_ = 0;
+};
+
+/// Feeds the objects of the text to the builder. False when it is no export of hwloc 2.
+bool read_objects(std::string_view xml, ShapeBuilder& shape) {
+  XmlReader reader(xml);
+  const auto root = reader.next();
+  const bool known = root && root->kind == XmlElement::Kind::open && root->name == "topology" &&
+                     root->attribute("version").value_or("").starts_with("2.");
+  if (!known) return false;
+  while (const auto element = reader.next()) {
+    if (element->name != "object") continue;
+    if (element->kind == XmlElement::Kind::close) {
+      shape.close();
+      continue;
+    }
+    if (!shape.open(*element)) return false;
+    if (element->kind == XmlElement::Kind::empty) shape.close();
+  }
+  return reader.at_good_end();
 }
 
 }  // namespace
 
 Result<Topology> parse_topology(std::string_view hwloc_xml) {
-  constexpr std::size_t kBytesMax = 64u << 20;
-  if (hwloc_xml.size() > kBytesMax || hwloc_xml.find('\0') != std::string_view::npos) {
+  constexpr std::size_t kBytesMax = 16u << 20;
+  ShapeBuilder builder;
+  if (hwloc_xml.size() > kBytesMax || !read_objects(hwloc_xml, builder)) {
     return fail(Errc::invalid_argument, "not a topology as hwloc exports it");
   }
-  const auto loaded = load(std::string(hwloc_xml));
-  if (!loaded) return fail(Errc::invalid_argument, "not a topology as hwloc exports it");
-  auto* const topology = loaded.get();
-  // Some virtual machines tell of hardware threads alone; each then counts as a core.
-  const bool has_cores = hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_CORE) > 0;
-  const auto kind = has_cores ? HWLOC_OBJ_CORE : HWLOC_OBJ_PU;
-  Topology shape;
-  for (hwloc_obj_t object = nullptr;
-       (object = hwloc_get_next_obj_by_type(topology, kind, object)) != nullptr;) {
-    shape.cores.push_back(to_core(topology, object));
-  }
+  auto shape = builder.finish();
   if (shape.cores.empty()) return fail(Errc::invalid_argument, "a topology without any core");
   return shape;
 }
