@@ -24,7 +24,8 @@ std::vector<Message> one_of_each() {
       Exited{kPart, 1'700'000'000'124, 137, "OutOfMemoryError: killed"},
       Output{kPart, 5, {{1, 1'700'000'000'000, 1, kBinary}, {2, -5, 0, ""}}},
       RankExited{kPart, 4, 1'700'000'000'125, 139, 123'456, 9'876'543},
-      RemoteStart{99, kPart, NodeId{"i-2"}, 1, "orted --x 'y'", {{"A", "b=c"}, {"", ""}}},
+      RemoteStart{
+          99, kPart, NodeId{"i-2"}, 1, "10.0.0.12", "orted --x 'y'", {{"A", "b=c"}, {"", ""}}},
       RemoteInput{99, kPart, NodeId{"i-2"}, 1, kBinary, true},
       RemoteOutput{99, kPart, NodeId{"i-2"}, 1, kBinary},
       RemoteExited{99, kPart, NodeId{"i-2"}, -1, "no such node"},
