@@ -74,16 +74,17 @@ struct ClusterConfig {
   std::string provider = "local";                ///< Coxswain/Provider
 };
 
-/// What reading a file gives: findings always, a configuration unless an error was found.
+/// What reading a file gives: findings always; a configuration unless a finding stands in its way.
+/// Errors that can be suppressed do not: whoever makes a cluster looks at the findings too.
 struct Loaded {
   std::optional<ClusterConfig> config;
   std::vector<Finding> findings;  ///< in the order of the file
 };
 
 struct LoadOptions {
-  std::string region;              ///< -r; empty: the file's, else the environment's
-  std::string environment_region;  ///< AWS_DEFAULT_REGION or AWS_REGION
-  std::string cluster_template;    ///< v2 -t; empty: [global] cluster_template, else "default"
+  std::string region{};              ///< -r; empty: the file's, else the environment's
+  std::string environment_region{};  ///< AWS_DEFAULT_REGION or AWS_REGION
+  std::string cluster_template{};    ///< v2 -t; empty: [global] cluster_template, else "default"
 };
 
 /// Reads YAML; never throws. Pure.
@@ -92,20 +93,33 @@ struct LoadOptions {
 /// Reads INI; never throws. Pure.
 [[nodiscard]] Loaded load_ini(std::string_view text, const LoadOptions& options);
 
+/// True for an error that only says what AWS would refuse: a cluster can be made all the same, when
+/// the user says so (--suppress-validators, sanity_check = false). Pure.
+[[nodiscard]] bool can_be_suppressed(const Finding& finding);
+
+/// True when the text is no YAML map, or no INI file, at all. Pure.
+[[nodiscard]] bool is_about_text(const Finding& finding);
+
 /// True for a text that looks like a v2 file: its first line that is neither blank nor a comment
 /// is a [section]. Pure.
 [[nodiscard]] bool looks_like_ini(std::string_view text);
 
-/// `FILE:LINE:COLUMN: error: text [rule]`, the line itself and a caret, for people. Pure.
+/// `FILE:LINE:COLUMN: error: path: text [rule]`, the line itself and a caret, for people; the rule
+/// where it can be suppressed. Pure.
 [[nodiscard]] std::string render(const Finding& finding, std::string_view file_name,
                                  std::string_view text);
+
+/// The place alone: `FILE:LINE:COLUMN`, the line and a caret, indented; empty where the finding is
+/// about the file as a whole. Pure.
+[[nodiscard]] std::string render_place(const Finding& finding, std::string_view file_name,
+                                       std::string_view text);
 
 /// The product's table of instance types.
 [[nodiscard]] std::optional<InstanceType> find_instance_type(std::string_view name);
 
 /// All types that a list of types, families and "optimal" allows, smallest first (vCPUs, memory,
-/// name). "optimal": the C, M and R families of x86_64. Errors: not_found, naming the word and the
-/// nearest known one.
+/// name). "optimal": C4, C5, M4, M5, R4 and R5, as AWS Batch has it. Errors: not_found, naming the
+/// word and the nearest known one.
 [[nodiscard]] Result<std::vector<InstanceType>> expand_instance_types(
     const std::vector<std::string>& words);
 

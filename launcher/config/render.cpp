@@ -1,77 +1,88 @@
+#include <algorithm>
+
 #include "launcher/config/config.hpp"
 #include "runtime/base/text.hpp"
 
 namespace cox::config {
 
-std::string render(const Finding& finding, std::string_view file_name, std::string_view text) {
-  const char* level = finding.level == Level::error     ? "error"
-                      : finding.level == Level::warning ? "warning"
-                                                        : "info";
-  const auto what =
-      finding.path.empty() ? finding.text : fmt::format("{}: {}", finding.path, finding.text);
-  if (finding.place.line <= 0) return fmt::format("{}: {}: {}\n", file_name, level, what);
-  auto shown = fmt::format("{}:{}:{}: {}: {}\n", file_name, finding.place.line,
-                           finding.place.column, level, what);
-  const auto lines = split(text, '\n');
-  const auto index = static_cast<std::size_t>(finding.place.line) - 1;
-  if (index >= lines.size()) return shown;
-  auto line = lines[index];
-  for (char& c : line) {
-    if (c == '\t' || c == '\r') c = ' ';
+namespace {
+
+// A longer line is shown from near the fault on: a file may be one line of a megabyte.
+constexpr std::size_t kWidth = 120;
+constexpr std::size_t kLead = 40;
+
+const char* name_of(Level level) {
+  switch (level) {
+    case Level::info:
+      return "info";
+    case Level::warning:
+      return "warning";
+    case Level::error:
+      return "error";
   }
-  const auto column =
-      static_cast<std::size_t>(finding.place.column > 0 ? finding.place.column - 1 : 0);
-  return shown + fmt::format("  {}\n  {}^\n", line, std::string(column, ' '));
+  return "error";
+}
+
+/// The line with a caret below the column, both indented; columns count bytes, as yaml-cpp does,
+/// but a character of several bytes takes one place in the caret's line.
+std::string line_and_caret(Place place, std::string_view text) {
+  const auto lines = split(text, '\n');
+  const auto index = static_cast<std::size_t>(place.line) - 1;
+  if (place.line <= 0 || index >= lines.size()) return {};
+  auto line = lines[index];
+  if (line.ends_with('\r')) line.pop_back();
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+  }
+  auto column = std::min(static_cast<std::size_t>(std::max(place.column, 1)) - 1, line.size());
+  std::string lead;
+  if (line.size() > kWidth && column > kLead) {
+    line = line.substr(column - kLead);
+    column = kLead;
+    lead = "...";
+  }
+  if (line.size() > kWidth) line = line.substr(0, kWidth) + "...";
+  const auto is_first_byte = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; };
+  const auto blanks =
+      lead.size() +
+      static_cast<std::size_t>(std::count_if(
+          line.begin(), line.begin() + static_cast<std::ptrdiff_t>(column), is_first_byte));
+  return fmt::format("  {}{}\n  {}^\n", lead, line, std::string(blanks, ' '));
+}
+
+std::string where(Place place, std::string_view file_name) {
+  if (place.line <= 0) return std::string(file_name);
+  return fmt::format("{}:{}:{}", file_name, place.line, std::max(place.column, 1));
+}
+
+}  // namespace
+
+std::string render(const Finding& finding, std::string_view file_name, std::string_view text) {
+  auto what =
+      finding.path.empty() ? finding.text : fmt::format("{}: {}", finding.path, finding.text);
+  // A validator's name is what --suppress-validators takes.
+  if (can_be_suppressed(finding)) what += fmt::format(" [{}]", finding.rule);
+  return fmt::format("{}: {}: {}\n{}", where(finding.place, file_name), name_of(finding.level),
+                     what, line_and_caret(finding.place, text));
+}
+
+std::string render_place(const Finding& finding, std::string_view file_name,
+                         std::string_view text) {
+  if (finding.place.line <= 0) return {};
+  return fmt::format("  {}\n{}", where(finding.place, file_name),
+                     line_and_caret(finding.place, text));
 }
 
 bool looks_like_ini(std::string_view text) {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   for (const auto& raw : split(text, '\n')) {
     const auto line = trim(raw);
     if (line.empty() || line.front() == '#' || line.front() == ';') continue;
+    // A YAML list in brackets has commas, or quotes, or nothing but a word without a key below.
     return line.front() == '[' && line.find(']') != std::string_view::npos &&
            line.find(',') == std::string_view::npos;
   }
   return false;
-}
-
-ClusterSettings to_settings(const ClusterConfig& config, const std::string& name) {
-  ClusterSettings settings;
-  settings.name = name;
-  settings.v2 = config.v2;
-  settings.stack_name = config.v2 ? "parallelcluster-" + name : name;
-  settings.region = config.region;
-  settings.os_user = config.os_user;
-  settings.head_node = find_instance_type(config.head_instance_type)
-                           .value_or(InstanceType{config.head_instance_type, 2, MiB{1024}});
-  const auto arn = [&](std::string_view kind, const std::string& what) {
-    return fmt::format("arn:aws:batch:{}:{}:{}/{}", config.region, settings.account, kind, what);
-  };
-  for (const auto& queue : config.queues) {
-    JobQueue made;
-    made.name = QueueName{queue.name};
-    made.arn = arn("job-queue", queue.name);
-    for (const auto& resource : queue.compute_resources) {
-      ComputeEnvironment environment;
-      environment.name = ComputeEnvironmentName{name + "-" + resource.name};
-      environment.arn = arn("compute-environment", environment.name.value);
-      environment.spot = queue.spot;
-      environment.min_vcpus = resource.min_vcpus;
-      environment.desired_vcpus = resource.desired_vcpus;
-      environment.max_vcpus = resource.max_vcpus;
-      environment.instance_types =
-          expand_instance_types(resource.instance_types).value_or(std::vector<InstanceType>{});
-      const int minutes = config.scaledown_idle_minutes;
-      environment.idle_ms_before_release = minutes < 0 ? -1 : std::int64_t{60'000} * minutes;
-      made.environments.push_back(environment.name);
-      settings.environments.push_back(std::move(environment));
-    }
-    settings.queues.push_back(std::move(made));
-  }
-  for (const auto& storage : config.shared) {
-    settings.shared.push_back(
-        {storage.mount_dir, storage.as_configured, storage.type, storage.file_system_id});
-  }
-  return settings;
 }
 
 }  // namespace cox::config

@@ -1,13 +1,35 @@
 #pragma once
 
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "launcher/config/config.hpp"
 
+/// What must hold of a configuration beyond its keys' types. Pure.
 namespace cox::config {
 
-/// What must hold of a configuration beyond its keys' types, whichever format it had: sizes,
-/// instance types, names, mount directories. All findings are returned. Pure.
+/// Rules of a configuration, whichever format it had: sizes, instance types, names, mount
+/// directories. Paths are those of version 3; places are for the caller to add.
 [[nodiscard]] std::vector<Finding> check_rules(const ClusterConfig& config);
+
+/// Why MountDir's value may not be used as a mount directory; empty when it may.
+[[nodiscard]] std::string mount_dir_fault(const std::string& mount_dir);
+
+/// "x86_64" or "arm64", by the family's letters.
+[[nodiscard]] std::string architecture_of(std::string_view type);
+
+/// The login name of an operating system.
+[[nodiscard]] std::string user_of_os(std::string_view os);
+
+/// Adds what is not a fault of something that has a fault already: a finding is left out when
+/// another one stands at its path or below it.
+void add_consequences(std::vector<Finding>& findings, std::vector<Finding> more);
+
+/// By line, then column; findings about the file as a whole come first.
+void sort_by_place(std::vector<Finding>& findings);
+
+/// True when a finding stands in the way of a configuration.
+[[nodiscard]] bool stands_in_the_way(const std::vector<Finding>& findings);
 
 }  // namespace cox::config

@@ -8,91 +8,6 @@ namespace cox::config {
 
 namespace {
 
-constexpr const char* kRule = "ConfigSchemaValidator";
-
-std::vector<SchemaKey> make_schema() {
-  using enum KeyKind;
-  std::vector<SchemaKey> keys{
-      {"Region", text},
-      {"CustomS3Bucket", text},
-      {"AdditionalResources", text},
-      {"Image", map, true},
-      {"Image/Os", text, true,
-       "alinux2|alinux2023|ubuntu2004|ubuntu2204|rhel8|rocky8|rhel9|rocky9"},
-      {"Image/CustomAmi", text},
-      {"Tags", list},
-      {"Tags[]/Key", text, true},
-      {"Tags[]/Value", text, true},
-      {"Imds", map},
-      {"Imds/ImdsSupport", text, false, "v1.0|v2.0"},
-      {"Iam", any},
-      {"DevSettings", any},
-      {"DeploymentSettings", any},
-      {"AdditionalPackages", any},
-      {"HeadNode", map, true},
-      {"HeadNode/InstanceType", text, true},
-      {"HeadNode/DisableSimultaneousMultithreading", boolean},
-      {"HeadNode/SharedStorageType", text, false, "Ebs|Efs"},
-      {"HeadNode/Networking", map, true},
-      {"HeadNode/Networking/SubnetId", text, true, "subnet"},
-      {"HeadNode/Networking/ElasticIp", any},
-      {"HeadNode/Networking/SecurityGroups", texts, false, "sg"},
-      {"HeadNode/Networking/AdditionalSecurityGroups", texts, false, "sg"},
-      {"HeadNode/Networking/Proxy", map},
-      {"HeadNode/Networking/Proxy/HttpProxyAddress", text},
-      {"HeadNode/Ssh", map},
-      {"HeadNode/Ssh/KeyName", text},
-      {"HeadNode/Ssh/AllowedIps", text},
-      {"HeadNode/LocalStorage", any},
-      {"HeadNode/Iam", any},
-      {"HeadNode/Image", any},
-      {"HeadNode/Dcv", any},
-      {"HeadNode/CustomActions", any},
-      {"HeadNode/Imds", map},
-      {"HeadNode/Imds/Secured", boolean},
-      {"Scheduling", map, true},
-      {"Scheduling/Scheduler", text, true, "slurm|awsbatch"},
-      {"Scheduling/ScalingStrategy", text},
-      {"Scheduling/AwsBatchSettings", any},
-      {"Scheduling/SlurmSettings", any},
-      {"Scheduling/SlurmQueues", any},
-      {"Scheduling/AwsBatchQueues", list},
-      {"Scheduling/AwsBatchQueues[]/Name", text, true},
-      {"Scheduling/AwsBatchQueues[]/CapacityType", text, false, "CAPACITY_BLOCK|ONDEMAND|SPOT"},
-      {"Scheduling/AwsBatchQueues[]/Networking", map, true},
-      {"Scheduling/AwsBatchQueues[]/Networking/SubnetIds", texts, true, "subnet"},
-      {"Scheduling/AwsBatchQueues[]/Networking/SecurityGroups", texts, false, "sg"},
-      {"Scheduling/AwsBatchQueues[]/Networking/AdditionalSecurityGroups", texts, false, "sg"},
-      {"Scheduling/AwsBatchQueues[]/Networking/AssignPublicIp", boolean},
-      {"Scheduling/AwsBatchQueues[]/ComputeResources", list, true},
-      {"Scheduling/AwsBatchQueues[]/ComputeResources[]/Name", text, true},
-      {"Scheduling/AwsBatchQueues[]/ComputeResources[]/InstanceTypes", texts, true},
-      {"Scheduling/AwsBatchQueues[]/ComputeResources[]/MinvCpus", integer, false, ">=0"},
-      {"Scheduling/AwsBatchQueues[]/ComputeResources[]/DesiredvCpus", integer, false, ">=0"},
-      {"Scheduling/AwsBatchQueues[]/ComputeResources[]/MaxvCpus", integer, false, ">=1"},
-      {"Scheduling/AwsBatchQueues[]/ComputeResources[]/SpotBidPercentage", integer, false,
-       "1..100"},
-      {"SharedStorage", list},
-      {"SharedStorage[]/Name", text, true},
-      {"SharedStorage[]/MountDir", text, true},
-      {"SharedStorage[]/StorageType", text, true,
-       "Ebs|FsxLustre|FsxOpenZfs|FsxOntap|Efs|FileCache"},
-      {"SharedStorage[]/EbsSettings", any},
-      {"SharedStorage[]/EfsSettings", any},
-      {"SharedStorage[]/FsxLustreSettings", any},
-      {"SharedStorage[]/FsxOntapSettings", any},
-      {"SharedStorage[]/FsxOpenZfsSettings", any},
-      {"SharedStorage[]/FileCacheSettings", any},
-      {"Monitoring", any},
-      {"DirectoryService", any},
-      {"LoginNodes", any},
-      {"Coxswain", map},
-      {"Coxswain/Provider", text, false, "local|ssh|slurm"},
-      {"Coxswain/ScaledownIdletime", integer, false, ">=-1"},
-  };
-  return keys;
-}
-
 /// Splits a path into the parent's and the key's own name.
 std::pair<std::string, std::string> parts_of(std::string_view path) {
   const auto slash = path.rfind('/');
@@ -100,26 +15,54 @@ std::pair<std::string, std::string> parts_of(std::string_view path) {
   return {std::string(path.substr(0, slash)), std::string(path.substr(slash + 1))};
 }
 
-bool is_id(std::string_view text, std::string_view prefix) {
-  if (!text.starts_with(prefix)) return false;
-  const auto digits = text.substr(prefix.size());
-  return (digits.size() == 8 || digits.size() == 17) &&
-         std::all_of(digits.begin(), digits.end(),
-                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z'); });
+bool holds_only(std::string_view text, std::string_view characters) {
+  return std::all_of(text.begin(), text.end(), [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           characters.find(c) != characters.npos;
+  });
 }
 
-/// Why a word does not keep the rule; nothing when it does.
-std::optional<std::string> text_fault(std::string_view rule, const std::string& word) {
-  if (rule == "subnet" || rule == "sg") {
-    const auto prefix = std::string(rule) + "-";
-    if (is_id(word, prefix)) return std::nullopt;
-    return fmt::format("{} is not an id such as {}0123456789abcdef0", word, prefix);
-  }
+/// "subnet-" and 8 or 17 letters and digits.
+bool is_id(std::string_view text, std::string_view prefix) {
+  const auto digits = text.size() - std::min(text.size(), prefix.size());
+  return text.starts_with(prefix) && (digits == 8 || digits == 17) &&
+         holds_only(text.substr(prefix.size()), "");
+}
+
+std::string not_one_of(const std::string& word, std::string_view rule) {
   const auto allowed = split(rule, '|');
-  if (std::find(allowed.begin(), allowed.end(), word) != allowed.end()) return std::nullopt;
   const auto near = nearest(word, allowed);
   return fmt::format("Must be one of: {}.{}", join(allowed, ", "),
                      near ? fmt::format(" Did you mean {}?", *near) : "");
+}
+
+bool is_one_of(const std::string& word, std::string_view rule) {
+  const auto allowed = split(rule, '|');
+  return std::find(allowed.begin(), allowed.end(), word) != allowed.end();
+}
+
+/// Why a text does not keep one rule; nothing when it does.
+std::optional<std::string> text_fault(std::string_view rule, const std::string& word) {
+  if (rule.empty() || rule[0] == '#') return std::nullopt;
+  if (rule[0] == '~') {
+    const auto most = to_int(rule.substr(1)).value_or(0);
+    if (static_cast<std::int64_t>(word.size()) <= most) return std::nullopt;
+    return fmt::format("Longer than maximum length {}.", most);
+  }
+  if (rule == "bucket") {
+    if (!word.empty() && holds_only(word, "*-.")) return std::nullopt;
+    return fmt::format("{} is not the name of a bucket.", word);
+  }
+  if (rule.starts_with("arn:")) {
+    const auto kind = fmt::format(":{}/", rule.substr(4));
+    if (word.starts_with("arn:") && word.find(kind) != std::string::npos) return std::nullopt;
+    return fmt::format("{} is not an ARN such as arn:aws:iam::123456789012{}NAME.", word, kind);
+  }
+  if (rule.ends_with("-")) {
+    if (is_id(word, rule)) return std::nullopt;
+    return fmt::format("{} is not an id such as {}0123456789abcdef0.", word, rule);
+  }
+  return is_one_of(word, rule) ? std::nullopt : std::optional(not_one_of(word, rule));
 }
 
 std::optional<std::string> integer_fault(std::string_view rule, std::int64_t value) {
@@ -130,61 +73,118 @@ std::optional<std::string> integer_fault(std::string_view rule, std::int64_t val
     const auto least = to_int(rule.substr(0, dots)).value_or(0);
     const auto most = to_int(rule.substr(dots + 2)).value_or(0);
     if (value < least || value > most) return fmt::format("Must be from {} to {}.", least, most);
+  } else if (!rule.empty() && !is_one_of(std::to_string(value), rule)) {
+    return not_one_of(std::to_string(value), rule);
   }
   return std::nullopt;
+}
+
+/// How many items a list may have, by "#5" (at most) or "#1!" (exactly).
+std::optional<std::string> length_fault(std::string_view rules, std::size_t size) {
+  for (const auto& rule : split(rules, ' ')) {
+    if (!rule.starts_with("#")) continue;
+    const bool exactly = rule.ends_with("!");
+    const auto number = rule.substr(1, rule.size() - (exactly ? 2 : 1));
+    const auto most = static_cast<std::size_t>(to_int(number).value_or(0));
+    if (exactly && size != most) return fmt::format("Length must be {}.", most);
+    if (size > most) return fmt::format("Longer than maximum length {}.", most);
+  }
+  return std::nullopt;
+}
+
+/// True when YAML 1.1 reads the plain word as a number or a truth value.
+bool is_no_text(const Tree& value) {
+  if (value.quoted) return false;
+  const auto& word = value.scalar;
+  const bool number = word.find_first_not_of("0123456789.+-_eExX") == std::string::npos &&
+                      word.find_first_of("0123456789") != std::string::npos &&
+                      std::count(word.begin(), word.end(), '.') <= 1 &&
+                      word.find('-', 1) == std::string::npos;
+  const auto low = to_lower(word);
+  return number || low == "true" || low == "false" || low == "yes" || low == "no" || low == "on" ||
+         low == "off";
 }
 
 class Checker {
  public:
   std::vector<Finding> run(const Tree& tree) {
-    check_map(tree, "", "");
+    check_map(tree, "", "", {});
     return std::move(findings_);
   }
 
  private:
   void complain(const std::string& shown, const Place& place, std::string text) {
-    findings_.push_back({Level::error, kRule, shown, place, std::move(text)});
+    findings_.push_back({Level::error, kSchemaRule, shown, place, std::move(text)});
   }
 
-  static std::string below(const std::string& parent, const std::string& key, char separator) {
-    return parent.empty() ? key : parent + separator + key;
+  static std::string below(const std::string& parent, const std::string& key) {
+    return parent.empty() ? key : parent + "." + key;
   }
 
-  void check_map(const Tree& tree, const std::string& path, const std::string& shown) {
+  /// `where`: of the map's key, for what is missing in it.
+  void check_map(const Tree& tree, const std::string& path, const std::string& shown,
+                 const Place& where) {
     std::vector<std::string> known;
     for (const auto& key : schema()) {
       const auto [parent, name] = parts_of(key.path);
       if (parent != path) continue;
       known.push_back(name);
-      const auto* value = tree.find(name);
-      if (key.required && (value == nullptr || value->kind == Tree::Kind::empty)) {
-        complain(below(shown, name, '.'), tree.place, "Missing data for required field.");
-      } else if (value != nullptr) {
-        check_value(*value, key, below(shown, name, '.'));
+      const auto entry =
+          std::find_if(tree.entries.begin(), tree.entries.end(),
+                       [&, wanted = name](const Tree::Entry& each) { return each.key == wanted; });
+      if (entry != tree.entries.end() && entry->value.kind != Tree::Kind::empty) {
+        check_value(entry->value, key, below(shown, name), entry->place);
+      } else if (key.required) {
+        complain(below(shown, name), entry != tree.entries.end() ? entry->place : where,
+                 "Missing data for required field.");
+      } else if (entry != tree.entries.end()) {
+        complain(below(shown, name), entry->place, "Field may not be null.");
       }
     }
     for (const auto& entry : tree.entries) {
       if (std::find(known.begin(), known.end(), entry.key) != known.end()) continue;
-      const auto near = nearest(entry.key, known);
-      complain(below(shown, entry.key, '.'), entry.place,
-               near ? fmt::format("Unknown field. Did you mean {}?", *near) : "Unknown field.");
+      complain(below(shown, entry.key), entry.place, unknown(entry.key, known));
     }
   }
 
-  void check_value(const Tree& value, const SchemaKey& key, const std::string& shown) {
+  /// A misspelt key of this map, or one that stands in the wrong place.
+  static std::string unknown(const std::string& key, const std::vector<std::string>& known) {
+    if (const auto near = nearest(key, known)) {
+      return fmt::format("Unknown field. Did you mean {}?", *near);
+    }
+    for (const auto& word : known) {
+      if (to_lower(word) == to_lower(key)) {
+        return fmt::format("Unknown field. Did you mean {}?", word);
+      }
+    }
+    std::vector<std::string> homes;
+    for (const auto& other : schema()) {
+      const auto [parent, name] = parts_of(other.path);
+      if (name == key) homes.push_back(parent.empty() ? "the top level" : parent);
+    }
+    if (homes.size() != 1) return "Unknown field.";
+    std::replace(homes[0].begin(), homes[0].end(), '/', '.');
+    return fmt::format("Unknown field. {} belongs below {}.", key, homes[0]);
+  }
+
+  void check_value(const Tree& value, const SchemaKey& key, const std::string& shown,
+                   const Place& where) {
     switch (key.kind) {
       case KeyKind::any:
         return;
       case KeyKind::map:
-        if (value.kind == Tree::Kind::map) return check_map(value, key.path, shown);
-        if (value.kind != Tree::Kind::empty) complain(shown, value.place, "Must be a map of keys.");
-        return;
+        if (value.kind != Tree::Kind::map)
+          return complain(shown, value.place, "Invalid input type.");
+        return check_map(value, key.path, shown, where);
       case KeyKind::list:
-        return check_list(value, key, shown);
+        return check_list(value, key, shown, where);
       case KeyKind::texts:
-        return check_texts(value, key, shown);
+        return check_texts(value, key, shown, where);
       case KeyKind::text:
         return check_text(value, key, shown);
+      case KeyKind::scalar:
+        if (value.kind != Tree::Kind::scalar) complain(shown, value.place, "Invalid input type.");
+        return;
       case KeyKind::integer:
         if (const auto number = to_integer(value); !number) {
           complain(shown, value.place, "Not a valid integer.");
@@ -200,30 +200,47 @@ class Checker {
 
   void check_text(const Tree& value, const SchemaKey& key, const std::string& shown) {
     if (value.kind != Tree::Kind::scalar) {
-      complain(shown, value.place, "Not a valid string.");
-    } else if (!key.rule.empty()) {
-      if (const auto fault = text_fault(key.rule, value.scalar))
-        complain(shown, value.place, *fault);
+      return complain(shown, value.place, "Not a valid string.");
+    }
+    if (is_no_text(value)) {
+      return complain(shown, value.place,
+                      fmt::format("Not a valid string. To mean the text, write \"{}\" in quotes.",
+                                  value.scalar));
+    }
+    for (const auto& rule : split(key.rule, ' ')) {
+      if (const auto fault = text_fault(rule, value.scalar)) complain(shown, value.place, *fault);
     }
   }
 
-  void check_texts(const Tree& value, const SchemaKey& key, const std::string& shown) {
-    if (value.kind != Tree::Kind::list || value.items.empty()) {
-      return complain(shown, value.place, "Must be a list with at least one word.");
+  void check_texts(const Tree& value, const SchemaKey& key, const std::string& shown,
+                   const Place& where) {
+    if (value.kind != Tree::Kind::list) {
+      return complain(shown, value.place, "Not a valid list.");
+    }
+    if (value.items.empty() && key.required) {
+      return complain(shown, where, "Missing data for required field.");
+    }
+    if (const auto fault = length_fault(key.rule, value.items.size())) {
+      complain(shown, where, *fault);
     }
     for (std::size_t i = 0; i < value.items.size(); ++i) {
       check_text(value.items[i], key, fmt::format("{}[{}]", shown, i));
     }
   }
 
-  void check_list(const Tree& value, const SchemaKey& key, const std::string& shown) {
-    if (value.kind != Tree::Kind::list) return complain(shown, value.place, "Must be a list.");
+  void check_list(const Tree& value, const SchemaKey& key, const std::string& shown,
+                  const Place& where) {
+    if (value.kind != Tree::Kind::list) return complain(shown, value.place, "Not a valid list.");
+    if (const auto fault = length_fault(key.rule, value.items.size())) {
+      complain(shown, where, *fault);
+    }
     for (std::size_t i = 0; i < value.items.size(); ++i) {
+      const auto& item = value.items[i];
       const auto here = fmt::format("{}[{}]", shown, i);
-      if (value.items[i].kind != Tree::Kind::map) {
-        complain(here, value.items[i].place, "Must be a map of keys.");
+      if (item.kind != Tree::Kind::map) {
+        complain(here, item.place.line > 0 ? item.place : where, "Invalid input type.");
       } else {
-        check_map(value.items[i], std::string(key.path) + "[]", here);
+        check_map(item, std::string(key.path) + "[]", here, item.place);
       }
     }
   }
@@ -233,63 +250,21 @@ class Checker {
 
 }  // namespace
 
-const std::vector<SchemaKey>& schema() {
-  static const std::vector<SchemaKey> keys = make_schema();
-  return keys;
-}
-
 std::vector<Finding> check_schema(const Tree& tree) { return Checker().run(tree); }
 
 std::optional<bool> to_bool(const Tree& tree) {
-  if (tree.kind != Tree::Kind::scalar || tree.quoted) return std::nullopt;
+  if (tree.kind != Tree::Kind::scalar) return std::nullopt;
   const auto word = to_lower(tree.scalar);
-  if (word == "true" || word == "yes" || word == "on") return true;
-  if (word == "false" || word == "no" || word == "off") return false;
+  if (word == "true" || word == "yes" || word == "on" || word == "1" || word == "y" || word == "t")
+    return true;
+  if (word == "false" || word == "no" || word == "off" || word == "0" || word == "n" || word == "f")
+    return false;
   return std::nullopt;
 }
 
 std::optional<std::int64_t> to_integer(const Tree& tree) {
-  if (tree.kind != Tree::Kind::scalar || tree.quoted) return std::nullopt;
+  if (tree.kind != Tree::Kind::scalar) return std::nullopt;
   return to_int(tree.scalar);
-}
-
-std::optional<std::string> mount_dir_fault(const std::string& mount_dir) {
-  constexpr std::string_view kReserved[] = {"/bin",
-                                            "/boot",
-                                            "/dev",
-                                            "/etc",
-                                            "/home",
-                                            "/lib",
-                                            "/lib64",
-                                            "/media",
-                                            "/mnt",
-                                            "/opt",
-                                            "/proc",
-                                            "/root",
-                                            "/run",
-                                            "/sbin",
-                                            "/srv",
-                                            "/sys",
-                                            "/tmp",
-                                            "/usr",
-                                            "/var",
-                                            "/opt/parallelcluster",
-                                            "/opt/parallelcluster/shared",
-                                            "/opt/slurm",
-                                            "/opt/intel"};
-  if (mount_dir == "/" || mount_dir == "NONE" || mount_dir == "/NONE") {
-    return fmt::format("{} cannot be used as a mount directory", mount_dir);
-  }
-  if (std::find(std::begin(kReserved), std::end(kReserved), mount_dir) != std::end(kReserved)) {
-    return fmt::format("mount directory {} cannot be one of the system's", mount_dir);
-  }
-  for (const auto& part : split(std::string_view(mount_dir).substr(1), '/')) {
-    if (part.empty() || part[0] == '.' || part.find('\\') != std::string::npos ||
-        part.find('\n') != std::string::npos) {
-      return fmt::format("mount directory {} is not a plain absolute path", mount_dir);
-    }
-  }
-  return std::nullopt;
 }
 
 }  // namespace cox::config

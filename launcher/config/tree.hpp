@@ -1,12 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "launcher/config/config.hpp"
-#include "runtime/base/result.hpp"
 
 /// A YAML text as a plain tree with places, so that only one file includes yaml-cpp.
 namespace cox::config {
@@ -18,7 +17,7 @@ struct Tree {
   Kind kind = Kind::empty;
   Place place;
   std::string scalar;
-  bool quoted = false;         ///< a scalar in quotes is never a number or a boolean
+  bool quoted = false;         ///< a scalar in quotes (or tagged !!str) is text, whatever it says
   std::vector<Tree> items;     ///< of a list
   std::vector<Entry> entries;  ///< of a map, in the file's order
 
@@ -31,9 +30,24 @@ struct Tree::Entry {
   Tree value;
 };
 
-/// Errors: a finding with the place where the text stops being YAML. Aliases are refused when they
-/// would make the tree larger than kTreeNodesMax.
+/// The value at "A.B[0].C"; null when there is none. Pure.
+[[nodiscard]] const Tree* find_path(const Tree& tree, std::string_view path);
+
+/// Where `path` stands: its key, or an item of a list; where the file does not have it, the nearest
+/// thing above it. Pure.
+[[nodiscard]] Place place_of(const Tree& tree, std::string_view path);
+
+inline constexpr std::size_t kTextBytesMax = 1u << 20;
 inline constexpr std::size_t kTreeNodesMax = 100'000;
-[[nodiscard]] tl::expected<Tree, Finding> parse_yaml(std::string_view text);
+inline constexpr int kTreeDepthMax = 64;
+
+/// Reads a text. What stops it from being one YAML document is a finding of kTextRule, and there is
+/// no tree then; keys that stand twice are findings of kSchemaRule and the first one counts.
+/// Aliases and merge keys (`<<`) are resolved; a tree that they would make larger than
+/// kTreeNodesMax or deeper than kTreeDepthMax is refused. Pure.
+[[nodiscard]] std::optional<Tree> parse_yaml(std::string_view text, std::vector<Finding>& findings);
+
+inline constexpr const char* kTextRule = "FileValidator";
+inline constexpr const char* kSchemaRule = "ConfigSchemaValidator";
 
 }  // namespace cox::config

@@ -1,6 +1,10 @@
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
+#include <set>
+
 #include "launcher/config/tree.hpp"
+#include "runtime/base/text.hpp"
 
 namespace cox::config {
 
@@ -17,78 +21,175 @@ Place to_place(const YAML::Mark& mark) {
   return mark.is_null() ? Place{} : Place{mark.line + 1, mark.column + 1};
 }
 
+/// Thrown and caught in this file alone, as yaml-cpp's own errors are.
+struct Refused {
+  Place place;
+  std::string text;
+};
+
 class Converter {
  public:
-  tl::expected<Tree, Finding> convert(const YAML::Node& node) {
+  explicit Converter(std::vector<Finding>& findings) : findings_(findings) {}
+
+  Tree convert(const YAML::Node& node, int depth, const std::string& path) {
+    if (++count_ > kTreeNodesMax) {
+      throw Refused{to_place(node.Mark()), "the file's aliases make it too large"};
+    }
+    if (depth > kTreeDepthMax) {
+      throw Refused{to_place(node.Mark()), "the file is nested too deeply, or an alias in itself"};
+    }
     Tree tree;
-    if (++count_ > kTreeNodesMax)
-      return refuse(node.Mark(), "the file's aliases make it too large");
     tree.place = to_place(node.Mark());
-    switch (node.Type()) {
-      case YAML::NodeType::Undefined:
-      case YAML::NodeType::Null:
-        return tree;
-      case YAML::NodeType::Scalar:
-        tree.kind = Tree::Kind::scalar;
-        tree.scalar = node.Scalar();
-        tree.quoted = node.Tag() == "!";
-        return tree;
-      case YAML::NodeType::Sequence:
-        return convert_list(node, std::move(tree));
-      case YAML::NodeType::Map:
-        return convert_map(node, std::move(tree));
+    if (node.IsScalar()) {
+      tree.kind = Tree::Kind::scalar;
+      tree.scalar = node.Scalar();
+      tree.quoted = node.Tag() == "!" || node.Tag() == "tag:yaml.org,2002:str";
+      // `Key:` with nothing behind it, and `~`, are no texts.
+      if (!tree.quoted && is_null(tree.scalar)) tree.kind = Tree::Kind::empty;
+    } else if (node.IsSequence()) {
+      tree.kind = Tree::Kind::list;
+      for (const auto& item : node) {
+        const auto here = fmt::format("{}[{}]", path, tree.items.size());
+        tree.items.push_back(convert(item, depth + 1, here));
+      }
+    } else if (node.IsMap()) {
+      tree.kind = Tree::Kind::map;
+      fill_map(node, depth, path, tree);
     }
     return tree;
   }
 
  private:
-  static tl::unexpected<Finding> refuse(const YAML::Mark& mark, std::string text) {
-    return tl::make_unexpected(
-        Finding{Level::error, "ConfigSchemaValidator", "", to_place(mark), std::move(text)});
+  static bool is_null(const std::string& word) {
+    return word.empty() || word == "~" || word == "null" || word == "Null" || word == "NULL";
   }
 
-  tl::expected<Tree, Finding> convert_list(const YAML::Node& node, Tree tree) {
-    tree.kind = Tree::Kind::list;
-    for (const auto& item : node) {
-      auto converted = convert(item);
-      if (!converted) return converted;
-      tree.items.push_back(std::move(*converted));
-    }
-    return tree;
-  }
-
-  tl::expected<Tree, Finding> convert_map(const YAML::Node& node, Tree tree) {
-    tree.kind = Tree::Kind::map;
+  void fill_map(const YAML::Node& node, int depth, const std::string& path, Tree& tree) {
+    std::set<std::string> seen;
+    std::vector<Tree> merged;
     for (const auto& pair : node) {
-      if (!pair.first.IsScalar()) return refuse(pair.first.Mark(), "a key must be a word");
+      const auto place = to_place(pair.first.Mark());
+      if (!pair.first.IsScalar()) throw Refused{place, "a key must be a word"};
       const auto& key = pair.first.Scalar();
-      if (tree.find(key) != nullptr) {
-        return refuse(pair.first.Mark(), fmt::format("key {} stands twice in the same map", key));
+      const auto here = path.empty() ? key : path + "." + key;
+      auto value = convert(pair.second, depth + 1, here);
+      if (key == "<<" && pair.first.Tag() != "!") {
+        if (value.kind == Tree::Kind::list) {
+          for (auto& item : value.items) merged.push_back(std::move(item));
+        } else {
+          merged.push_back(std::move(value));
+        }
+      } else if (!seen.insert(key).second) {
+        findings_.push_back({Level::error, kSchemaRule, here, place,
+                             fmt::format("The key {} stands twice in the same map.", key)});
+      } else {
+        tree.entries.push_back({key, place, std::move(value)});
       }
-      auto converted = convert(pair.second);
-      if (!converted) return converted;
-      tree.entries.push_back({key, to_place(pair.first.Mark()), std::move(*converted)});
     }
-    return tree;
+    // A map's own keys win over merged ones, and earlier maps over later ones.
+    for (auto& map : merged) {
+      if (map.kind != Tree::Kind::map) throw Refused{map.place, "<< can only merge maps"};
+      for (auto& entry : map.entries) {
+        if (seen.insert(entry.key).second) tree.entries.push_back(std::move(entry));
+      }
+    }
   }
 
+  std::vector<Finding>& findings_;
   std::size_t count_ = 0;
 };
 
+/// One step of a path: a key, or the index of an item.
+struct Step {
+  std::string key;
+  std::size_t index = 0;
+  bool is_index = false;
+};
+
+std::vector<Step> steps_of(std::string_view path) {
+  std::vector<Step> steps;
+  if (path.empty()) return steps;
+  for (const auto& word : split(path, '.')) {
+    const auto open = word.find('[');
+    steps.push_back({word.substr(0, open)});
+    for (auto at = open; at != std::string::npos; at = word.find('[', at + 1)) {
+      const auto close = word.find(']', at);
+      const auto index = to_int(word.substr(at + 1, close - at - 1));
+      steps.push_back({"", static_cast<std::size_t>(index.value_or(0)), true});
+    }
+  }
+  return steps;
+}
+
+/// Follows a path as far as it goes; `place` becomes that of the last thing met.
+const Tree* follow(const Tree& tree, std::string_view path, Place& place) {
+  const Tree* at = &tree;
+  for (const auto& step : steps_of(path)) {
+    if (step.is_index) {
+      if (step.index >= at->items.size()) return nullptr;
+      at = &at->items[step.index];
+      place = at->place;
+      continue;
+    }
+    const auto entry =
+        std::find_if(at->entries.begin(), at->entries.end(),
+                     [&](const Tree::Entry& candidate) { return candidate.key == step.key; });
+    if (entry == at->entries.end()) return nullptr;
+    at = &entry->value;
+    place = at->kind == Tree::Kind::scalar ? at->place : entry->place;
+  }
+  return at;
+}
+
 }  // namespace
 
-tl::expected<Tree, Finding> parse_yaml(std::string_view text) {
+const Tree* find_path(const Tree& tree, std::string_view path) {
+  Place ignored;
+  return follow(tree, path, ignored);
+}
+
+Place place_of(const Tree& tree, std::string_view path) {
+  Place place;
+  follow(tree, path, place);
+  return place;
+}
+
+namespace {
+
+/// yaml-cpp says of a tab only that the map is illegal.
+std::string explain(const YAML::Exception& error, std::string_view text) {
+  const auto lines = split(text, '\n');
+  const auto at = static_cast<std::size_t>(std::max(error.mark.line, 0));
+  if (!error.mark.is_null() && at < lines.size()) {
+    const auto indent = lines[at].substr(0, lines[at].find_first_not_of(" \t"));
+    if (indent.find('\t') != std::string::npos) {
+      return "not valid YAML: the line is indented by a tab; use blanks";
+    }
+  }
+  return "not valid YAML: " + error.msg;
+}
+
+}  // namespace
+
+std::optional<Tree> parse_yaml(std::string_view text, std::vector<Finding>& findings) {
+  const auto refuse = [&](Place place, std::string why) {
+    findings.push_back({Level::error, kTextRule, "", place, std::move(why)});
+    return std::nullopt;
+  };
+  if (text.size() > kTextBytesMax) return refuse({}, "the file is larger than 1 MiB");
+  if (const auto nul = text.find('\0'); nul != std::string_view::npos) {
+    return refuse({}, "the file is no text: it holds a byte of value 0");
+  }
   try {
     const auto documents = YAML::LoadAll(std::string(text));
     if (documents.size() > 1) {
-      return tl::make_unexpected(Finding{Level::error, "ConfigSchemaValidator", "",
-                                         to_place(documents[1].Mark()),
-                                         "the file holds more than one YAML document"});
+      return refuse(to_place(documents[1].Mark()), "the file holds more than one YAML document");
     }
-    return Converter().convert(documents.empty() ? YAML::Node() : documents.front());
+    return Converter(findings).convert(documents.empty() ? YAML::Node() : documents.front(), 0, "");
+  } catch (const Refused& refused) {
+    return refuse(refused.place, refused.text);
   } catch (const YAML::Exception& error) {
-    return tl::make_unexpected(Finding{Level::error, "ConfigSchemaValidator", "",
-                                       to_place(error.mark), "not valid YAML: " + error.msg});
+    return refuse(to_place(error.mark), explain(error, text));
   }
 }
 
