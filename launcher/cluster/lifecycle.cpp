@@ -2,9 +2,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include <cerrno>
 #include <chrono>
 
+#include "launcher/cluster/processes.hpp"
 #include "launcher/provider/memory_cgroup.hpp"
 #include "launcher/provider/node_files.hpp"
 #include "runtime/base/text.hpp"
@@ -29,15 +29,30 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kStartTime = std::chrono::seconds(30);
 constexpr auto kEndTime = std::chrono::seconds(20);
+// A daemon that is killed may have brought up one more node meanwhile.
+constexpr int kRounds = 5;
 
 std::string socket_of(const std::string& directory) { return directory + "/api/api.sock"; }
 
-/// Waits until the process has ended. False when it has not within the time.
-bool wait_for_end(int pid, std::chrono::milliseconds time) {
-  const os::Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!process) return errno == ESRCH;
-  pollfd watched{process.get(), POLLIN, 0};
-  return ::poll(&watched, 1, static_cast<int>(time.count())) > 0;
+bool is_there(const std::string& path) {
+  struct stat seen {};
+  return ::lstat(path.c_str(), &seen) == 0;
+}
+
+/// A lock on a directory, held while the descriptor lives. Errors: not_found; with `wait` false
+/// also unavailable, when somebody else holds it.
+Result<os::Fd> lock_directory(const std::string& path, bool wait) {
+  os::Fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return fail(os::errno_error(errno, path));
+  while (::flock(directory.get(), LOCK_EX | (wait ? 0 : LOCK_NB)) != 0) {
+    if (errno != EINTR) return fail(Errc::unavailable, "{} is being changed", path);
+  }
+  return directory;
+}
+
+/// True when somebody makes, serves or removes the cluster right now.
+bool is_attended(const std::string& directory) {
+  return !lock_directory(directory, false) || !daemons_of(directory).empty();
 }
 
 /// coxd says one line when it serves, or why it does not. The line, or what its silence means.
@@ -77,54 +92,59 @@ Result<void> start_daemon(const std::string& directory) {
   return read_ready_line(ready);
 }
 
-/// Kills a process by its number, unless the number is somebody else's by now.
-void kill_daemon(int pid, const std::string& directory) {
-  if (pid <= 1) return;
-  const auto line = os::read_file(fmt::format("/proc/{}/cmdline", pid), 65536);
-  if (!line || line->find("coxd") == std::string::npos ||
-      line->find(directory) == std::string::npos) {
-    return;
+/// Ends every process of the cluster that a crash, or a failed start, may have left.
+Result<void> kill_remains(const std::string& directory, const std::string& name) {
+  for (int round = 0; round < kRounds; ++round) {
+    const auto daemons = daemons_of(directory);
+    if (auto ended = kill_all(daemons, kEndTime); !ended) return ended;
+    const auto nodes = nodes_of(directory);
+    if (auto ended = kill_all(nodes, kEndTime); !ended) return ended;
+    if (daemons.empty() && nodes.empty()) break;
   }
-  ::kill(pid, SIGKILL);
-  wait_for_end(pid, kEndTime);
-}
-
-/// The keeper and its worker, and every node's first process: what a crash may have left.
-Result<void> kill_remains(const std::string& directory, const Record& record) {
-  kill_daemon(record.keeper_pid, directory);
   for (const auto& node : provider::nodes_on_disk(directory)) {
-    const auto mark = provider::living_first_process(directory, node);
-    if (mark) ::kill(mark->pid, SIGKILL);
-    if (mark && !wait_for_end(mark->pid, kEndTime)) {
-      return fail(Errc::unavailable, "node {} (process {}) does not end", node, mark->pid);
-    }
-    const auto group = provider::remove_memory_cgroup(record.name, node.value);
-    if (!group) return group;
+    if (auto removed = provider::remove_memory_cgroup(name, node.value); !removed) return removed;
   }
   return {};
 }
 
-/// Asks the daemon to end the cluster, and waits for its end. False: there is none to ask.
-bool ask_to_end(const std::string& directory, int keeper) {
+/// Asks the daemon to end the cluster, and waits until it has. Does nothing when there is none.
+void ask_to_end(const std::string& directory) {
+  const auto daemons = daemons_of(directory);
   auto socket = os::connect_unix(socket_of(directory));
-  if (!socket) return false;
+  if (!socket || daemons.empty()) return;
   os::HttpClient client(std::move(*socket));
   os::HttpRequest request;
   request.method = "POST";
   request.target = "/cox/v1/shutdown";
   const auto answer = client.call(request);
-  if (!answer || answer->status != 200) return false;
-  return keeper <= 1 || wait_for_end(keeper, kEndTime);
+  if (!answer || answer->status != 200) return;
+  for (const auto& daemon : daemons) {
+    if (!wait_for_end(daemon, kEndTime)) return;
+  }
 }
 
-Result<void> write_files(const std::string& directory, const CreateRequest& request,
-                         Record& record) {
-  for (const auto* part : {"", "/api", "/home", "/shared", "/nodes"}) {
+/// All that remove() does once the cluster is locked.
+Result<void> take_down(const std::string& directory, const std::string& name,
+                       const std::function<void(const std::string&)>& progress) {
+  if (auto record = load_record(directory)) {
+    record->status = "DELETE_IN_PROGRESS";
+    record->updated_at = os::SystemClock().now();
+    [[maybe_unused]] const auto saved = save_record(directory, *record);
+  }
+  progress("ending the nodes");
+  ask_to_end(directory);
+  if (auto ended = kill_remains(directory, name); !ended) return ended;
+  progress("removing the cluster's files");
+  return os::remove_tree(directory);
+}
+
+Result<void> write_files(const std::string& directory, const CreateRequest& request) {
+  for (const auto* part : {"/api", "/home", "/shared", "/nodes"}) {
     if (auto made = os::make_directories(directory + part, 0755); !made) return made;
   }
-  if (auto kept = os::write_file_atomic(directory + "/config", request.config_text, 0644); !kept)
-    return kept;
-  const auto now = os::SystemClock().now();
+  auto kept = os::write_file_atomic(directory + "/config", request.config_text, 0644);
+  if (!kept) return kept;
+  Record record;
   record.name = request.name;
   record.status = "CREATE_IN_PROGRESS";
   record.version = kVersion;
@@ -132,8 +152,43 @@ Result<void> write_files(const std::string& directory, const CreateRequest& requ
   record.v2 = request.config.v2;
   record.config_file_name = request.config_file.substr(request.config_file.rfind('/') + 1);
   record.cluster_template = request.cluster_template;
-  record.created_at = record.updated_at = now;
+  record.created_at = record.updated_at = os::SystemClock().now();
   return save_record(directory, record);
+}
+
+tl::unexpected<Error> already_exists(const std::string& name) {
+  return fail(Errc::conflict, "cluster {} already exists", name);
+}
+
+/// Makes the cluster's empty directory and locks it. Of two at once, one succeeds.
+/// Errors: conflict; not_found when the state root went away meanwhile.
+Result<os::Fd> claim(const std::string& root, const std::string& name) {
+  if (auto made = os::make_directories(root, 0755); !made) return fail(made.error());
+  const auto turn = lock_directory(root, true);
+  if (!turn) return fail(turn.error());
+  const auto directory = root + "/" + name;
+  if (is_there(directory)) {
+    const auto record = load_record(directory);
+    // A record that cannot be read is no leftover: there may be somebody's files.
+    const bool is_damaged = !record && record.error().code != Errc::not_found;
+    const bool is_complete = is_damaged || (record && record->status == "CREATE_COMPLETE");
+    const bool has_failed = record && record->status == "CREATE_FAILED";
+    if (is_complete || (!has_failed && is_attended(directory))) return already_exists(name);
+    const auto old = lock_directory(directory, false);
+    if (!old) return already_exists(name);
+    if (auto gone = take_down(directory, name, [](const std::string&) {}); !gone) {
+      return fail(gone.error());
+    }
+  }
+  if (::mkdir(directory.c_str(), 0755) != 0) return fail(os::errno_error(errno, directory));
+  return lock_directory(directory, true);
+}
+
+/// The state root goes with the last cluster, where it was made for them.
+void forget_empty_root(const std::string& directory) {
+  const auto root = directory.substr(0, directory.rfind('/'));
+  const auto turn = lock_directory(root, false);
+  if (turn) ::rmdir(root.c_str());
 }
 
 }  // namespace
@@ -159,45 +214,46 @@ Result<void> check_name(const std::string& name) {
 Result<Record> create(const CreateRequest& request) {
   if (auto good = check_name(request.name); !good) return fail(good.error());
   const auto root = state_root();
-  if (auto made = os::make_directories(root, 0755); !made) return fail(made.error());
+  // A cluster that is visible from elsewhere has the name too.
+  if (const auto other = directory_of(request.name);
+      other != root + "/" + request.name && is_there(other)) {
+    return already_exists(request.name);
+  }
+  auto claimed = claim(root, request.name);
+  if (!claimed && claimed.error().code == Errc::not_found) claimed = claim(root, request.name);
+  if (!claimed) return fail(claimed.error());
   const auto directory = root + "/" + request.name;
-  if (const auto existing = load_record(directory);
-      existing && existing->status == "CREATE_FAILED") {
-    if (auto removed = remove(request.name, [](const std::string&) {}); !removed)
-      return fail(removed.error());
-  }
-  // Of two at once, the one that makes the directory goes on.
-  if (::mkdir(directory.c_str(), 0755) != 0) {
-    if (errno == EEXIST) return fail(Errc::conflict, "cluster {} already exists", request.name);
-    return fail(os::errno_error(errno, directory));
-  }
-  Record record;
-  auto done = write_files(directory, request, record);
+  auto done = write_files(directory, request);
   if (done) done = start_daemon(directory);
-  if (!done) {
-    const auto why = done.error();
-    const auto made = load_record(directory).value_or(record);
-    [[maybe_unused]] const auto ended = kill_remains(directory, made);
-    if (auto removed = os::remove_tree(directory); !removed) {
-      return fail(Errc::internal, "{}; and {} could not be removed: {}", why.message, directory,
-                  removed.error().message);
-    }
-    return fail(why);
+  if (done) return load_record(directory);
+  const auto why = done.error();
+  auto undone = kill_remains(directory, request.name);
+  if (undone) undone = os::remove_tree(directory);
+  if (!undone) {
+    return fail(Errc::internal, "{}; and {} could not be removed: {}", why.message, directory,
+                undone.error().message);
   }
-  return load_record(directory);
+  claimed->reset();
+  forget_empty_root(directory);
+  return fail(why);
 }
 
 Result<void> ensure_running(const std::string& name) {
   const auto directory = directory_of(name);
-  const auto record = load_record(directory);
-  if (!record) return fail(Errc::not_found, "cluster {} does not exist", name);
+  const auto record = current_record(name);
+  if (!record) return fail(record.error());
   if (os::connect_unix(socket_of(directory))) return {};
   if (record->status != "CREATE_COMPLETE") {
     return fail(Errc::unavailable, "cluster {} is {}{}{}", name, record->status,
                 record->status_reason.empty() ? "" : ": ", record->status_reason);
   }
   auto started = start_daemon(directory);
-  // Somebody else may have started it at the same moment.
+  // Somebody else may have started it at the same moment; theirs may need a while to serve.
+  const auto end = Clock::now() + kStartTime;
+  while (!started && !daemons_of(directory).empty() && Clock::now() < end) {
+    if (os::connect_unix(socket_of(directory))) return {};
+    ::poll(nullptr, 0, 20);
+  }
   if (!started && os::connect_unix(socket_of(directory))) return {};
   return started;
 }
@@ -213,21 +269,42 @@ Result<os::Fd> connect(const std::string& name) {
 Result<void> remove(const std::string& name,
                     const std::function<void(const std::string&)>& progress) {
   const auto directory = directory_of(name);
-  if (::access(directory.c_str(), F_OK) != 0) return {};
-  auto record = load_record(directory).value_or(Record{});
-  if (!record.name.empty()) {
-    record.status = "DELETE_IN_PROGRESS";
-    record.updated_at = os::SystemClock().now();
-    [[maybe_unused]] const auto saved = save_record(directory, record);
+  struct stat seen {};
+  if (::lstat(directory.c_str(), &seen) != 0) return {};
+  if (::geteuid() != 0 && ::geteuid() != seen.st_uid) {
+    return fail(Errc::invalid_argument, "cluster {} belongs to another user", name);
   }
-  progress("ending the nodes");
-  if (!ask_to_end(directory, record.keeper_pid)) progress("ending what is left of the daemon");
-  if (auto ended = kill_remains(directory, record); !ended) return ended;
-  progress("removing the cluster's files");
-  if (auto removed = os::remove_tree(directory); !removed) return removed;
-  // The state root goes with the last cluster, where it was made for them.
-  ::rmdir(state_root().c_str());
+  {
+    const auto own = lock_directory(directory, true);
+    if (!own && own.error().code == Errc::not_found) return {};
+    if (!own) return fail(own.error());
+    // Whoever held the lock before may have removed it.
+    if (is_there(directory)) {
+      if (auto gone = take_down(directory, name, progress); !gone) return gone;
+    }
+  }
+  forget_empty_root(directory);
   return {};
+}
+
+bool exists(const std::string& name) { return check_name(name) && is_there(directory_of(name)); }
+
+Result<Record> current_record(const std::string& name) {
+  if (!check_name(name)) return fail(Errc::not_found, "cluster {} does not exist", name);
+  const auto directory = directory_of(name);
+  auto record = load_record(directory);
+  if (!record && record.error().code == Errc::not_found) {
+    return fail(Errc::not_found, "cluster {} does not exist", name);
+  }
+  if (!record || !record->status.ends_with("_IN_PROGRESS") || is_attended(directory)) return record;
+  // It may have come to its end between the two looks.
+  record = load_record(directory);
+  if (!record || !record->status.ends_with("_IN_PROGRESS")) return record;
+  const bool making = record->status == "CREATE_IN_PROGRESS";
+  record->status = making ? "CREATE_FAILED" : "DELETE_FAILED";
+  record->status_reason = making ? "the daemon ended while the cluster was made"
+                                 : "the deletion was interrupted: delete the cluster again";
+  return record;
 }
 
 }  // namespace cox::cluster

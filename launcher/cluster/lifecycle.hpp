@@ -9,6 +9,10 @@
 #include "runtime/os/fd.hpp"
 
 /// A cluster's life on this host, as far as the command line drives it: its daemon does the rest.
+///
+/// Who makes or removes a cluster holds a lock on its directory meanwhile; who makes one holds a
+/// lock on the state root while it looks whether the name is free. The kernel gives both back when
+/// the program is killed, so what is left of a cluster that nobody is making can be told.
 namespace cox::cluster {
 
 inline constexpr const char* kVersion = "0.1.0";
@@ -23,8 +27,8 @@ struct CreateRequest {
 };
 
 /// Makes the cluster's directory and starts its daemon, which makes the rest; returns when the
-/// daemon serves its API. On failure nothing of the cluster is left. A cluster of that name that
-/// is CREATE_FAILED gives way.
+/// daemon serves its API. On failure nothing of the cluster is left. A cluster of that name that is
+/// CREATE_FAILED gives way, and so does one that was left half made or half removed.
 /// Errors: conflict when the cluster exists; unavailable with the daemon's own words.
 [[nodiscard]] Result<Record> create(const CreateRequest& request);
 
@@ -38,8 +42,18 @@ struct CreateRequest {
 
 /// Ends the cluster's processes and removes all that it had, however much of it was ever made.
 /// Removing what does not exist succeeds. `progress` hears of each step.
+/// Errors: invalid_argument when the cluster is another user's; unavailable when something of it
+/// does not end.
 [[nodiscard]] Result<void> remove(const std::string& name,
                                   const std::function<void(const std::string&)>& progress);
+
+/// True when there is anything of a cluster of that name, be it half made.
+[[nodiscard]] bool exists(const std::string& name);
+
+/// The record, with the status as it is by now: CREATE_FAILED or DELETE_FAILED where the record
+/// speaks of something in progress and nobody is at it any more.
+/// Errors: not_found.
+[[nodiscard]] Result<Record> current_record(const std::string& name);
 
 /// Why a name cannot be a cluster's, if it cannot: pattern ^[a-zA-Z][a-zA-Z0-9-]+$, at most 60.
 [[nodiscard]] Result<void> check_name(const std::string& name);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cstdlib>
+#include <filesystem>
 
 #include "runtime/os/files.hpp"
 
@@ -39,7 +40,12 @@ std::vector<std::string> roots() {
 }  // namespace
 
 std::string state_root() {
-  if (const auto given = variable("COX_STATE_DIR"); !given.empty()) return given;
+  if (const auto given = variable("COX_STATE_DIR"); !given.empty()) {
+    // The daemon lives elsewhere: one spelling, from the root.
+    auto path = std::filesystem::absolute(given).lexically_normal().string();
+    if (path.size() > 1 && path.ends_with("/")) path.pop_back();
+    return path;
+  }
   if (::geteuid() == 0) return kSystemRoot;
   if (const auto state = variable("XDG_STATE_HOME"); !state.empty()) return state + "/coxswain";
   return home_directory() + "/.local/state/coxswain";
