@@ -29,8 +29,8 @@ bool ClusterFile::has(config::Level level) const {
                      [&](const config::Finding& finding) { return finding.level >= level; });
 }
 
-Result<ClusterFile> read_cluster_file(const std::string& path, const std::string& region,
-                                      const std::string& cluster_template) {
+Result<ClusterFile> read_cluster_file(const std::string& path, const config::LoadOptions& options,
+                                      bool for_version2) {
   auto text = os::read_file(path, kFileBytesMax);
   if (!text && text.error().code == Errc::not_found) {
     return fail(Errc::not_found, "the configuration file {} does not exist", path);
@@ -39,12 +39,12 @@ Result<ClusterFile> read_cluster_file(const std::string& path, const std::string
   ClusterFile file;
   file.path = path;
   file.text = std::move(*text);
-  file.is_ini = config::looks_like_ini(file.text);
-  const config::LoadOptions options{.region = region,
-                                    .environment_region = environment_region(),
-                                    .cluster_template = cluster_template};
-  file.loaded =
-      file.is_ini ? config::load_ini(file.text, options) : config::load_yaml(file.text, options);
+  const bool named_yaml = path.ends_with(".yaml") || path.ends_with(".yml");
+  file.is_ini = for_version2 ? !named_yaml : config::looks_like_ini(file.text);
+  auto with_environment = options;
+  with_environment.environment_region = environment_region();
+  file.loaded = file.is_ini ? config::load_ini(file.text, with_environment)
+                            : config::load_yaml(file.text, with_environment);
   return file;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,11 +21,12 @@ struct ClusterFile {
   [[nodiscard]] bool has(config::Level level) const;
 };
 
-/// Reads it with AWS_DEFAULT_REGION (or AWS_REGION) of the environment.
+/// Reads it with AWS_DEFAULT_REGION (or AWS_REGION) of the environment. A version 2 verb takes any
+/// file for INI that is not named .yaml or .yml; a version 3 verb one that begins with a [section].
 /// Errors: not_found or invalid_argument when it cannot be read, naming it.
 [[nodiscard]] Result<ClusterFile> read_cluster_file(const std::string& path,
-                                                    const std::string& region,
-                                                    const std::string& cluster_template);
+                                                    const config::LoadOptions& options,
+                                                    bool for_version2);
 
 /// The file that a cluster was made from; nothing when it cannot be read any more.
 [[nodiscard]] std::optional<config::ClusterConfig> stored_config(const cluster::Record& record);

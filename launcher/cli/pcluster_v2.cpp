@@ -1,58 +1,113 @@
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 #include <cstdlib>
 #include <ostream>
 
 #include "launcher/cli/connection.hpp"
 #include "launcher/cli/exit_codes.hpp"
-#include "launcher/cli/pcluster.hpp"
+#include "launcher/cli/pcluster_file.hpp"
+#include "launcher/cli/pcluster_interrupt.hpp"
+#include "launcher/cli/pcluster_nodes.hpp"
+#include "launcher/cli/pcluster_verbs.hpp"
+#include "launcher/cli/pcluster_watch.hpp"
+#include "launcher/cluster/lifecycle.hpp"
 #include "runtime/base/text.hpp"
 
-/// The verbs of ParallelCluster 2: text, and waits.
+/// ParallelCluster version 2's verbs: text.
 namespace cox::cli {
 
 namespace json = boost::json;
 
 namespace {
 
-/// The options of all v2 verbs; a verb takes those that the original's takes.
-struct V2Options {
-  std::string name;
-  std::string config;
-  std::string region;
-  std::string cluster_template;
-  std::string ignored;
-  bool nowait = false;
-  bool norollback = false;
-  bool keep_logs = false;
-  bool color = false;
-};
+using Takes = VerbOption::Takes;
 
-int complain(const std::string& text, Streams streams) {
+constexpr const char* kName = "cluster_name";
+
+int fail_with(Streams streams, const std::string& text) {
   streams.err << "ERROR: " << text << '\n';
   return kFailed;
 }
 
-std::string variable(const char* name) {
+std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value != nullptr ? value : "";
 }
 
-/// A status line rewritten in place on a terminal; one line each elsewhere.
+/// -c, else AWS_PCLUSTER_CONFIG_FILE, else ~/.parallelcluster/config.
+std::string config_path(const Words& words) {
+  if (words.has("--config")) return words.get("--config");
+  if (const auto named = environment("AWS_PCLUSTER_CONFIG_FILE"); !named.empty()) return named;
+  return environment("HOME") + "/.parallelcluster/config";
+}
+
+void show_finding(const config::Finding& finding, const ClusterFile& file, Streams streams) {
+  const char* level = finding.level == config::Level::error ? "ERROR" : "WARNING";
+  streams.err << level << ": " << finding.text << '\n'
+              << config::render_place(finding, file.path, file.text);
+}
+
+/// Says what is to be said about the file. Nothing when it cannot be used: with sanity_check =
+/// false, faults that can be suppressed are printed and do not count.
+std::optional<ClusterFile> read_file(const Words& words, Streams streams) {
+  const auto path = config_path(words);
+  auto file = read_cluster_file(
+      path, {.region = words.get("--region"), .cluster_template = words.get("--cluster-template")},
+      true);
+  if (!file) {
+    fail_with(streams, file.error().message);
+    return std::nullopt;
+  }
+  for (const auto& finding : file->loaded.findings) {
+    if (finding.level != config::Level::info) show_finding(finding, *file, streams);
+  }
+  const auto& config = file->loaded.config;
+  if (!config || (file->has(config::Level::error) && config->sanity_check)) return std::nullopt;
+  if (const auto more = overcommit(*config, machine_cpus())) {
+    streams.err << "WARNING: " << more->text << '\n';
+  }
+  return std::move(*file);
+}
+
+/// The outputs of the stack, one `Key: value` a line.
+void show_outputs(const cluster::Record& record, Streams streams) {
+  auto connection = Connection::open(record.name);
+  const auto answer = connection ? connection->get("cluster") : fail(connection.error());
+  const auto config = stored_config(record);
+  streams.out << "ClusterUser: " << (config ? config->os_user : "ec2-user") << '\n';
+  if (!answer) return;
+  const auto& about = answer->as_object();
+  if (const auto* head = object_of(about, "headNode")) {
+    streams.out << "MasterPrivateIP: " << text_of(*head, "address") << '\n';
+  }
+  constexpr std::array<std::pair<const char*, const char*>, 4> kOutputs{
+      {{"BatchComputeEnvironmentArn", "computeEnvironmentArn"},
+       {"BatchJobQueueArn", "jobQueueArn"},
+       {"BatchJobDefinitionArn", "jobDefinitionArn"},
+       {"BatchJobDefinitionMnpArn", "jobDefinitionMnpArn"}}};
+  for (const auto& [shown, name] : kOutputs) {
+    if (const auto value = text_of(about, name); !value.empty()) {
+      streams.out << shown << ": " << value << '\n';
+    }
+  }
+}
+
+/// A status line, rewritten in place on a terminal; elsewhere one line each.
 class StatusLine {
  public:
   explicit StatusLine(Streams streams)
       : streams_(streams), terminal_(::isatty(STDOUT_FILENO) == 1) {}
-  void show(const std::string& text) {
-    if (terminal_) {
-      streams_.out << "\r\033[KStatus: " << text << std::flush;
-    } else {
-      streams_.out << "Status: " << text << '\n' << std::flush;
-    }
+
+  void show(const std::string& resource, const std::string& state) {
+    constexpr std::size_t kWidth = 80;
+    auto line = fmt::format("Status: {} - {}", resource, state);
+    if (terminal_) line.resize(std::max(line.size(), kWidth), ' ');
+    streams_.out << (terminal_ ? "\r" : "") << line << (terminal_ ? "" : "\n") << std::flush;
   }
+  void show(const ResourceEvent& event) { show(event.resource, event.state); }
   void end() {
     if (terminal_) streams_.out << '\n';
   }
@@ -62,227 +117,199 @@ class StatusLine {
   bool terminal_;
 };
 
-void print_outputs(const std::string& name, Streams streams) {
-  auto connection = Connection::open(name);
-  const auto described = connection ? connection->get("cluster") : fail(connection.error());
-  if (!described) return;
-  const auto& cluster = described->as_object();
-  const auto line = [&](const char* key, const std::string& value) {
-    if (!value.empty()) streams.out << key << ": " << value << '\n';
-  };
-  line("ClusterUser", "ec2-user");
-  if (const auto* head = object_of(cluster, "headNode"))
-    line("MasterPrivateIP", text_of(*head, "address"));
-  line("BatchComputeEnvironmentArn", text_of(cluster, "computeEnvironmentArn"));
-  line("BatchJobQueueArn", text_of(cluster, "jobQueueArn"));
-  line("BatchJobDefinitionArn", text_of(cluster, "jobDefinitionArn"));
-  line("BatchJobDefinitionMnpArn", text_of(cluster, "jobDefinitionMnpArn"));
+void show_failures(const std::vector<ResourceEvent>& failures, Streams streams) {
+  for (const auto& event : failures) {
+    streams.out << "  - " << event.resource << ' ' << event.state
+                << (event.reason.empty() ? "" : ": ") << event.reason << '\n';
+  }
 }
 
-std::string config_path(const V2Options& options) {
-  if (!options.config.empty()) return options.config;
-  if (const auto path = variable("AWS_PCLUSTER_CONFIG_FILE"); !path.empty()) return path;
-  return variable("HOME") + "/.parallelcluster/config";
-}
-
-int create(const V2Options& options, Streams streams) {
-  streams.out << "Beginning cluster creation for cluster: " << options.name << '\n' << std::flush;
-  if (const auto good = cluster::check_name(options.name); !good)
-    return complain(good.error().message, streams);
-  config::LoadOptions load;
-  load.region = options.region;
-  load.environment_region = variable("AWS_DEFAULT_REGION");
-  load.cluster_template = options.cluster_template;
-  const auto file = read_config(config_path(options), true, load);
-  if (!file) {
-    return complain(fmt::format("Configuration file {}", file.error().message), streams);
-  }
-  for (const auto& finding : file->loaded.findings) {
-    if (finding.level == config::Level::error) {
-      streams.err << "ERROR: " << finding.text << '\n'
-                  << config::render(finding, file->name, file->text);
-    } else if (finding.level == config::Level::warning) {
-      streams.out << "WARNING: " << finding.text << '\n';
-    }
-  }
-  if (!file->loaded.config) return kFailed;
-  if (const auto note = overcommit_note(*file->loaded.config); !note.empty()) {
-    streams.err << "pcluster: " << note << '\n';
-  }
-  streams.out << "Creating stack named: parallelcluster-" << options.name << '\n' << std::flush;
-  const auto made = cluster::create(
-      {options.name, file->name, file->text, options.cluster_template, *file->loaded.config});
-  if (!made) return complain(made.error().message, streams);
-  StatusLine status(streams);
-  if (options.nowait) {
-    status.show("CREATE_IN_PROGRESS");
-    status.end();
+/// Watches a cluster being made; on failure takes it back unless -nr.
+int await_creation(const cluster::Record& record, bool rollback, Streams streams) {
+  StatusLine line(streams);
+  const auto creation =
+      follow_creation(record.name, [&](const ResourceEvent& event) { line.show(event); });
+  line.end();
+  if (creation && creation->complete) {
+    streams.out << '\n';
+    show_outputs(record, streams);
     return kDone;
   }
-  const auto done =
-      follow_creation(options.name, [&](const std::string& text) { status.show(text); });
-  status.end();
-  if (!done) {
-    streams.err << "ERROR: cluster creation failed: " << done.error().message << '\n';
-    if (options.norollback) return kFailed;
-    const auto removed = cluster::remove(options.name, [](const std::string&) {});
-    if (!removed) streams.err << "ERROR: taking it back: " << removed.error().message << '\n';
-    return kFailed;
+  streams.out << "Cluster creation failed.  Failed events:\n";
+  if (creation) show_failures(creation->failures, streams);
+  const auto why = !creation                    ? creation.error().message
+                   : creation->failures.empty() ? "the cluster's daemon did not say why"
+                                                : creation->failures.back().reason;
+  fail_with(streams, fmt::format("cluster {} could not be created: {}", record.name, why));
+  if (!rollback) return kFailed;
+  const UninterruptedScope whole;
+  if (auto removed = cluster::remove(record.name, [](const std::string&) {}); !removed) {
+    fail_with(streams, removed.error().message);
   }
-  streams.out << '\n';
-  print_outputs(options.name, streams);
-  return kDone;
+  return kFailed;
 }
 
-int remove_cluster(const V2Options& options, Streams streams) {
-  streams.out << "Deleting: " << options.name << '\n' << std::flush;
-  if (!cluster::load_record(cluster::directory_of(options.name)) &&
-      ::access(cluster::directory_of(options.name).c_str(), F_OK) != 0) {
-    streams.out << "WARNING: cluster " << options.name
-                << " does not exist: it is deleted already.\n";
+int create(const Words& words, Streams streams) {
+  leave_on_interrupt(kDone);  // it stops the watching only
+  const auto name = words.get(kName);
+  streams.out << "Beginning cluster creation for cluster: " << name << '\n' << std::flush;
+  if (auto good = cluster::check_name(name); !good) return fail_with(streams, good.error().message);
+  auto file = read_file(words, streams);
+  if (!file) return kFailed;
+  auto made = [&] {
+    const UninterruptedScope whole;
+    return cluster::create({.name = name,
+                            .config_file = file->path,
+                            .config_text = file->text,
+                            .cluster_template = words.get("--cluster-template"),
+                            .config = *file->loaded.config});
+  }();
+  if (!made) return fail_with(streams, made.error().message);
+  streams.out << "Creating stack named: " << (made->v2 ? "parallelcluster-" : "") << name << '\n'
+              << std::flush;
+  if (words.has("--nowait")) {
+    streams.out << "Status: CREATE_IN_PROGRESS\n";
     return kDone;
   }
-  StatusLine status(streams);
-  const auto done = cluster::remove(options.name, [&](const std::string& text) {
-    status.show(fmt::format("parallelcluster-{} - DELETE_IN_PROGRESS ({})", options.name, text));
+  return await_creation(*made, !words.has("--norollback"), streams);
+}
+
+int remove(const Words& words, Streams streams) {
+  leave_on_interrupt(kDone);
+  const auto name = words.get(kName);
+  streams.out << "Deleting: " << name << '\n' << std::flush;
+  if (!cluster::exists(name)) {
+    streams.out << "WARNING: Cluster " << name << " does not exist: it is deleted already.\n";
+    return kDone;
+  }
+  StatusLine line(streams);
+  const auto removed = cluster::remove(name, [&](const std::string& step) {
+    line.show("parallelcluster-" + name, fmt::format("DELETE_IN_PROGRESS ({})", step));
   });
-  status.end();
-  if (!done) {
-    return complain(done.error().message + "; run pcluster delete again", streams);
+  line.end();
+  if (!removed) {
+    streams.out << "Cluster did not delete successfully. Run 'pcluster delete " << name
+                << "' again\n";
+    return fail_with(streams, removed.error().message);
   }
   streams.out << "Cluster deleted successfully.\n";
   return kDone;
 }
 
-int status_of(const V2Options& options, Streams streams) {
-  const auto record = cluster::load_record(cluster::directory_of(options.name));
-  if (!record) return complain(fmt::format("cluster {} does not exist", options.name), streams);
-  if (record->status == "CREATE_IN_PROGRESS" && !options.nowait) {
-    [[maybe_unused]] const auto done = follow_creation(options.name, [](const std::string&) {});
+int list(const Words& words, Streams streams) {
+  std::vector<std::array<std::string, 3>> rows;
+  std::array<std::size_t, 3> widths{};
+  for (const auto& known : cluster::list_records()) {
+    const auto record = cluster::current_record(known.name).value_or(known);
+    if (words.has("--region") && words.get("--region") != record.region) continue;
+    rows.push_back({record.name, record.status, record.version});
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      widths[i] = std::max(widths[i], rows.back()[i].size());
+    }
   }
-  auto connection = Connection::open(options.name);
-  const auto described = connection ? connection->get("cluster") : fail(connection.error());
-  const auto state = described ? text_of(described->as_object(), "status") : record->status;
-  streams.out << "Status: " << state << '\n';
-  if (!described) return complain(described.error().message, streams);
-  const auto* head = object_of(described->as_object(), "headNode");
-  const bool runs = head != nullptr && text_of(*head, "state") == "running";
-  streams.out << "MasterServer: " << (runs ? "RUNNING" : "PENDING") << '\n';
-  print_outputs(options.name, streams);
-  return kDone;
-}
-
-int list(Streams streams) {
-  const auto records = cluster::list_records();
-  std::size_t name_width = 0;
-  std::size_t status_width = 0;
-  for (const auto& record : records) {
-    name_width = std::max(name_width, record.name.size());
-    status_width = std::max(status_width, record.status.size());
-  }
-  for (const auto& record : records) {
-    streams.out << fmt::format("{:<{}}  {:<{}}  {}\n", record.name, name_width, record.status,
-                               status_width, record.version);
+  for (const auto& row : rows) {
+    streams.out << fmt::format("{:{}}  {:{}}  {}\n", row[0], widths[0], row[1], widths[1], row[2]);
   }
   return kDone;
 }
 
-int instances(const V2Options& options, Streams streams) {
-  auto connection = Connection::open(options.name);
-  const auto described = connection ? connection->get("cluster") : fail(connection.error());
-  if (!described) return complain(described.error().message, streams);
-  if (const auto* head = object_of(described->as_object(), "headNode")) {
-    streams.out << "MasterServer         " << text_of(*head, "id") << '\n';
+/// Errors are said on err; nothing then.
+std::optional<cluster::Record> find(const Words& words, Streams streams) {
+  auto record = cluster::current_record(words.get(kName));
+  if (record) return std::move(*record);
+  fail_with(streams, fmt::format("cluster {} does not exist", words.get(kName)));
+  return std::nullopt;
+}
+
+int status(const Words& words, Streams streams) {
+  leave_on_interrupt(kDone);
+  auto record = find(words, streams);
+  if (!record) return kFailed;
+  if (record->status == "CREATE_IN_PROGRESS" && !words.has("--nowait")) {
+    StatusLine line(streams);
+    const auto creation =
+        follow_creation(record->name, [&](const ResourceEvent& event) { line.show(event); });
+    line.end();
+    if (!creation) return fail_with(streams, creation.error().message);
+    record->status = creation->complete ? "CREATE_COMPLETE" : "CREATE_FAILED";
+    if (!creation->failures.empty()) record->status_reason = creation->failures.back().reason;
   }
-  streams.out << "Run 'awsbhosts --cluster " << options.name << "' to list the compute instances\n";
+  streams.out << "Status: " << record->status << '\n';
+  if (record->status == "CREATE_FAILED") {
+    show_failures({{record->name, record->status, record->status_reason}}, streams);
+  }
+  if (record->status != "CREATE_COMPLETE") return kDone;
+  const auto nodes = list_nodes(record->name);
+  if (!nodes) return fail_with(streams, nodes.error().message);
+  const bool running =
+      !nodes->empty() && nodes->front().type == "HeadNode" && nodes->front().state == "running";
+  streams.out << "MasterServer: " << (running ? "RUNNING" : "PENDING") << '\n';
+  show_outputs(*record, streams);
   return kDone;
 }
 
-int set_fleet(const V2Options& options, bool enabled, Streams streams) {
-  auto connection = Connection::open(options.name);
-  const auto done =
-      connection
-          ? connection->post("fleet", json::object{{"status", enabled ? "ENABLED" : "DISABLED"}})
-          : fail(connection.error());
-  if (!done) return complain(done.error().message, streams);
-  streams.out << (enabled ? "Enabling" : "Disabling")
-              << " AWS Batch compute environment: " << options.name << '\n';
+int instances(const Words& words, Streams streams) {
+  const auto record = find(words, streams);
+  if (!record) return kFailed;
+  const auto nodes = list_nodes(record->name);
+  if (!nodes) return fail_with(streams, nodes.error().message);
+  for (const auto& node : *nodes) {
+    if (node.type == "HeadNode") streams.out << fmt::format("{:<20} {}\n", "MasterServer", node.id);
+  }
+  streams.out << "Run 'awsbhosts --cluster " << record->name << "' to list the compute instances\n";
   return kDone;
 }
 
-std::vector<OptionNames> names_of(const std::string& verb) {
-  std::vector<OptionNames> names{{"--config", {"-c"}, true}, {"--region", {"-r"}, true}};
-  if (verb == "create" || verb == "delete" || verb == "status")
-    names.push_back({"--nowait", {"-nw"}, false});
-  if (verb == "create") {
-    names.push_back({"--norollback", {"-nr"}, false});
-    names.push_back({"--template-url", {"-u"}, true});
-    names.push_back({"--cluster-template", {"-t"}, true});
-    names.push_back({"--extra-parameters", {"-p"}, true});
-    names.push_back({"--tags", {"-g"}, true});
-  }
-  if (verb == "delete") names.push_back({"--keep-logs", {}, false});
-  if (verb == "list") names.push_back({"--color", {}, false});
-  return names;
+int set_fleet(const Words& words, const char* status, const char* told, Streams streams) {
+  const auto record = find(words, streams);
+  if (!record) return kFailed;
+  auto connection = Connection::open(record->name);
+  const auto answer = connection ? connection->post("fleet", json::object{{"status", status}})
+                                 : fail(connection.error());
+  if (!answer) return fail_with(streams, answer.error().message);
+  streams.out << told << record->name << '\n';
+  return kDone;
 }
 
-void add_options(CLI::App& app, const std::string& verb, V2Options& options) {
-  app.add_option("--config", options.config,
-                 "-c: the configuration file; ~/.parallelcluster/config if omitted");
-  app.add_option("--region", options.region, "-r: the region");
-  for (const auto& option : names_of(verb)) {
-    const auto& name = option.name;
-    if (name == "--nowait") app.add_flag(name, options.nowait, "-nw: do not wait for the end");
-    if (name == "--norollback")
-      app.add_flag(name, options.norollback, "-nr: keep what a failed creation made");
-    if (name == "--cluster-template")
-      app.add_option(name, options.cluster_template, "-t: the section [cluster LABEL] to use");
-    if (name == "--template-url") app.add_option(name, options.ignored, "-u: has no meaning here");
-    if (name == "--extra-parameters")
-      app.add_option(name, options.ignored, "-p: has no meaning here");
-    if (name == "--tags") app.add_option(name, options.ignored, "-g: tags as JSON");
-    if (name == "--keep-logs") app.add_flag(name, options.keep_logs, "has no meaning here");
-    if (name == "--color") app.add_flag(name, options.color, "has no meaning here");
-  }
-  if (verb != "list") app.add_option("cluster_name", options.name, "the cluster")->required();
+int start(const Words& words, Streams streams) {
+  return set_fleet(words, "ENABLED", "Enabling AWS Batch compute environment : ", streams);
 }
+
+int stop(const Words& words, Streams streams) {
+  return set_fleet(words, "DISABLED", "Disabling AWS Batch compute environment : ", streams);
+}
+
+/// A verb with the options that all have.
+VerbEntry entry(const char* name, const char* summary, std::vector<VerbOption> options, RunVerb run,
+                bool named = true) {
+  options.push_back({"--config", {"-c"}, Takes::one, false, "file of version 2 (INI)"});
+  options.push_back({"--region", {"-r"}, Takes::one, false, "AWS region that the cluster shows"});
+  return {{name, summary, std::move(options), named ? kName : ""}, run};
+}
+
+const VerbOption kNoWait{"--nowait", {"-nw"}, Takes::nothing, false, "do not wait for the end"};
 
 }  // namespace
 
-bool is_v2_verb(const std::string& verb) {
-  const auto known = {"create", "delete", "status", "list",   "instances",
-                      "start",  "stop",   "ssh",    "version"};
-  return std::find(known.begin(), known.end(), verb) != known.end();
-}
-
-int run_v2(const std::string& verb, const std::vector<std::string>& args, Streams streams) {
-  if (verb == "version") {
-    streams.out << cluster::kVersion << '\n';
-    return kDone;
-  }
-  if (verb == "ssh") {
-    if (args.empty() || args[0] == "-h" || args[0] == "--help") {
-      auto& where = args.empty() ? streams.err : streams.out;
-      where << "usage: pcluster ssh NAME [ssh options] [COMMAND ...]\n\nA login shell on the head "
-               "node, or a "
-               "command there, with stdin and its exit status.\n\nExamples:\n  pcluster ssh "
-               "tutor2\n  pcluster ssh "
-               "tutor2 -i key.pem 'cat > job.sh' < job.sh\n";
-      return args.empty() ? kMisused : kDone;
-    }
-    return ssh_to_head_node(args[0], {args.begin() + 1, args.end()}, streams);
-  }
-  V2Options options;
-  CLI::App app("", "pcluster " + verb);
-  add_options(app, verb, options);
-  if (const int status = parse(app, args, names_of(verb), false, streams); status >= 0)
-    return status;
-  if (verb == "create") return create(options, streams);
-  if (verb == "delete") return remove_cluster(options, streams);
-  if (verb == "status") return status_of(options, streams);
-  if (verb == "list") return list(streams);
-  if (verb == "instances") return instances(options, streams);
-  return set_fleet(options, verb == "start", streams);
+const std::vector<VerbEntry>& version2_verbs() {
+  static const std::vector<VerbEntry> verbs{
+      entry("create", "Makes a cluster and shows how it comes up.",
+            {kNoWait,
+             {"--norollback", {"-nr"}, Takes::nothing, false, "keep what was made when it fails"},
+             {"--template-url", {"-u"}, Takes::one, false, "accepted"},
+             {"--cluster-template", {"-t"}, Takes::one, false, "use section [cluster LABEL]"},
+             {"--extra-parameters", {"-p"}, Takes::one, false, "accepted"},
+             {"--tags", {"-g"}, Takes::one, false, "accepted"}},
+            create),
+      entry("delete", "Ends a cluster and removes all that it had.",
+            {kNoWait, {"--keep-logs", {}, Takes::nothing, false, "accepted"}}, remove),
+      entry("status", "Shows a cluster's status and outputs.", {kNoWait}, status),
+      entry("list", "Lists the clusters of this host.",
+            {{"--color", {}, Takes::nothing, false, "accepted"}}, list, false),
+      entry("instances", "Shows the head node's id.", {}, instances),
+      entry("start", "Enables the compute environment.", {}, start),
+      entry("stop", "Disables the compute environment: hosts shrink to the minimum.", {}, stop)};
+  return verbs;
 }
 
 }  // namespace cox::cli

@@ -1,445 +1,392 @@
-#include <unistd.h>
-
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <boost/json.hpp>
-#include <cstdlib>
 #include <ostream>
 
 #include "launcher/cli/connection.hpp"
 #include "launcher/cli/exit_codes.hpp"
 #include "launcher/cli/output.hpp"
-#include "launcher/cli/pcluster.hpp"
+#include "launcher/cli/pcluster_file.hpp"
+#include "launcher/cli/pcluster_interrupt.hpp"
+#include "launcher/cli/pcluster_json.hpp"
+#include "launcher/cli/pcluster_nodes.hpp"
+#include "launcher/cli/pcluster_verbs.hpp"
+#include "launcher/cli/pcluster_watch.hpp"
+#include "launcher/cluster/lifecycle.hpp"
 #include "runtime/base/text.hpp"
+#include "runtime/os/event_loop.hpp"
 
-/// The verbs of ParallelCluster 3: JSON on stdout, and exit status 1 with a "message" where it says
-/// no.
+/// ParallelCluster version 3's verbs: JSON on stdout, whether they succeed or not.
 namespace cox::cli {
 
 namespace json = boost::json;
 
 namespace {
 
-struct V3Options {
-  std::string name;
-  std::string config;
-  std::string region;
-  std::string query;
-  std::string status;
-  std::string dryrun = "false";
-  std::string rollback = "true";
-  std::string failure_level = "ERROR";
-  std::string node_type;
-  std::string ignored;
-  std::vector<std::string> suppressed;
-  std::vector<std::string> statuses;
-  bool wait = false;
-  bool debug = false;
-};
+using Takes = VerbOption::Takes;
 
-/// JSON with an indent of two blanks, as the original prints.
-void pretty(const json::value& value, const std::string& indent, std::string& text) {
-  const auto deeper = indent + "  ";
-  if (const auto* object = value.if_object(); object != nullptr && !object->empty()) {
-    text += "{\n";
-    for (const auto& [key, member] : *object) {
-      text += deeper + json::serialize(json::string(key)) + ": ";
-      pretty(member, deeper, text);
-      text += &member == &(object->end() - 1)->value() ? "\n" : ",\n";
-    }
-    text += indent + "}";
-  } else if (const auto* array = value.if_array(); array != nullptr && !array->empty()) {
-    text += "[\n";
-    for (const auto& item : *array) {
-      text += deeper;
-      pretty(item, deeper, text);
-      text += &item == &array->back() ? "\n" : ",\n";
-    }
-    text += indent + "]";
-  } else {
-    text += json::serialize(value);
-  }
-}
-
-int print(const json::value& value, int status, Streams streams) {
-  std::string text;
-  pretty(value, "", text);
-  streams.out << text << '\n';
+int say(Streams streams, const json::object& object, int status = kDone) {
+  streams.out << pretty(object);
   return status;
 }
 
-int refuse(const std::string& message, Streams streams) {
-  return print(json::object{{"message", message}}, kFailed, streams);
+int refuse(Streams streams, const std::string& message) {
+  return say(streams, {{"message", message}}, kFailed);
 }
 
-int not_found(const std::string& name, Streams streams) {
-  return refuse(fmt::format("Cluster '{}' does not exist or belongs to an incompatible "
-                            "ParallelCluster major version.",
-                            name),
-                streams);
+int bad_request(Streams streams, const std::string& text) {
+  return refuse(streams, "Bad Request: " + text);
 }
 
-std::string stack_arn(const cluster::Record& record) {
-  return fmt::format("arn:aws:cloudformation:{}:123456789012:stack/{}/{}", record.region,
-                     record.name, record.created_at.value);
+std::string no_such_cluster(const std::string& name) {
+  return fmt::format(
+      "Cluster '{}' does not exist or belongs to an incompatible ParallelCluster major version.",
+      name);
 }
 
-/// ROLLBACK_* and the like have been turned to these already; a record holds cluster states.
-json::object summary(const cluster::Record& record) {
-  return {{"clusterName", record.name},
-          {"cloudformationStackStatus", record.status},
-          {"cloudformationStackArn", stack_arn(record)},
-          {"region", record.region},
-          {"version", record.version},
-          {"clusterStatus", record.status},
-          {"scheduler", json::object{{"type", record.scheduler}}}};
-}
-
-json::array messages_of(const ConfigFile& file, config::Level least) {
-  json::array list;
-  for (const auto& finding : file.loaded.findings) {
-    if (finding.level < least) continue;
-    const char* level = finding.level == config::Level::error     ? "ERROR"
-                        : finding.level == config::Level::warning ? "WARNING"
-                                                                  : "INFO";
-    const auto text = finding.path.empty() || finding.rule != "ConfigSchemaValidator"
-                          ? finding.text
-                          : fmt::format("{}: {}", finding.path, finding.text);
-    list.push_back(json::object{{"level", level}, {"type", finding.rule}, {"message", text}});
-  }
-  return list;
-}
-
-/// Checks what the options' values may be. Nothing: they are good.
-std::optional<std::string> option_fault(const V3Options& options) {
-  for (const auto& [name, value] :
-       {std::pair{"dryrun", options.dryrun}, std::pair{"rollback-on-failure", options.rollback}}) {
-    const auto word = to_lower(value);
-    if (word != "true" && word != "false") {
-      return fmt::format("Bad Request: Wrong type, expected 'boolean' for parameter '{}'", name);
-    }
-  }
-  for (const auto& word : options.suppressed) {
-    if (word != "ALL" && !word.starts_with("type:")) {
-      return fmt::format("Bad Request: '{}' does not match '^(ALL|type:[A-Za-z0-9]+)$'", word);
-    }
-  }
-  if (!options.query.empty()) {
-    return "Bad Request: --query is not served by this version: filter the JSON with a program "
-           "such as jq";
-  }
+/// true or false in lower, upper or title case.
+std::optional<bool> boolean(const std::string& word) {
+  if (word == "true" || word == "True" || word == "TRUE") return true;
+  if (word == "false" || word == "False" || word == "FALSE") return false;
   return std::nullopt;
 }
 
-int report_findings(const ConfigFile& file, Streams streams) {
-  for (const auto& finding : file.loaded.findings) {
-    streams.err << config::render(finding, file.name, file.text);
+/// What is wrong with options that all verbs have; empty: nothing.
+std::string fault_of(const Words& words) {
+  if (words.has("--query")) {
+    return "--query is not served by this version: pipe the JSON through jq instead";
   }
-  const auto& first = file.loaded.findings.front();
-  if (first.path.empty() && first.rule == "ConfigSchemaValidator") {
-    return refuse(
-        fmt::format("Bad Request: {}",
-                    trim(config::render(first, file.name, file.text)
-                             .substr(0, config::render(first, file.name, file.text).find('\n')))),
-        streams);
+  for (const auto* option : {"--dryrun", "--rollback-on-failure"}) {
+    if (words.has(option) && !boolean(words.get(option))) {
+      return fmt::format("expected 'boolean' value for {}, not {}", option, words.get(option));
+    }
   }
-  return print(
-      json::object{{"configurationValidationErrors", messages_of(file, config::Level::info)},
-                   {"message", "Invalid cluster configuration."}},
-      kFailed, streams);
+  if (words.has("--cluster-name")) {
+    if (auto good = cluster::check_name(words.get("--cluster-name")); !good) {
+      return "--cluster-name: " + good.error().message;
+    }
+  }
+  return {};
 }
 
-int describe(const std::string& name, Streams streams);
+std::optional<cluster::Record> find_record(const Words& words) {
+  const auto record = cluster::current_record(words.get("--cluster-name"));
+  return record ? std::optional(*record) : std::nullopt;
+}
 
-int finish_creation(const V3Options& options, Streams streams) {
-  const bool terminal = ::isatty(STDERR_FILENO) == 1;
-  const auto done = follow_creation(options.name, [&](const std::string& text) {
-    if (terminal) streams.err << "\r\033[K" << text << std::flush;
+bool is_suppressed(const config::Finding& finding, const std::vector<std::string>& suppressed) {
+  if (!config::can_be_suppressed(finding)) return false;
+  return std::any_of(suppressed.begin(), suppressed.end(), [&](const std::string& word) {
+    return word == "ALL" || word == "type:" + finding.rule;
   });
-  if (terminal) streams.err << "\r\033[K" << std::flush;
-  if (done) return describe(options.name, streams);
-  const bool rollback = to_lower(options.rollback) == "true";
+}
+
+/// Errors of the options of create-cluster that have a form of their own.
+std::string fault_of_suppression(const std::vector<std::string>& suppressed) {
+  for (const auto& word : suppressed) {
+    const auto name = word.starts_with("type:") ? word.substr(5) : std::string();
+    const bool named = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    });
+    if (word != "ALL" && !named) {
+      return fmt::format("--suppress-validators: '{}' is neither ALL nor type:<ValidatorName>",
+                         word);
+    }
+  }
+  return {};
+}
+
+config::Level level_of(const std::string& word) {
+  if (word == "INFO") return config::Level::info;
+  return word == "WARNING" ? config::Level::warning : config::Level::error;
+}
+
+/// A file that passed, with what is to be said about it.
+struct Checked {
+  ClusterFile file;
+  json::array messages;
+};
+
+/// Reads and checks create-cluster's file. Nothing when it did not pass: that is said already.
+std::optional<Checked> check_file(const Words& words, Streams streams) {
+  const auto path = words.get("--cluster-configuration");
+  auto file = read_cluster_file(path, {.region = words.get("--region")}, false);
+  if (!file) {
+    bad_request(streams, file.error().message);
+    return std::nullopt;
+  }
+  if (file->is_ini) {
+    bad_request(streams,
+                fmt::format("{} is a file of ParallelCluster 2 (INI), which create-cluster "
+                            "does not take: `pcluster create -c {} NAME` does",
+                            path, path));
+    return std::nullopt;
+  }
+  auto& findings = file->loaded.findings;
+  if (const auto broken = std::find_if(findings.begin(), findings.end(), config::is_about_text);
+      broken != findings.end()) {
+    const auto where = broken->place.line > 0
+                           ? fmt::format("{}:{}:{}", path, broken->place.line, broken->place.column)
+                           : path;
+    streams.err << config::render(*broken, path, file->text);
+    bad_request(streams, fmt::format("{}: {}", where, broken->text));
+    return std::nullopt;
+  }
+  const auto suppressed = words.all("--suppress-validators");
+  std::erase_if(findings,
+                [&](const config::Finding& finding) { return is_suppressed(finding, suppressed); });
+  if (file->loaded.config) {
+    if (const auto more = overcommit(*file->loaded.config, machine_cpus()))
+      findings.push_back(*more);
+  }
+  auto messages = validation_messages(findings);
+  const bool refused = file->has(level_of(words.get("--validation-failure-level", "ERROR")));
+  if (refused || !file->loaded.config) {
+    for (const auto& finding : findings) {
+      streams.err << config::render(finding, path, file->text);
+    }
+    say(streams, {{"configurationValidationErrors", std::move(messages)},
+                  {"message", "Invalid cluster configuration."}});
+    return std::nullopt;
+  }
+  return Checked{std::move(*file), std::move(messages)};
+}
+
+json::object describe(const cluster::Record& record) {
+  json::value api;
+  if (record.status == "CREATE_COMPLETE" || record.status == "CREATE_IN_PROGRESS") {
+    auto connection = Connection::open(record.name);
+    auto answer = connection ? connection->get("cluster") : fail(connection.error());
+    if (answer) api = std::move(*answer);
+  }
+  const auto config = stored_config(record);
+  return cluster_description(record, api, config ? &*config : nullptr);
+}
+
+/// Waits for the end of a creation, shows the cluster, and takes back what could not be made.
+int await_creation(const std::string& name, bool rollback, json::array messages, Streams streams) {
+  const auto creation = follow_creation(name, [](const ResourceEvent&) {});
+  auto record = cluster::load_record(cluster::directory_of(name));
+  if (!creation || !record) {
+    return refuse(streams, creation ? record.error().message : creation.error().message);
+  }
+  // The daemon tells before it writes the record.
+  record->status = creation->complete ? "CREATE_COMPLETE" : "CREATE_FAILED";
+  if (!creation->failures.empty()) record->status_reason = creation->failures.back().reason;
+  auto shown = describe(*record);
+  if (!messages.empty()) shown["validationMessages"] = std::move(messages);
+  if (creation->complete) return say(streams, shown);
   if (rollback) {
-    const auto removed = cluster::remove(options.name, [](const std::string&) {});
-    if (!removed) streams.err << "pcluster: taking it back: " << removed.error().message << '\n';
+    const UninterruptedScope whole;
+    if (auto removed = cluster::remove(name, [](const std::string&) {}); !removed) {
+      streams.err << "pcluster: " << removed.error().message << '\n';
+    }
   }
-  return print(json::object{{"message", fmt::format("Cluster creation failed. CREATE_FAILED: {}",
-                                                    done.error().message)},
-                            {"clusterName", options.name},
-                            {"clusterStatus", "CREATE_FAILED"}},
-               kFailed, streams);
+  return say(streams, shown, kFailed);
 }
 
-int create(const V3Options& options, Streams streams) {
-  if (const auto good = cluster::check_name(options.name); !good) {
-    return refuse("Bad Request: " + good.error().message, streams);
+int create_cluster(const Words& words, Streams streams) {
+  leave_on_interrupt(kFailed);
+  auto fault = fault_of(words);
+  if (fault.empty()) fault = fault_of_suppression(words.all("--suppress-validators"));
+  if (!fault.empty()) return bad_request(streams, fault);
+  const auto name = words.get("--cluster-name");
+  auto checked = check_file(words, streams);
+  if (!checked) return kFailed;
+  if (const auto known = find_record(words); known && known->status != "CREATE_FAILED") {
+    return bad_request(streams, fmt::format("cluster {} already exists", name));
   }
-  config::LoadOptions load;
-  load.region = options.region;
-  const char* region = std::getenv("AWS_DEFAULT_REGION");
-  load.environment_region = region != nullptr ? region : "";
-  const auto file = read_config(options.config, false, load);
-  if (!file) return refuse("Bad Request: " + file.error().message, streams);
-  if (config::looks_like_ini(file->text)) {
-    return refuse(fmt::format("Bad Request: {} is a file of ParallelCluster 2: make the cluster "
-                              "with `pcluster create -c {} NAME`",
-                              options.config, options.config),
-                  streams);
-  }
-  if (!file->loaded.config) return report_findings(*file, streams);
-  if (cluster::load_record(cluster::directory_of(options.name))
-          .map([](const auto& r) { return r.status; })
-          .value_or("CREATE_FAILED") != "CREATE_FAILED") {
-    return refuse(fmt::format("Bad Request: Cluster {} already exists.", options.name), streams);
-  }
-  auto messages = messages_of(*file, config::Level::info);
-  if (const auto note = overcommit_note(*file->loaded.config); !note.empty()) {
-    messages.push_back(
-        json::object{{"level", "INFO"}, {"type", "LocalCapacityValidator"}, {"message", note}});
-  }
-  if (to_lower(options.dryrun) == "true") {
+  if (*boolean(words.get("--dryrun", "false"))) {
     json::object answer{{"message", "Request would have succeeded, but DryRun flag is set."}};
-    if (!messages.empty()) answer["validationMessages"] = std::move(messages);
-    return print(answer, kFailed, streams);
+    if (!checked->messages.empty()) answer["validationMessages"] = std::move(checked->messages);
+    return say(streams, answer, kFailed);
   }
-  const auto made =
-      cluster::create({options.name, options.config, file->text, "", *file->loaded.config});
+  auto made = [&] {
+    const UninterruptedScope whole;
+    return cluster::create({.name = name,
+                            .config_file = checked->file.path,
+                            .config_text = checked->file.text,
+                            .cluster_template = {},
+                            .config = *checked->file.loaded.config});
+  }();
   if (!made) {
-    const bool exists = made.error().code == Errc::conflict;
-    return refuse(exists ? fmt::format("Bad Request: Cluster {} already exists.", options.name)
-                         : "Cluster creation failed. CREATE_FAILED: " + made.error().message,
-                  streams);
+    return made.error().code == Errc::conflict ? bad_request(streams, made.error().message)
+                                               : refuse(streams, made.error().message);
   }
-  if (options.wait) return finish_creation(options, streams);
-  auto record = *made;
-  record.status = "CREATE_IN_PROGRESS";
-  json::object answer{{"cluster", summary(record)}};
-  if (!messages.empty()) answer["validationMessages"] = std::move(messages);
-  return print(answer, kDone, streams);
+  if (words.has("--wait")) {
+    const bool rollback = *boolean(words.get("--rollback-on-failure", "true"));
+    return await_creation(name, rollback, std::move(checked->messages), streams);
+  }
+  made->status = "CREATE_IN_PROGRESS";
+  json::object answer{{"cluster", cluster_summary(*made)}};
+  if (!checked->messages.empty()) answer["validationMessages"] = std::move(checked->messages);
+  return say(streams, answer);
 }
 
-json::object head_node_of(const json::object& head) {
-  return {{"launchTime", render_utc(int_of(head, "launchTime"))},
-          {"instanceId", text_of(head, "id")},
-          {"instanceType", text_of(head, "instanceType")},
-          {"state", text_of(head, "state")},
-          {"privateIpAddress", text_of(head, "address")}};
+int describe_cluster(const Words& words, Streams streams) {
+  if (const auto fault = fault_of(words); !fault.empty()) return bad_request(streams, fault);
+  const auto record = find_record(words);
+  if (!record) return refuse(streams, no_such_cluster(words.get("--cluster-name")));
+  return say(streams, describe(*record));
 }
 
-int describe(const std::string& name, Streams streams) {
-  const auto directory = cluster::directory_of(name);
-  const auto record = cluster::load_record(directory);
-  if (!record) return not_found(name, streams);
-  json::object answer{{"creationTime", render_utc(record->created_at.value)}};
-  std::string fleet = "UNKNOWN";
-  if (record->status == "CREATE_COMPLETE" || record->status == "CREATE_IN_PROGRESS") {
-    auto connection = Connection::open(name);
-    const auto described = connection ? connection->get("cluster") : fail(connection.error());
-    if (described) {
-      const auto& cluster = described->as_object();
-      if (const auto* head = object_of(cluster, "headNode"))
-        answer["headNode"] = head_node_of(*head);
-      if (record->status == "CREATE_COMPLETE") fleet = text_of(cluster, "fleet");
-    } else {
-      streams.err << "pcluster: " << described.error().message << '\n';
-    }
-  }
-  answer["version"] = record->version;
-  answer["clusterConfiguration"] = json::object{{"url", "file://" + directory + "/config"}};
-  answer["tags"] =
-      json::array{json::object{{"key", "parallelcluster:cluster-name"}, {"value", name}},
-                  json::object{{"key", "parallelcluster:version"}, {"value", record->version}}};
-  answer["cloudFormationStackStatus"] = record->status;
-  answer["clusterName"] = name;
-  answer["computeFleetStatus"] = fleet;
-  answer["cloudformationStackArn"] = stack_arn(*record);
-  answer["lastUpdatedTime"] = render_utc(record->updated_at.value);
-  answer["region"] = record->region;
-  answer["clusterStatus"] = record->status;
-  answer["scheduler"] = json::object{{"type", record->scheduler}};
-  if (record->status == "CREATE_FAILED") {
-    answer["failures"] = json::array{json::object{{"failureCode", "ClusterCreationFailure"},
-                                                  {"failureReason", record->status_reason}}};
-  }
-  return print(answer, kDone, streams);
-}
-
-int list(const V3Options& options, Streams streams) {
-  json::array clusters;
-  for (const auto& record : cluster::list_records()) {
-    const bool wanted =
-        options.statuses.empty() || std::find(options.statuses.begin(), options.statuses.end(),
-                                              record.status) != options.statuses.end();
-    if (wanted) clusters.push_back(summary(record));
-  }
-  return print(json::object{{"clusters", std::move(clusters)}}, kDone, streams);
-}
-
-int remove_cluster(const V3Options& options, Streams streams) {
-  auto record = cluster::load_record(cluster::directory_of(options.name));
-  if (!record && ::access(cluster::directory_of(options.name).c_str(), F_OK) != 0) {
-    return not_found(options.name, streams);
-  }
-  const auto known = record.value_or(cluster::Record{});
-  const auto done = cluster::remove(options.name, [](const std::string&) {});
-  if (!done) return refuse(done.error().message, streams);
-  if (options.wait) {
-    return print(json::object{{"message", fmt::format("Cluster '{}' has been successfully deleted.",
-                                                      options.name)}},
-                 kDone, streams);
-  }
-  auto shown = known;
-  shown.name = options.name;
-  shown.status = "DELETE_IN_PROGRESS";
-  return print(json::object{{"cluster", summary(shown)}}, kDone, streams);
-}
-
-int instances(const V3Options& options, Streams streams) {
-  if (!cluster::load_record(cluster::directory_of(options.name)))
-    return not_found(options.name, streams);
-  auto connection = Connection::open(options.name);
-  const auto described = connection ? connection->get("cluster") : fail(connection.error());
-  const auto nodes = connection ? connection->get("nodes") : fail(connection.error());
-  if (!described || !nodes)
-    return refuse((described ? nodes.error() : described.error()).message, streams);
+int list_clusters(const Words& words, Streams streams) {
+  if (const auto fault = fault_of(words); !fault.empty()) return bad_request(streams, fault);
+  const auto wanted = words.all("--cluster-status");
   json::array list;
-  if (const auto* head = object_of(described->as_object(), "headNode");
-      head != nullptr && (options.node_type.empty() || options.node_type == "HeadNode")) {
-    auto shown = head_node_of(*head);
-    shown["nodeType"] = "HeadNode";
-    list.push_back(std::move(shown));
+  for (const auto& known : cluster::list_records()) {
+    const auto record = cluster::current_record(known.name).value_or(known);
+    const bool shown =
+        wanted.empty() || std::find(wanted.begin(), wanted.end(), record.status) != wanted.end();
+    const bool in_region = !words.has("--region") || words.get("--region") == record.region;
+    if (shown && in_region) list.push_back(cluster_summary(record));
   }
-  for (const auto& value : nodes->as_array()) {
-    if (!options.node_type.empty() && options.node_type != "ComputeNode") break;
-    const auto& node = value.as_object();
-    list.push_back(
-        json::object{{"instanceId", text_of(node, "ec2InstanceId")},
-                     {"instanceType", text_of(node, "instanceType")},
-                     {"privateIpAddress", text_of(node, "privateIpAddress")},
-                     {"state", text_of(node, "status") == "ACTIVE" ? "running" : "pending"},
-                     {"nodeType", "ComputeNode"}});
-  }
-  return print(json::object{{"instances", std::move(list)}}, kDone, streams);
+  return say(streams, {{"clusters", std::move(list)}});
 }
 
-int fleet(const V3Options& options, bool change, Streams streams) {
-  if (!cluster::load_record(cluster::directory_of(options.name)))
-    return not_found(options.name, streams);
-  if (change && options.status != "ENABLED" && options.status != "DISABLED") {
-    return refuse(
-        "Bad Request: the update compute fleet status can only be set to `ENABLED` or `DISABLED` "
-        "for AWS Batch clusters.",
-        streams);
+int delete_cluster(const Words& words, Streams streams) {
+  leave_on_interrupt(kFailed);
+  if (const auto fault = fault_of(words); !fault.empty()) return bad_request(streams, fault);
+  const auto name = words.get("--cluster-name");
+  auto record = find_record(words);
+  if (!record && !cluster::exists(name)) return refuse(streams, no_such_cluster(name));
+  if (auto removed = cluster::remove(name, [](const std::string&) {}); !removed) {
+    return refuse(streams, removed.error().message);
   }
-  auto connection = Connection::open(options.name);
-  if (!connection) return refuse(connection.error().message, streams);
-  const auto answer = change ? connection->post("fleet", json::object{{"status", options.status}})
-                             : connection->get("cluster");
-  if (!answer) return refuse(answer.error().message, streams);
-  const auto status = text_of(answer->as_object(), change ? "status" : "fleet");
-  return print(json::object{{"status", status}}, kDone, streams);
+  if (words.has("--wait")) {
+    return say(streams, {{"message", fmt::format("Cluster '{}' has been deleted.", name)}});
+  }
+  auto gone = record.value_or(cluster::Record{});
+  gone.name = name;
+  gone.status = "DELETE_IN_PROGRESS";
+  return say(streams, {{"cluster", cluster_summary(gone)}});
 }
 
-int ssh(const std::vector<std::string>& args, Streams streams) {
-  std::string name;
-  std::vector<std::string> rest;
-  for (std::size_t i = 0; i < args.size(); ++i) {
-    if ((args[i] == "-n" || args[i] == "--cluster-name") && name.empty() && i + 1 < args.size()) {
-      name = args[++i];
-    } else if ((args[i] == "-r" || args[i] == "--region") && i + 1 < args.size()) {
-      ++i;
-    } else if (args[i] == "--dryrun" && i + 1 < args.size()) {
-      if (to_lower(args[++i]) == "true") {
-        return print(json::object{{"command", "pcluster ssh -n " + name}}, kDone, streams);
-      }
-    } else {
-      rest.assign(args.begin() + static_cast<std::ptrdiff_t>(i), args.end());
-      break;
-    }
+int describe_instances(const Words& words, Streams streams) {
+  if (const auto fault = fault_of(words); !fault.empty()) return bad_request(streams, fault);
+  const auto record = find_record(words);
+  if (!record) return refuse(streams, no_such_cluster(words.get("--cluster-name")));
+  const auto nodes = list_nodes(record->name);
+  if (!nodes) return refuse(streams, nodes.error().message);
+  json::array list;
+  for (const auto& node : *nodes) {
+    if (words.has("--node-type") && words.get("--node-type") != node.type) continue;
+    // Queues are Slurm's: no node of awsbatch has one.
+    if (words.has("--queue-name")) continue;
+    list.push_back(json::object{{"launchTime", render_utc(node.launched_at_ms)},
+                                {"instanceId", node.id},
+                                {"privateIpAddress", node.address},
+                                {"instanceType", node.instance_type},
+                                {"nodeType", node.type},
+                                {"state", node.state}});
   }
-  if (name.empty()) {
-    streams.err << "usage: pcluster ssh -n NAME [ssh options] [COMMAND ...]\n"
-                << "pcluster ssh: error: the following arguments are required: -n/--cluster-name\n";
-    return kMisused;
-  }
-  return ssh_to_head_node(name, rest, streams);
+  return say(streams, {{"instances", std::move(list)}});
 }
 
-std::vector<OptionNames> names_of(const std::string& verb) {
-  std::vector<OptionNames> names{
-      {"--region", {"-r"}, true}, {"--debug", {}, false}, {"--query", {}, true}};
-  if (verb != "list-clusters") names.push_back({"--cluster-name", {"-n"}, true});
-  if (verb == "create-cluster") {
-    names.push_back({"--cluster-configuration", {"-c"}, true});
-    names.push_back({"--suppress-validators", {}, true});
-    names.push_back({"--validation-failure-level", {}, true});
-    names.push_back({"--dryrun", {}, true});
-    names.push_back({"--rollback-on-failure", {}, true});
-  }
-  if (verb == "create-cluster" || verb == "delete-cluster") names.push_back({"--wait", {}, false});
-  if (verb == "list-clusters") names.push_back({"--cluster-status", {}, true});
-  if (verb == "update-compute-fleet") names.push_back({"--status", {}, true});
-  if (verb == "describe-cluster-instances") {
-    names.push_back({"--node-type", {}, true});
-    names.push_back({"--queue-name", {}, true});
-  }
-  if (verb.starts_with("list") || verb.ends_with("instances"))
-    names.push_back({"--next-token", {}, true});
-  return names;
+int describe_fleet(const Words& words, Streams streams) {
+  if (const auto fault = fault_of(words); !fault.empty()) return bad_request(streams, fault);
+  const auto record = find_record(words);
+  if (!record) return refuse(streams, no_such_cluster(words.get("--cluster-name")));
+  auto connection = Connection::open(record->name);
+  const auto answer = connection ? connection->get("cluster") : fail(connection.error());
+  const bool ready = answer && record->status == "CREATE_COMPLETE";
+  return say(streams, {{"status", ready ? text_of(answer->as_object(), "fleet") : "UNKNOWN"}});
 }
 
-void add_options(CLI::App& app, const std::string& verb, V3Options& options) {
-  for (const auto& option : names_of(verb)) {
-    const auto& name = option.name;
-    if (name == "--cluster-name") app.add_option(name, options.name, "-n: the cluster")->required();
-    if (name == "--cluster-configuration")
-      app.add_option(name, options.config, "-c: the YAML file")->required();
-    if (name == "--region") app.add_option(name, options.region, "-r: the region");
-    if (name == "--query") app.add_option(name, options.query, "not served by this version");
-    if (name == "--debug") app.add_flag(name, options.debug, "taken for the original's sake");
-    if (name == "--suppress-validators")
-      app.add_option(name, options.suppressed, "ALL or type:<ValidatorName>");
-    if (name == "--validation-failure-level") {
-      app.add_option(name, options.failure_level, "INFO, WARNING or ERROR")
-          ->check(CLI::IsMember({"INFO", "WARNING", "ERROR"}));
-    }
-    if (name == "--dryrun") app.add_option(name, options.dryrun, "true: only check");
-    if (name == "--rollback-on-failure")
-      app.add_option(name, options.rollback, "false: keep what a failed creation made");
-    if (name == "--wait") app.add_flag(name, options.wait, "wait for the end");
-    if (name == "--cluster-status")
-      app.add_option(name, options.statuses, "only clusters in these states");
-    if (name == "--status") app.add_option(name, options.status, "ENABLED or DISABLED")->required();
-    if (name == "--node-type") app.add_option(name, options.node_type, "HeadNode or ComputeNode");
-    if (name == "--queue-name" || name == "--next-token")
-      app.add_option(name, options.ignored, "taken for the original's sake");
+int update_fleet(const Words& words, Streams streams) {
+  if (const auto fault = fault_of(words); !fault.empty()) return bad_request(streams, fault);
+  const auto record = find_record(words);
+  if (!record) return refuse(streams, no_such_cluster(words.get("--cluster-name")));
+  const auto status = words.get("--status");
+  if (status != "ENABLED" && status != "DISABLED") {
+    return bad_request(streams, fmt::format("the status of a compute fleet with scheduler awsbatch "
+                                            "can be set to ENABLED or DISABLED, not to {}",
+                                            status));
   }
+  auto connection = Connection::open(record->name);
+  const auto answer = connection ? connection->post("fleet", json::object{{"status", status}})
+                                 : fail(connection.error());
+  if (!answer) return refuse(streams, answer.error().message);
+  return say(streams, {{"status", status},
+                       {"lastStatusUpdatedTime", render_utc(os::SystemClock().now().value)}});
+}
+
+int version(const Words&, Streams streams) {
+  return say(streams, {{"version", cluster::kVersion}});
+}
+
+VerbOption name_option() {
+  return {"--cluster-name", {"-n"}, Takes::one, true, "name of the cluster"};
+}
+
+/// A verb with the options that all have.
+Verb make_verb(const char* name, const char* summary, std::vector<VerbOption> options) {
+  options.push_back({"--region", {"-r"}, Takes::one, false, "AWS region that the cluster shows"});
+  options.push_back({"--debug", {}, Takes::nothing, false, "accepted"});
+  options.push_back({"--query", {}, Takes::one, false});
+  return {name, summary, std::move(options)};
+}
+
+std::vector<VerbOption> create_options() {
+  return {name_option(),
+          {"--cluster-configuration", {"-c"}, Takes::one, true, "file of version 3 (YAML)"},
+          {"--suppress-validators",
+           {},
+           Takes::many,
+           false,
+           "ALL or type:<ValidatorName>: checks to leave out"},
+          {"--validation-failure-level",
+           {},
+           Takes::one,
+           false,
+           "findings from this level up refuse the file (ERROR)",
+           {"INFO", "WARNING", "ERROR"}},
+          {"--dryrun", {}, Takes::one, false, "true: check only"},
+          {"--rollback-on-failure",
+           {},
+           Takes::one,
+           false,
+           "false: with --wait, keep what was made when creation fails"},
+          {"--wait", {}, Takes::nothing, false, "return when the cluster is ready"}};
 }
 
 }  // namespace
 
-bool is_v3_verb(const std::string& verb) {
-  const auto known = {"create-cluster",      "describe-cluster",           "list-clusters",
-                      "delete-cluster",      "describe-cluster-instances", "describe-compute-fleet",
-                      "update-compute-fleet"};
-  return std::find(known.begin(), known.end(), verb) != known.end();
-}
-
-int run_v3(const std::string& verb, const std::vector<std::string>& args, Streams streams) {
-  if (verb == "ssh") return ssh(args, streams);
-  V3Options options;
-  CLI::App app("", "pcluster " + verb);
-  add_options(app, verb, options);
-  if (const int status = parse(app, args, names_of(verb), false, streams); status >= 0)
-    return status;
-  if (const auto fault = option_fault(options)) return refuse(*fault, streams);
-  if (verb == "create-cluster") return create(options, streams);
-  if (verb == "list-clusters") return list(options, streams);
-  if (verb == "delete-cluster") return remove_cluster(options, streams);
-  if (verb == "describe-cluster-instances") return instances(options, streams);
-  if (verb == "describe-compute-fleet") return fleet(options, false, streams);
-  if (verb == "update-compute-fleet") return fleet(options, true, streams);
-  return describe(options.name, streams);
+const std::vector<VerbEntry>& version3_verbs() {
+  static const std::vector<VerbEntry> verbs{
+      {make_verb("list-clusters", "Lists the clusters of this host.",
+                 {{"--cluster-status", {}, Takes::many, false, "statuses to list"},
+                  {"--next-token", {}, Takes::one, false}}),
+       list_clusters},
+      {make_verb("create-cluster", "Makes a cluster.", create_options()), create_cluster},
+      {make_verb("delete-cluster", "Ends a cluster and removes all that it had.",
+                 {name_option(), {"--wait", {}, Takes::nothing, false, "say when it is gone"}}),
+       delete_cluster},
+      {make_verb("describe-cluster", "Shows a cluster.", {name_option()}), describe_cluster},
+      {make_verb("describe-compute-fleet", "Shows whether the compute environment is enabled.",
+                 {name_option()}),
+       describe_fleet},
+      {make_verb("update-compute-fleet", "Enables or disables the compute environment.",
+                 {name_option(),
+                  {"--status",
+                   {},
+                   Takes::one,
+                   true,
+                   "ENABLED or DISABLED",
+                   {"START_REQUESTED", "STOP_REQUESTED", "ENABLED", "DISABLED"}}}),
+       update_fleet},
+      {make_verb("describe-cluster-instances", "Lists a cluster's nodes.",
+                 {name_option(),
+                  {"--node-type",
+                   {},
+                   Takes::one,
+                   false,
+                   "HeadNode or ComputeNode",
+                   {"HeadNode", "ComputeNode", "LoginNode"}},
+                  {"--queue-name", {}, Takes::one, false},
+                  {"--next-token", {}, Takes::one, false}}),
+       describe_instances},
+      {make_verb("version", "Shows the version.", {}), version}};
+  return verbs;
 }
 
 }  // namespace cox::cli

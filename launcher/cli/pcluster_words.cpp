@@ -91,6 +91,7 @@ int read_words(const Verb& verb, const std::vector<std::string>& args, Words& wo
                             : app.add_option(option.name, value)->allow_extra_args(false);
     added->description(option.help)->required(option.required);
     if (option.help.empty()) added->group("");
+    if (!option.choices.empty()) added->check(CLI::IsMember(option.choices));
     made.push_back(added);
   }
   std::string positional;

@@ -14,7 +14,8 @@ struct VerbOption {
   std::vector<std::string> shorts;  ///< "-n"
   enum class Takes { nothing, one, many } takes = Takes::one;
   bool required = false;
-  std::string help{};  ///< empty: not shown
+  std::string help{};                  ///< empty: not shown
+  std::vector<std::string> choices{};  ///< empty: any
 };
 
 /// What a verb may be given.

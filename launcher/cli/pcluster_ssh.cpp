@@ -1,0 +1,167 @@
+#include "launcher/cli/pcluster_ssh.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <ostream>
+
+#include "launcher/cli/connection.hpp"
+#include "launcher/cli/exit_codes.hpp"
+#include "launcher/cli/pcluster_file.hpp"
+#include "launcher/cli/pcluster_interrupt.hpp"
+#include "launcher/cli/pcluster_json.hpp"
+#include "launcher/cli/pcluster_verbs.hpp"
+#include "launcher/cluster/lifecycle.hpp"
+#include "launcher/provider/local_provider.hpp"
+#include "runtime/base/text.hpp"
+#include "runtime/os/fd.hpp"
+
+namespace cox::cli {
+
+namespace json = boost::json;
+
+namespace {
+
+// ssh(1)'s options that take a value, and those that do not.
+constexpr std::string_view kWithValue = "BbcDEeFIiJLlmOopQRSWw";
+constexpr std::string_view kFlags = "46AaCfGgKkMNnqsTtVvXxYy";
+
+constexpr const char* kUsage =
+    "usage: pcluster ssh NAME [ssh options] [COMMAND ...]\n"
+    "       pcluster ssh -n NAME [--dryrun BOOL] [ssh options] [COMMAND ...]\n"
+    "\n"
+    "Opens a login shell on the cluster's head node, or runs a command there with this terminal\n"
+    "and stdin; the exit status is the command's. ssh's options (-i KEY, -p PORT, -o X=Y, ...)\n"
+    "are taken and not needed for a local cluster.\n"
+    "\n"
+    "Examples:\n"
+    "  pcluster ssh tutor2\n"
+    "  pcluster ssh tutor2 -i ~/.ssh/key.pem awsbstat\n"
+    "  pcluster ssh tutor2 'cat > submit.sh' < submit.sh\n";
+
+/// Says once a cluster that a key is of no use here.
+void say_about_key(const std::string& cluster, Streams streams) {
+  const auto mark = cluster::directory_of(cluster) + "/ssh-key-was-named";
+  const os::Fd made(::open(mark.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!made && errno == EEXIST) return;
+  streams.err << "pcluster: the key is not needed for a local cluster\n" << std::flush;
+}
+
+std::string login_name(const std::string& cluster) {
+  const auto record = cluster::load_record(cluster::directory_of(cluster));
+  const auto config = record ? stored_config(*record) : std::nullopt;
+  return config ? config->os_user : "ec2-user";
+}
+
+int show_command(const SshWords& words, const std::string& address, Streams streams) {
+  auto command = fmt::format("ssh {}@{}", login_name(words.cluster), address);
+  for (const auto& word : words.options) command += " " + shell_quote(word);
+  for (const auto& word : words.command) command += " " + shell_quote(word);
+  if (words.version2) {
+    streams.out << "SSH command: " << command << '\n';
+  } else {
+    streams.out << pretty(json::object{{"command", command}});
+  }
+  return kDone;
+}
+
+}  // namespace
+
+Result<SshWords> parse_ssh_words(const std::vector<std::string>& args) {
+  SshWords words;
+  const auto value_of = [&](std::size_t& at) -> Result<std::string> {
+    if (at + 1 == args.size()) {
+      return fail(Errc::invalid_argument, "argument {}: expected one argument", args[at]);
+    }
+    return args[++at];
+  };
+  std::size_t i = 0;
+  for (; i < args.size(); ++i) {
+    const auto& word = args[i];
+    if (word == "-h" || word == "--help") {
+      words.help = true;
+      return words;
+    }
+    const bool names_cluster = word == "-n" || word == "--cluster-name";
+    if (words.cluster.empty() && (names_cluster || !word.starts_with("-"))) {
+      words.version2 = !names_cluster;
+      const auto name = names_cluster ? value_of(i) : Result<std::string>(word);
+      if (!name) return fail(name.error());
+      words.cluster = *name;
+    } else if (word == "-r" || word == "--region") {
+      if (const auto region = value_of(i); !region) return fail(region.error());
+    } else if (word == "-d" || word == "--dryrun") {
+      // Version 3's takes a value.
+      const bool has_value = i + 1 < args.size() && to_lower(args[i + 1]) == "true";
+      const bool refused = i + 1 < args.size() && to_lower(args[i + 1]) == "false";
+      if (has_value || refused) ++i;
+      words.dry_run = !refused;
+    } else if (word == "--") {
+      ++i;
+      break;
+    } else if (word.size() > 1 && word[0] == '-' && kWithValue.find(word[1]) != word.npos) {
+      words.options.push_back(word);
+      words.names_key = words.names_key || word[1] == 'i';
+      if (word.size() > 2) continue;  // the value is attached
+      const auto value = value_of(i);
+      if (!value) return fail(value.error());
+      words.options.push_back(*value);
+    } else if (word.size() > 1 && word[0] == '-') {
+      if (word.find_first_not_of(kFlags, 1) != word.npos) {
+        return fail(Errc::invalid_argument, "ssh has no option {}", word);
+      }
+      words.options.push_back(word);
+    } else {
+      break;
+    }
+  }
+  if (words.cluster.empty()) {
+    return fail(Errc::invalid_argument, "the cluster's name is missing");
+  }
+  words.command.assign(args.begin() + static_cast<std::ptrdiff_t>(i), args.end());
+  return words;
+}
+
+int run_pcluster_ssh(const std::vector<std::string>& args, Streams streams) {
+  const auto words = parse_ssh_words(args);
+  if (!words) {
+    streams.err << kUsage << "pcluster ssh: error: " << words.error().message << '\n';
+    return kMisused;
+  }
+  if (words->help) {
+    streams.out << kUsage;
+    return kDone;
+  }
+  const auto refuse = [&](const std::string& text) {
+    streams.err << "ERROR: " << text << '\n';
+    return kFailed;
+  };
+  const auto record = cluster::current_record(words->cluster);
+  if (!record) return refuse(fmt::format("cluster {} does not exist", words->cluster));
+  if (record->status != "CREATE_COMPLETE") {
+    return refuse(fmt::format("cluster {} is {}: its head node cannot be entered", words->cluster,
+                              record->status));
+  }
+  std::string node;
+  std::string address;
+  {
+    auto connection = Connection::open(words->cluster);
+    const auto about = connection ? connection->get("cluster") : fail(connection.error());
+    if (!about) return refuse(about.error().message);
+    const auto* head = object_of(about->as_object(), "headNode");
+    if (head == nullptr) return refuse("the head node is not running");
+    node = text_of(*head, "id");
+    address = text_of(*head, "address");
+  }
+  if (words->dry_run) return show_command(*words, address, streams);
+  if (words->names_key) say_about_key(words->cluster, streams);
+  auto entry = provider::find_local_node(cluster::directory_of(words->cluster), NodeId{node});
+  if (!entry) return refuse(entry.error().message);
+  if (entry->os_user.empty()) entry->os_user = login_name(words->cluster);
+  streams.out.flush();
+  const auto status = provider::run_in_local_node(*entry, words->command);
+  return status ? *status : refuse(status.error().message);
+}
+
+}  // namespace cox::cli
