@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -39,25 +40,37 @@ std::vector<int> all_processes() {
   return pids;
 }
 
+/// The same directory, however it is spelled.
+bool is_same(const std::string& one, const std::string& other) {
+  struct stat first {};
+  struct stat second {};
+  return !one.empty() &&
+         (one == other ||
+          (::stat(one.c_str(), &first) == 0 && ::stat(other.c_str(), &second) == 0 &&
+           first.st_dev == second.st_dev && first.st_ino == second.st_ino));
+}
+
+bool serves(int pid, const std::string& cluster_directory) {
+  return is_same(served_directory(command_line_of(pid)), cluster_directory);
+}
+
 }  // namespace
 
-bool is_daemon_of(const std::string& command_line, const std::string& cluster_directory) {
+std::string served_directory(const std::string& command_line) {
   const auto words = split(command_line, '\0');
   const auto program = words[0].substr(words[0].rfind('/') + 1);
   const auto option = std::find(words.begin(), words.end(), "--cluster-dir");
-  return program == "coxd" && option != words.end() && option + 1 != words.end() &&
-         *(option + 1) == cluster_directory;
+  if (program != "coxd" || option == words.end() || option + 1 == words.end()) return {};
+  return *(option + 1);
 }
 
 std::vector<HeldProcess> daemons_of(const std::string& cluster_directory) {
   std::vector<HeldProcess> found;
   for (const int pid : all_processes()) {
-    if (!is_daemon_of(command_line_of(pid), cluster_directory)) continue;
+    if (!serves(pid, cluster_directory)) continue;
     // Held first, then looked at again: the number may have gone to another process between.
     auto handle = open_process(pid);
-    if (handle && is_daemon_of(command_line_of(pid), cluster_directory)) {
-      found.push_back({pid, std::move(handle)});
-    }
+    if (handle && serves(pid, cluster_directory)) found.push_back({pid, std::move(handle)});
   }
   return found;
 }

@@ -22,10 +22,9 @@ struct HeldProcess {
 /// The first processes of the cluster's nodes that are alive.
 [[nodiscard]] std::vector<HeldProcess> nodes_of(const std::string& cluster_directory);
 
-/// True when a /proc/<pid>/cmdline (words that end with a 0 each) is a coxd's of this directory.
-/// Pure.
-[[nodiscard]] bool is_daemon_of(const std::string& command_line,
-                                const std::string& cluster_directory);
+/// The cluster directory of a coxd, from its /proc/<pid>/cmdline (words that end with a 0 each);
+/// empty for another program. Pure.
+[[nodiscard]] std::string served_directory(const std::string& command_line);
 
 /// False when it has not ended within the time.
 [[nodiscard]] bool wait_for_end(const HeldProcess& process, std::chrono::milliseconds time);
