@@ -66,9 +66,6 @@ std::optional<ClusterFile> read_file(const Words& words, Streams streams) {
   }
   const auto& config = file->loaded.config;
   if (!config || (file->has(config::Level::error) && config->sanity_check)) return std::nullopt;
-  if (const auto more = overcommit(*config, machine_cpus())) {
-    streams.err << "WARNING: " << more->text << '\n';
-  }
   return std::move(*file);
 }
 
@@ -165,6 +162,9 @@ int create(const Words& words, Streams streams) {
                             .config = *file->loaded.config});
   }();
   if (!made) return fail_with(streams, made.error().message);
+  if (const auto more = overcommit(*file->loaded.config, machine_cpus())) {
+    streams.err << "WARNING: " << more->text << '\n';
+  }
   streams.out << "Creating stack named: " << (made->v2 ? "parallelcluster-" : "") << name << '\n'
               << std::flush;
   if (words.has("--nowait")) {
@@ -281,10 +281,10 @@ int stop(const Words& words, Streams streams) {
 
 /// A verb with the options that all have.
 VerbEntry entry(const char* name, const char* summary, std::vector<VerbOption> options, RunVerb run,
-                bool named = true) {
+                const char* examples, bool named = true) {
   options.push_back({"--config", {"-c"}, Takes::one, false, "file of version 2 (INI)"});
   options.push_back({"--region", {"-r"}, Takes::one, false, "AWS region that the cluster shows"});
-  return {{name, summary, std::move(options), named ? kName : ""}, run};
+  return {{name, summary, std::move(options), named ? kName : "", examples}, run};
 }
 
 const VerbOption kNoWait{"--nowait", {"-nw"}, Takes::nothing, false, "do not wait for the end"};
@@ -300,15 +300,21 @@ const std::vector<VerbEntry>& version2_verbs() {
              {"--cluster-template", {"-t"}, Takes::one, false, "use section [cluster LABEL]"},
              {"--extra-parameters", {"-p"}, Takes::one, false, "accepted"},
              {"--tags", {"-g"}, Takes::one, false, "accepted"}},
-            create),
+            create,
+            "  pcluster create tutor2\n"
+            "  pcluster create -c configs/tutorial.config -t awsbatch tutor2\n"),
       entry("delete", "Ends a cluster and removes all that it had.",
-            {kNoWait, {"--keep-logs", {}, Takes::nothing, false, "accepted"}}, remove),
-      entry("status", "Shows a cluster's status and outputs.", {kNoWait}, status),
+            {kNoWait, {"--keep-logs", {}, Takes::nothing, false, "accepted"}}, remove,
+            "  pcluster delete tutor2\n"),
+      entry("status", "Shows a cluster's status and outputs.", {kNoWait}, status,
+            "  pcluster status tutor2\n"),
       entry("list", "Lists the clusters of this host.",
-            {{"--color", {}, Takes::nothing, false, "accepted"}}, list, false),
-      entry("instances", "Shows the head node's id.", {}, instances),
-      entry("start", "Enables the compute environment.", {}, start),
-      entry("stop", "Disables the compute environment: hosts shrink to the minimum.", {}, stop)};
+            {{"--color", {}, Takes::nothing, false, "accepted"}}, list, "  pcluster list\n", false),
+      entry("instances", "Shows the head node's id.", {}, instances,
+            "  pcluster instances tutor2\n"),
+      entry("start", "Enables the compute environment.", {}, start, "  pcluster start tutor2\n"),
+      entry("stop", "Disables the compute environment: hosts shrink to the minimum.", {}, stop,
+            "  pcluster stop tutor2\n")};
   return verbs;
 }
 

@@ -319,11 +319,30 @@ VerbOption name_option() {
 }
 
 /// A verb with the options that all have.
-Verb make_verb(const char* name, const char* summary, std::vector<VerbOption> options) {
+Verb make_verb(const char* name, const char* summary, std::vector<VerbOption> options,
+               const char* examples) {
   options.push_back({"--region", {"-r"}, Takes::one, false, "AWS region that the cluster shows"});
   options.push_back({"--debug", {}, Takes::nothing, false, "accepted"});
   options.push_back({"--query", {}, Takes::one, false});
-  return {name, summary, std::move(options)};
+  return {name, summary, std::move(options), "", examples};
+}
+
+VerbOption status_option() {
+  return {"--status",
+          {},
+          Takes::one,
+          true,
+          "ENABLED or DISABLED",
+          {"START_REQUESTED", "STOP_REQUESTED", "ENABLED", "DISABLED"}};
+}
+
+VerbOption node_type_option() {
+  return {"--node-type",
+          {},
+          Takes::one,
+          false,
+          "HeadNode or ComputeNode",
+          {"HeadNode", "ComputeNode", "LoginNode"}};
 }
 
 std::vector<VerbOption> create_options() {
@@ -355,37 +374,35 @@ const std::vector<VerbEntry>& version3_verbs() {
   static const std::vector<VerbEntry> verbs{
       {make_verb("list-clusters", "Lists the clusters of this host.",
                  {{"--cluster-status", {}, Takes::many, false, "statuses to list"},
-                  {"--next-token", {}, Takes::one, false}}),
+                  {"--next-token", {}, Takes::one, false}},
+                 "  pcluster list-clusters --cluster-status CREATE_COMPLETE\n"),
        list_clusters},
-      {make_verb("create-cluster", "Makes a cluster.", create_options()), create_cluster},
+      {make_verb("create-cluster", "Makes a cluster.", create_options(),
+                 "  pcluster create-cluster -n laptop -c configs/laptop.yaml --wait\n"
+                 "  pcluster create-cluster -n laptop -c configs/laptop.yaml --dryrun true\n"),
+       create_cluster},
       {make_verb("delete-cluster", "Ends a cluster and removes all that it had.",
-                 {name_option(), {"--wait", {}, Takes::nothing, false, "say when it is gone"}}),
+                 {name_option(), {"--wait", {}, Takes::nothing, false, "say when it is gone"}},
+                 "  pcluster delete-cluster -n laptop --wait\n"),
        delete_cluster},
-      {make_verb("describe-cluster", "Shows a cluster.", {name_option()}), describe_cluster},
+      {make_verb("describe-cluster", "Shows a cluster.", {name_option()},
+                 "  pcluster describe-cluster -n laptop\n"),
+       describe_cluster},
       {make_verb("describe-compute-fleet", "Shows whether the compute environment is enabled.",
-                 {name_option()}),
+                 {name_option()}, "  pcluster describe-compute-fleet -n laptop\n"),
        describe_fleet},
       {make_verb("update-compute-fleet", "Enables or disables the compute environment.",
-                 {name_option(),
-                  {"--status",
-                   {},
-                   Takes::one,
-                   true,
-                   "ENABLED or DISABLED",
-                   {"START_REQUESTED", "STOP_REQUESTED", "ENABLED", "DISABLED"}}}),
+                 {name_option(), status_option()},
+                 "  pcluster update-compute-fleet -n laptop --status DISABLED\n"),
        update_fleet},
       {make_verb("describe-cluster-instances", "Lists a cluster's nodes.",
                  {name_option(),
-                  {"--node-type",
-                   {},
-                   Takes::one,
-                   false,
-                   "HeadNode or ComputeNode",
-                   {"HeadNode", "ComputeNode", "LoginNode"}},
+                  node_type_option(),
                   {"--queue-name", {}, Takes::one, false},
-                  {"--next-token", {}, Takes::one, false}}),
+                  {"--next-token", {}, Takes::one, false}},
+                 "  pcluster describe-cluster-instances -n laptop --node-type ComputeNode\n"),
        describe_instances},
-      {make_verb("version", "Shows the version.", {}), version}};
+      {make_verb("version", "Shows the version.", {}, "  pcluster version\n"), version}};
   return verbs;
 }
 

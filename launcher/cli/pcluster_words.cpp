@@ -42,14 +42,19 @@ std::vector<std::string> spread_lists(const Verb& verb, const std::vector<std::s
   return spread;
 }
 
+/// "--cluster-name" → "CLUSTER_NAME", as argparse shows what an option takes.
+std::string value_name(const std::string& option) {
+  auto name = to_upper(option.substr(2));
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
 std::string usage_line(const Verb& verb) {
   std::string line = "usage: pcluster " + verb.name + " [-h]";
   for (const auto& option : verb.options) {
     if (option.help.empty()) continue;
     auto shown = option.name;
-    if (option.takes != Takes::nothing) shown += " " + to_upper(option.name.substr(2));
-    std::replace(shown.begin() + static_cast<std::ptrdiff_t>(option.name.size()), shown.end(), '-',
-                 '_');
+    if (option.takes != Takes::nothing) shown += " " + value_name(option.name);
     line += option.required ? " " + shown : " [" + shown + "]";
   }
   if (!verb.positional.empty()) line += " " + verb.positional;
@@ -59,6 +64,22 @@ std::string usage_line(const Verb& verb) {
 int misused(const Verb& verb, const std::string& text, Streams streams) {
   streams.err << usage_line(verb) << "pcluster " << verb.name << ": error: " << text << '\n';
   return kMisused;
+}
+
+CLI::Option* add(CLI::App& app, const VerbOption& option, std::vector<std::string>& values) {
+  auto* const added = option.takes == Takes::nothing ? app.add_flag(option.name)
+                                                     : app.add_option(option.name, values);
+  if (option.takes != Takes::nothing) {
+    added->type_name(value_name(option.name))->expected(1)->allow_extra_args(false);
+    added->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  }
+  // CLI11 knows no short names of two letters: normalise() has turned them into long ones.
+  const auto shorts = join(option.shorts, ", ");
+  added->description(shorts.empty() ? option.help : shorts + ": " + option.help);
+  added->required(option.required);
+  if (option.help.empty()) added->group("");
+  if (!option.choices.empty()) added->check(CLI::IsMember(option.choices));
+  return added;
 }
 
 int unknown_words(const Verb& verb, const std::string& words, Streams streams) {
@@ -81,19 +102,11 @@ std::vector<std::string> Words::all(const std::string& option) const {
 int read_words(const Verb& verb, const std::vector<std::string>& args, Words& words,
                Streams streams) {
   CLI::App app(verb.summary, "pcluster " + verb.name);
+  if (!verb.examples.empty()) app.footer("Examples:\n" + verb.examples);
   // A deque keeps its elements where they are while it grows: CLI11 holds references to them.
   std::deque<std::vector<std::string>> values;
   std::vector<CLI::Option*> made;
-  for (const auto& option : verb.options) {
-    auto& value = values.emplace_back();
-    auto* const added = option.takes == Takes::nothing
-                            ? app.add_flag(option.name)
-                            : app.add_option(option.name, value)->allow_extra_args(false);
-    added->description(option.help)->required(option.required);
-    if (option.help.empty()) added->group("");
-    if (!option.choices.empty()) added->check(CLI::IsMember(option.choices));
-    made.push_back(added);
-  }
+  for (const auto& option : verb.options) made.push_back(add(app, option, values.emplace_back()));
   std::string positional;
   if (!verb.positional.empty()) {
     app.add_option(verb.positional, positional, "Name of the cluster")->required();
@@ -113,7 +126,9 @@ int read_words(const Verb& verb, const std::vector<std::string>& args, Words& wo
     return kDone;
   } catch (const CLI::ExtrasError&) {
     std::string extra;
-    for (const auto& word : app.remaining()) extra += (extra.empty() ? "'" : ", '") + word + "'";
+    for (const auto& word : app.remaining()) {
+      if (word != "--") extra += (extra.empty() ? "'" : ", '") + word + "'";
+    }
     return unknown_words(verb, extra, streams);
   } catch (const CLI::ParseError& error) {
     return misused(verb, error.what(), streams);

@@ -24,6 +24,7 @@ struct Verb {
   std::string summary;
   std::vector<VerbOption> options;
   std::string positional{};  ///< its only word's name; empty: takes none
+  std::string examples{};    ///< one a line; shown at the end of its help
 };
 
 /// What a verb was given.
