@@ -1,7 +1,9 @@
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <set>
+#include <sstream>
 
 #include "launcher/config/tree.hpp"
 #include "runtime/base/text.hpp"
@@ -171,6 +173,46 @@ std::string explain(const YAML::Exception& error, std::string_view text) {
 
 }  // namespace
 
+namespace {
+
+/// Hears where a document begins, and forgets the rest.
+class BeginOfDocument : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override { begin = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  YAML::Mark begin;
+};
+
+/// What stands behind the first document, if anything does. YAML::LoadAll would look for the end in
+/// vain where a comma or a closing bracket stands there: the parser never gets past it.
+std::optional<Refused> second_document(std::string_view text) {
+  std::istringstream stream{std::string(text)};
+  YAML::Parser parser(stream);
+  BeginOfDocument first;
+  BeginOfDocument second;
+  if (!parser.HandleNextDocument(first) || !parser.HandleNextDocument(second)) return std::nullopt;
+  const auto at = static_cast<std::size_t>(std::max(second.begin.pos, 0));
+  const char found = at < text.size() ? text[at] : ' ';
+  if (std::string_view(",]}").find(found) != std::string_view::npos) {
+    return Refused{to_place(second.begin),
+                   fmt::format("not valid YAML: {} is not expected", found)};
+  }
+  return Refused{to_place(second.begin), "the file holds more than one YAML document"};
+}
+
+}  // namespace
+
 std::optional<Tree> parse_yaml(std::string_view text, std::vector<Finding>& findings) {
   const auto refuse = [&](Place place, std::string why) {
     findings.push_back({Level::error, kTextRule, "", place, std::move(why)});
@@ -181,11 +223,8 @@ std::optional<Tree> parse_yaml(std::string_view text, std::vector<Finding>& find
     return refuse({}, "the file is no text: it holds a byte of value 0");
   }
   try {
-    const auto documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) {
-      return refuse(to_place(documents[1].Mark()), "the file holds more than one YAML document");
-    }
-    return Converter(findings).convert(documents.empty() ? YAML::Node() : documents.front(), 0, "");
+    if (auto more = second_document(text)) throw std::move(*more);
+    return Converter(findings).convert(YAML::Load(std::string(text)), 0, "");
   } catch (const Refused& refused) {
     return refuse(refused.place, refused.text);
   } catch (const YAML::Exception& error) {
