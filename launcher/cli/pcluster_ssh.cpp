@@ -1,6 +1,7 @@
 #include "launcher/cli/pcluster_ssh.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
@@ -143,6 +144,14 @@ int run_pcluster_ssh(const std::vector<std::string>& args, Streams streams) {
     return refuse(fmt::format("cluster {} is {}: its head node cannot be entered", words->cluster,
                               record->status));
   }
+  struct stat owner {};
+  const auto directory = cluster::directory_of(words->cluster);
+  if (::geteuid() != 0 && ::stat(directory.c_str(), &owner) == 0 && owner.st_uid != ::geteuid()) {
+    return refuse(
+        fmt::format("cluster {} belongs to another user: only they and root can enter its "
+                    "head node",
+                    words->cluster));
+  }
   std::string node;
   std::string address;
   {
@@ -156,7 +165,7 @@ int run_pcluster_ssh(const std::vector<std::string>& args, Streams streams) {
   }
   if (words->dry_run) return show_command(*words, address, streams);
   if (words->names_key) say_about_key(words->cluster, streams);
-  auto entry = provider::find_local_node(cluster::directory_of(words->cluster), NodeId{node});
+  auto entry = provider::find_local_node(directory, NodeId{node});
   if (!entry) return refuse(entry.error().message);
   if (entry->os_user.empty()) entry->os_user = login_name(words->cluster);
   streams.out.flush();

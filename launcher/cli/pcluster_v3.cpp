@@ -169,7 +169,6 @@ int await_creation(const std::string& name, bool rollback, json::array messages,
   if (!creation || !record) {
     return refuse(streams, creation ? record.error().message : creation.error().message);
   }
-  // The daemon tells before it writes the record.
   record->status = creation->complete ? "CREATE_COMPLETE" : "CREATE_FAILED";
   if (!creation->failures.empty()) record->status_reason = creation->failures.back().reason;
   auto shown = describe(*record);

@@ -1,5 +1,7 @@
 #include "launcher/cli/pcluster_watch.hpp"
 
+#include <poll.h>
+
 #include <boost/json.hpp>
 
 #include "launcher/cluster/lifecycle.hpp"
@@ -35,6 +37,17 @@ Result<Creation> from_record(const std::string& name, Creation so_far, const Err
   return fail(error);
 }
 
+/// The daemon tells of the end before it writes it down: who reads the record next finds it there.
+void await_record(const std::string& name) {
+  constexpr int kTries = 500;
+  constexpr int kPauseMs = 10;
+  for (int i = 0; i < kTries; ++i) {
+    const auto record = cluster::load_record(cluster::directory_of(name));
+    if (!record || record->status != "CREATE_IN_PROGRESS") return;
+    ::poll(nullptr, 0, kPauseMs);
+  }
+}
+
 }  // namespace
 
 Result<Creation> follow_creation(const std::string& name,
@@ -53,7 +66,10 @@ Result<Creation> follow_creation(const std::string& name,
     ended = creation.complete || event->state == "CREATE_FAILED";
     return !ended;
   });
-  if (ended) return creation;
+  if (ended) {
+    await_record(name);
+    return creation;
+  }
   const Error gone{Errc::unavailable, "the cluster's daemon went away while the cluster was made"};
   return from_record(name, std::move(creation), followed ? gone : followed.error());
 }
