@@ -30,6 +30,8 @@ using Number = std::unique_ptr<BIGNUM, Freed<BN_free>>;
 constexpr long kValidSeconds = 10L * 365 * 24 * 3600;
 constexpr long kClockSkewSeconds = 24L * 3600;
 constexpr int kSerialBits = 127;
+constexpr std::size_t kNameBytesMax = 64;  // ub-common-name of RFC 5280
+constexpr std::size_t kClusterNameBytesMax = 40;
 
 Key new_key() { return Key(EVP_EC_gen("P-256")); }
 
@@ -78,9 +80,11 @@ Certificate new_certificate(const Key& key, const std::string& name, X509* issue
   X509_gmtime_adj(X509_getm_notAfter(made.get()), kValidSeconds);
   X509_set_pubkey(made.get(), key.get());
   X509_NAME* subject = X509_get_subject_name(made.get());
-  X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,
-                             reinterpret_cast<const unsigned char*>(name.data()),
-                             static_cast<int>(name.size()), -1, 0);
+  if (X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,
+                                 reinterpret_cast<const unsigned char*>(name.data()),
+                                 static_cast<int>(name.size()), -1, 0) != 1) {
+    return nullptr;
+  }
   X509_set_issuer_name(made.get(), issuer != nullptr ? X509_get_subject_name(issuer) : subject);
   X509* const signer = issuer != nullptr ? issuer : made.get();
   const bool extended =
@@ -99,14 +103,19 @@ Certificate new_certificate(const Key& key, const std::string& name, X509* issue
 Result<CaKeys> make_ca(const std::string& cluster_name) {
   const auto key = new_key();
   const auto certificate =
-      key ? new_certificate(key, "Coxswain cluster " + cluster_name.substr(0, 40), nullptr,
-                            key.get())
+      key ? new_certificate(key, "Coxswain cluster " + cluster_name.substr(0, kClusterNameBytesMax),
+                            nullptr, key.get())
           : nullptr;
   if (!certificate) return fail(Errc::internal, "cannot make the cluster's certificate authority");
   return CaKeys{to_pem(certificate), to_pem(key)};
 }
 
 Result<TlsIdentity> issue_certificate(const CaKeys& ca, const std::string& common_name) {
+  if (common_name.empty() || common_name.size() > kNameBytesMax ||
+      common_name.find('\0') != std::string::npos) {
+    return fail(Errc::invalid_argument, "a certificate's name has 1 to {} characters, not '{}'",
+                kNameBytesMax, common_name.c_str());
+  }
   const auto certificate_text = memory(ca.certificate);
   const auto key_text = memory(ca.private_key);
   const Certificate issuer(PEM_read_bio_X509(certificate_text.get(), nullptr, nullptr, nullptr));

@@ -1,18 +1,21 @@
 #include "runtime/os/event_loop.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cassert>
 #include <csignal>
 #include <utility>
 
 #include "runtime/os/event_loop_impl.hpp"
+#include "runtime/os/fd.hpp"
+#include "runtime/os/log.hpp"
 
 namespace cox::os {
 
@@ -78,33 +81,104 @@ void listen(std::shared_ptr<Shared<asio::signal_set>> shared) {
   });
 }
 
+/// A file on disk cannot be waited for: it is always ready.
+class AlwaysReady : public Subscription {
+ public:
+  AlwaysReady(asio::io_context& context, std::function<void()> handler)
+      : state_(std::make_shared<State>(State{context, std::move(handler)})) {
+    call_soon(state_);
+  }
+  AlwaysReady(const AlwaysReady&) = delete;
+  AlwaysReady& operator=(const AlwaysReady&) = delete;
+  ~AlwaysReady() override { state_->wanted = false; }
+
+ private:
+  struct State {
+    asio::io_context& context;
+    std::function<void()> handler;
+    bool wanted = true;
+  };
+
+  static void call_soon(std::shared_ptr<State> state) {
+    auto& context = state->context;
+    asio::post(context, [state = std::move(state)]() mutable {
+      if (state->wanted) state->handler();
+      if (state->wanted) call_soon(std::move(state));
+    });
+  }
+
+  std::shared_ptr<State> state_;
+};
+
+/// A watch through a duplicate of the descriptor, as epoll knows a descriptor only once and one may
+/// be watched for reading and for writing at the same time.
+class DuplicateWatch : public Subscription {
+ public:
+  DuplicateWatch(Fd duplicate, SubscriptionPtr watch)
+      : duplicate_(std::move(duplicate)), watch_(std::move(watch)) {}
+
+ private:
+  Fd duplicate_;  // outlives the watch
+  SubscriptionPtr watch_;
+};
+
 SubscriptionPtr watch_descriptor(asio::io_context& context, int fd, std::function<void()> handler,
                                  asio::posix::stream_descriptor::wait_type what) {
-  // A duplicate, so that one descriptor can be watched for reading and for writing at once: epoll
-  // knows a descriptor only once.
-  struct Duplicate : Subscription {
-    SubscriptionPtr inner;
-    int fd = -1;
-    ~Duplicate() override {
-      inner.reset();
-      if (fd >= 0) ::close(fd);
-    }
-  };
-  auto held = std::make_unique<Duplicate>();
-  held->fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  struct stat status {};
+  const bool known = ::fstat(fd, &status) == 0;
+  assert(known);
+  if (known && (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))) {
+    return std::make_unique<AlwaysReady>(context, std::move(handler));
+  }
+  Fd duplicate(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   asio::posix::stream_descriptor descriptor(context);
   error_code error;
-  descriptor.assign(held->fd, error);
+  // Out of descriptors, the given one will mostly do as well.
+  descriptor.assign(duplicate ? duplicate.get() : fd, error);
   if (error) {
-    // Files on disk cannot be polled and are always ready; there is no caller that watches one.
-    return held;
+    log_error("descriptor {} cannot be watched: {}", fd, error.message());
+    return std::make_unique<DuplicateWatch>(std::move(duplicate), nullptr);
   }
   auto shared = std::make_shared<Shared<asio::posix::stream_descriptor>>(std::move(handler),
                                                                          std::move(descriptor));
   watch(shared, what);
-  held->inner = std::make_unique<Held<asio::posix::stream_descriptor>>(std::move(shared));
-  return held;
+  return std::make_unique<DuplicateWatch>(
+      std::move(duplicate),
+      std::make_unique<Held<asio::posix::stream_descriptor>>(std::move(shared)));
 }
+
+/// Reports children as long as it is held, from the first that has ended already.
+class Reaper : public Subscription {
+ public:
+  Reaper(EventLoop& loop, std::function<void(int, int)> handler)
+      : state_(std::make_shared<State>(State{std::move(handler)})),
+        signals_(loop.on_signal(SIGCHLD, [state = state_] { reap(state); })) {
+    // Children may have ended before the signal was watched.
+    loop.post([state = state_] { reap(state); });
+  }
+  Reaper(const Reaper&) = delete;
+  Reaper& operator=(const Reaper&) = delete;
+  ~Reaper() override { state_->wanted = false; }
+
+ private:
+  struct State {
+    std::function<void(int, int)> handler;
+    bool wanted = true;
+  };
+
+  static void reap(const std::shared_ptr<State>& state) {
+    const auto kept = state;  // the handler may drop the subscription
+    while (kept->wanted) {
+      int status = 0;
+      const pid_t pid = ::waitpid(-1, &status, WNOHANG);
+      if (pid <= 0) return;
+      kept->handler(pid, status);
+    }
+  }
+
+  std::shared_ptr<State> state_;
+  SubscriptionPtr signals_;
+};
 
 }  // namespace
 
@@ -151,23 +225,16 @@ SubscriptionPtr EventLoop::when_writable(int fd, std::function<void()> handler) 
 }
 
 SubscriptionPtr EventLoop::on_signal(int signal, std::function<void()> handler) {
-  auto shared =
-      std::make_shared<Shared<asio::signal_set>>(std::move(handler), impl_->context, signal);
+  auto shared = std::make_shared<Shared<asio::signal_set>>(std::move(handler), impl_->context);
+  error_code error;
+  shared->source.add(signal, error);
+  assert(!error && "a signal that cannot be caught");
   listen(shared);
   return std::make_unique<Held<asio::signal_set>>(std::move(shared));
 }
 
 SubscriptionPtr EventLoop::on_child_exit(std::function<void(int, int)> handler) {
-  auto reap = [handler = std::move(handler)] {
-    int status = 0;
-    for (pid_t pid = ::waitpid(-1, &status, WNOHANG); pid > 0;
-         pid = ::waitpid(-1, &status, WNOHANG)) {
-      handler(pid, status);
-    }
-  };
-  // Children may have ended before the signal was watched.
-  post(reap);
-  return on_signal(SIGCHLD, std::move(reap));
+  return std::make_unique<Reaper>(*this, std::move(handler));
 }
 
 Millis SystemClock::now() const {

@@ -9,7 +9,8 @@
 
 namespace cox::os {
 
-/// A watch or a timer. Dropping it ends it: its handler is not called again.
+/// A watch or a timer. Dropping it, also from inside its handler, ends it: the handler is not
+/// called again. It must not outlive its loop.
 class Subscription {
  public:
   virtual ~Subscription() = default;
@@ -39,7 +40,8 @@ class EventLoop {
                                       std::function<void()> handler);
 
   /// Calls each time the descriptor can be read (or written), until dropped. The descriptor is
-  /// borrowed and must outlive the watch; end of file counts as readable.
+  /// borrowed and must outlive the watch; end of file counts as readable, and a file on disk is
+  /// always ready.
   [[nodiscard]] SubscriptionPtr when_readable(int fd, std::function<void()> handler);
   [[nodiscard]] SubscriptionPtr when_writable(int fd, std::function<void()> handler);
 

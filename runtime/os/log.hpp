@@ -15,6 +15,7 @@ enum class LogLevel { info, warning, error };
 /// Sends what follows to this file (appended) in place of stderr.
 [[nodiscard]] Result<void> open_log(const std::string& path);
 
+/// Control characters are written as \x0a, so that an event stays one line.
 void log_line(LogLevel level, const std::string& text);
 
 template <class... Args>

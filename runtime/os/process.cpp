@@ -4,6 +4,7 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <string_view>
 
 #include "runtime/base/text.hpp"
 #include "runtime/os/files.hpp"
@@ -24,8 +26,11 @@ namespace {
 /// Which step before exec failed, as the child tells it through the pipe.
 struct ChildFailure {
   int error_number;
-  int step;  // 0 exec, 1 directory, 2 descriptors
+  int step;
 };
+constexpr int kExec = 0;
+constexpr int kDirectory = 1;
+constexpr int kDescriptors = 2;
 
 std::vector<char*> pointers(std::vector<std::string>& words) {
   std::vector<char*> list;
@@ -35,69 +40,130 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
   return list;
 }
 
+bool can_execute(const std::string& path) {
+  struct stat status {};
+  return ::access(path.c_str(), X_OK) == 0 && ::stat(path.c_str(), &status) == 0 &&
+         S_ISREG(status.st_mode);
+}
+
 /// The file that PATH gives for the name; the name itself when it holds a '/'.
 Result<std::string> find_program(const std::string& name) {
   if (name.find('/') != std::string::npos) return name;
   const char* path = std::getenv("PATH");
   for (const auto& directory : split(path != nullptr ? path : "/usr/bin:/bin", ':')) {
-    const auto candidate = (directory.empty() ? "." : directory) + "/" + name;
-    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+    auto candidate = (directory.empty() ? "." : directory) + "/" + name;
+    if (can_execute(candidate)) return candidate;
   }
   return fail(Errc::not_found, "{}: command not found", name);
 }
 
-/// All that happens in the child before exec: only calls that are safe after fork in a process
-/// with threads.
-[[noreturn]] void become(const char* path, char* const* argv, char* const* environment,
-                         const SpawnSpec& spec, std::vector<std::pair<int, int>>& moves,
-                         int failure_fd, int parent_pid) {
-  const auto give_up = [&](int step) {
-    const ChildFailure failure{errno, step};
-    [[maybe_unused]] const auto ignored = ::write(failure_fd, &failure, sizeof failure);
-    ::_exit(127);
-  };
-  sigset_t none;
-  sigemptyset(&none);
-  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (spec.new_session) ::setsid();
-  if (spec.die_with_parent) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != parent_pid) ::_exit(127);
-  }
-  // Out of the way first, so that no target overwrites a source.
-  int highest = failure_fd;
-  for (auto& [from, to] : moves) highest = std::max({highest, from, to});
-  const int failure = ::fcntl(failure_fd, F_DUPFD_CLOEXEC, highest + 1);
-  if (failure < 0) give_up(2);
-  failure_fd = failure;
-  for (auto& [from, to] : moves) {
-    from = ::fcntl(from, F_DUPFD_CLOEXEC, highest + 1);
-    if (from < 0) give_up(2);
-  }
-  for (const auto& [from, to] : moves) {
-    if (::dup2(from, to) < 0) give_up(2);
-  }
-  unsigned first = 3;
-  // All but the given ones are closed at exec; 0 to 2 stay where they are inherited.
-  for (const auto& [from, to] : moves) {
-    const auto target = static_cast<unsigned>(to);
-    if (target < 3) continue;
-    if (target > first) ::syscall(SYS_close_range, first, target - 1, CLOSE_RANGE_CLOEXEC);
-    first = std::max(first, target + 1);
-  }
-  ::syscall(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC);
-  if (!spec.directory.empty() && ::chdir(spec.directory.c_str()) != 0) give_up(1);
-  ::execve(path, argv, environment);
-  give_up(0);
+/// What the child needs, made before it is: it may not allocate.
+struct Launch {
+  const char* path;
+  char* const* argv;
+  char* const* environment;
+  const char* directory;  // nullptr: stay
+  bool new_session;
+  bool die_with_parent;
+  pid_t parent;
+  int failure_fd;
+  std::vector<std::pair<int, int>> moves;  // by target; the child changes the sources
+};
+
+[[noreturn]] void give_up(int failure_fd, int step) {
+  const ChildFailure failure{errno, step};
+  [[maybe_unused]] const auto ignored = ::write(failure_fd, &failure, sizeof failure);
   ::_exit(127);
 }
 
+/// Puts the descriptors in their places and lets exec close all others.
+void arrange_descriptors(Launch& launch) {
+  // Out of the way first, so that no target overwrites a source.
+  int highest = launch.failure_fd;
+  for (const auto& [from, to] : launch.moves) highest = std::max({highest, from, to});
+  const int failure_fd = ::fcntl(launch.failure_fd, F_DUPFD_CLOEXEC, highest + 1);
+  if (failure_fd < 0) give_up(launch.failure_fd, kDescriptors);
+  launch.failure_fd = failure_fd;
+  for (auto& [from, to] : launch.moves) {
+    from = ::fcntl(from, F_DUPFD_CLOEXEC, highest + 1);
+    if (from < 0) give_up(launch.failure_fd, kDescriptors);
+  }
+  for (const auto& [from, to] : launch.moves) {
+    if (::dup2(from, to) < 0) give_up(launch.failure_fd, kDescriptors);
+  }
+  // 0 to 2 stay where they are inherited.
+  constexpr unsigned kFirstClosed = 3;
+  const auto close_between = [&](unsigned first, unsigned last) {
+    if (first <= last && ::syscall(SYS_close_range, first, last, CLOSE_RANGE_CLOEXEC) != 0) {
+      give_up(launch.failure_fd, kDescriptors);
+    }
+  };
+  unsigned first = kFirstClosed;
+  for (const auto& [from, to] : launch.moves) {
+    const auto target = static_cast<unsigned>(to);
+    if (target < first) continue;
+    if (target > first) close_between(first, target - 1);
+    first = target + 1;
+  }
+  close_between(first, ~0U);
+}
+
+/// The child from its first instruction to exec. It borrows the memory of its parent, which stands
+/// still meanwhile: only system calls here.
+[[noreturn]] void become(Launch& launch) {
+  struct sigaction as_usual {};
+  as_usual.sa_handler = SIG_DFL;
+  for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &as_usual, nullptr);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (launch.new_session) ::setsid();
+  if (launch.die_with_parent) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != launch.parent) ::_exit(127);
+  }
+  arrange_descriptors(launch);
+  if (launch.directory != nullptr && ::chdir(launch.directory) != 0) {
+    give_up(launch.failure_fd, kDirectory);
+  }
+  ::execve(launch.path, launch.argv, launch.environment);
+  give_up(launch.failure_fd, kExec);
+}
+
+/// vfork, as fork copies the page tables of a large head: milliseconds for each program. Alone in
+/// its function, so that nothing of the caller's frame is used by two processes.
+pid_t start(Launch& launch) {
+  const pid_t pid = ::vfork();
+  if (pid == 0) become(launch);
+  return pid;
+}
+
+int wait_for(pid_t pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
 Error explain(const ChildFailure& failure, const SpawnSpec& spec, const std::string& path) {
-  if (failure.step == 1) return errno_error(failure.error_number, spec.directory);
+  switch (failure.step) {
+    case kDirectory:
+      return errno_error(failure.error_number, spec.directory);
+    case kDescriptors:
+      return Error{Errc::internal,
+                   errno_error(failure.error_number, path + ": its descriptors").message};
+    default:
+      break;
+  }
   auto error = errno_error(failure.error_number, path);
-  if (failure.error_number == EACCES || failure.error_number == ENOEXEC) {
-    error.code = Errc::invalid_argument;
+  switch (failure.error_number) {
+    case EACCES:
+    case ENOEXEC:
+    case E2BIG:
+      error.code = Errc::invalid_argument;
+      break;
+    default:
+      break;
   }
   return error;
 }
@@ -117,22 +183,26 @@ Result<pid_t> spawn(const SpawnSpec& spec) {
   auto variables = spec.environment.value_or(std::vector<std::string>{});
   const auto argv = pointers(words);
   const auto envp = pointers(variables);
-  auto moves = spec.descriptors;
-  std::sort(moves.begin(), moves.end(),
+  Launch launch{path->c_str(),
+                argv.data(),
+                spec.environment ? envp.data() : environ,
+                spec.directory.empty() ? nullptr : spec.directory.c_str(),
+                spec.new_session,
+                spec.die_with_parent,
+                ::getpid(),
+                failure_out.get(),
+                spec.descriptors};
+  std::sort(launch.moves.begin(), launch.moves.end(),
             [](const auto& a, const auto& b) { return a.second < b.second; });
-  const int self = ::getpid();
+  // No handler of this process may run in the child.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    become(path->c_str(), argv.data(), spec.environment ? envp.data() : environ, spec, moves,
-           failure_out.get(), self);
-  }
-  const int fork_errno = errno;
+  const pid_t pid = start(launch);
+  const int start_errno = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (pid < 0) return fail(errno_error(fork_errno, "fork"));
+  if (pid < 0) return fail(errno_error(start_errno, "vfork"));
 
   failure_out.reset();
   ChildFailure failure{};
@@ -141,7 +211,7 @@ Result<pid_t> spawn(const SpawnSpec& spec) {
     got = ::read(failure_in.get(), &failure, sizeof failure);
   } while (got < 0 && errno == EINTR);
   if (got != static_cast<ssize_t>(sizeof failure)) return pid;
-  ::waitpid(pid, nullptr, 0);
+  wait_for(pid);
   return fail(explain(failure, spec, *path));
 }
 
@@ -151,32 +221,54 @@ int exit_code_of(int wait_status) {
 
 namespace {
 
-/// Feeds the input and collects both outputs until all three are closed.
-void converse(Fd input, std::string_view bytes, const Fd& out, const Fd& err, RunResult& result) {
-  ::fcntl(input.get(), F_SETFL, O_NONBLOCK);
-  if (bytes.empty()) input.reset();
-  bool out_open = true;
-  bool err_open = true;
-  std::array<char, 16384> piece{};
-  const auto take = [&](int fd, std::string& into, bool& open) {
-    const auto got = ::read(fd, piece.data(), piece.size());
-    if (got > 0) into.append(piece.data(), static_cast<std::size_t>(got));
-    if (got == 0 || (got < 0 && errno != EINTR)) open = false;
-  };
-  while (out_open || err_open || input) {
-    std::array<pollfd, 3> watched{{{out_open ? out.get() : -1, POLLIN, 0},
-                                   {err_open ? err.get() : -1, POLLIN, 0},
-                                   {input.get(), POLLOUT, 0}}};
-    if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) return;
-    if (watched[0].revents != 0) take(out.get(), result.out, out_open);
-    if (watched[1].revents != 0) take(err.get(), result.err, err_open);
-    if (input && watched[2].revents != 0) {
-      const auto wrote = ::write(input.get(), bytes.data(), bytes.size());
-      if (wrote > 0) bytes.remove_prefix(static_cast<std::size_t>(wrote));
-      if (bytes.empty() || (wrote < 0 && errno != EAGAIN && errno != EINTR)) input.reset();
+/// The three ends that talk with a running program.
+struct Conversation {
+  Fd input;
+  Fd out;
+  Fd err;
+  Fd process;  ///< readable once the program has ended; absent where the kernel
+               ///< has no pidfd
+
+  /// Feeds the input and collects both outputs, until both are closed or the program has ended and
+  /// what it wrote is read: something that it left running may hold them open.
+  void hold(std::string_view bytes, RunResult& result) {
+    for (const Fd* end : {&input, &out, &err}) ::fcntl(end->get(), F_SETFL, O_NONBLOCK);
+    if (bytes.empty()) input.reset();
+    while (out || err || input) {
+      std::array<pollfd, 4> watched{{{out.get(), POLLIN, 0},
+                                     {err.get(), POLLIN, 0},
+                                     {input.get(), POLLOUT, 0},
+                                     {process.get(), POLLIN, 0}}};
+      if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) return;
+      if (watched[0].revents != 0 || watched[3].revents != 0) take(out, result.out);
+      if (watched[1].revents != 0 || watched[3].revents != 0) take(err, result.err);
+      if (watched[3].revents != 0) return;
+      if (watched[2].revents != 0) feed(bytes);
     }
   }
-}
+
+ private:
+  static void take(Fd& end, std::string& into) {
+    std::array<char, 16384> piece{};
+    for (;;) {
+      const auto got = ::read(end.get(), piece.data(), piece.size());
+      if (got > 0) {
+        into.append(piece.data(), static_cast<std::size_t>(got));
+      } else if (got < 0 && errno == EINTR) {
+        continue;
+      } else {
+        if (got == 0 || errno != EAGAIN) end.reset();
+        return;
+      }
+    }
+  }
+
+  void feed(std::string_view& bytes) {
+    const auto wrote = ::write(input.get(), bytes.data(), bytes.size());
+    if (wrote > 0) bytes.remove_prefix(static_cast<std::size_t>(wrote));
+    if (bytes.empty() || (wrote < 0 && errno != EAGAIN && errno != EINTR)) input.reset();
+  }
+};
 
 }  // namespace
 
@@ -198,17 +290,16 @@ Result<RunResult> run(const std::vector<std::string>& argv, const std::string& i
   ends[5].reset();
 
   RunResult result;
+  Conversation conversation{std::move(ends[1]), std::move(ends[2]), std::move(ends[4]),
+                            Fd(static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0)))};
   // A program that ends without reading its input must not end this one.
   struct sigaction ignore {};
   struct sigaction before {};
   ignore.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &ignore, &before);
-  converse(std::move(ends[1]), input, ends[2], ends[4], result);
+  conversation.hold(input, result);
   ::sigaction(SIGPIPE, &before, nullptr);
-  int status = 0;
-  while (::waitpid(*pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  result.exit_code = exit_code_of(status);
+  result.exit_code = exit_code_of(wait_for(*pid));
   return result;
 }
 

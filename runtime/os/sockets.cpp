@@ -19,29 +19,53 @@ namespace {
 
 constexpr int kBacklog = 4096;
 
-/// A unix socket's address of any length: through the open directory, as sun_path holds only 107
-/// bytes. The directory must stay open while the address is used.
-struct UnixAddress {
+/// A path as open directory and name, where sun_path's 107 bytes do not hold it.
+struct Place {
   Fd directory;
-  sockaddr_un address{};
+  std::string name;
 };
 
-Result<UnixAddress> unix_address(const std::string& path) {
-  UnixAddress made;
-  made.address.sun_family = AF_UNIX;
-  std::string shown = path;
-  if (path.size() >= sizeof made.address.sun_path) {
-    const auto slash = path.rfind('/');
-    const auto directory = path.substr(0, slash);
-    made.directory.reset(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!made.directory) return fail(errno_error(errno, directory));
-    shown = fmt::format("/proc/self/fd/{}/{}", made.directory.get(), path.substr(slash + 1));
+Result<Place> place_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  const auto directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  Place place{Fd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)),
+              slash == std::string::npos ? path : path.substr(slash + 1)};
+  if (!place.directory) return fail(errno_error(errno, directory));
+  return place;
+}
+
+bool fits(const std::string& path) { return path.size() < sizeof(sockaddr_un::sun_path); }
+
+sockaddr_un address_of(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  return address;
+}
+
+/// Binds at the path, of any length, and gives the file this mode. Nobody can connect yet.
+Result<void> bind_unix(const Fd& socket, const std::string& path, unsigned mode) {
+  const auto bind_at = [&](const std::string& shown) {
+    const auto address = address_of(shown);
+    return ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+           ::chmod(shown.c_str(), mode) == 0;
+  };
+  if (fits(path)) {
+    if (!bind_at(path)) return fail(errno_error(errno, path));
+    return {};
   }
-  if (shown.size() >= sizeof made.address.sun_path) {
-    return fail(Errc::invalid_argument, "{}: the socket's name is too long", path);
+  const auto place = place_of(path);
+  if (!place) return fail(place.error());
+  // Under a short name first, as the name alone may be too long.
+  const auto there = fmt::format("/proc/self/fd/{}/", place->directory.get());
+  const auto short_name = fmt::format(".{}-{}", ::getpid(), socket.get());
+  if (!bind_at(there + short_name) ||
+      ::rename((there + short_name).c_str(), (there + place->name).c_str()) != 0) {
+    const auto error = errno_error(errno, path);
+    ::unlink((there + short_name).c_str());
+    return fail(error);
   }
-  std::memcpy(made.address.sun_path, shown.c_str(), shown.size() + 1);
-  return made;
+  return {};
 }
 
 }  // namespace
@@ -72,27 +96,34 @@ int local_port(const Fd& socket) {
 }
 
 Result<Fd> listen_unix(const std::string& path, unsigned mode) {
-  auto where = unix_address(path);
-  if (!where) return fail(where.error());
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return fail(errno_error(errno, "socket"));
-  ::unlink(path.c_str());
-  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&where->address),
-             sizeof where->address) != 0 ||
-      ::chmod(path.c_str(), mode) != 0 || ::listen(socket.get(), kBacklog) != 0) {
-    return fail(errno_error(errno, path));
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0) {
+    if (!S_ISSOCK(status.st_mode)) {
+      return fail(Errc::conflict, "{}: exists and is not a socket", path);
+    }
+    ::unlink(path.c_str());
   }
+  if (auto bound = bind_unix(socket, path, mode); !bound) return fail(bound.error());
+  if (::listen(socket.get(), kBacklog) != 0) return fail(errno_error(errno, path));
   return socket;
 }
 
 Result<Fd> connect_unix(const std::string& path) {
-  auto where = unix_address(path);
-  if (!where) return fail(where.error());
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket) return fail(errno_error(errno, "socket"));
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&where->address),
-                sizeof where->address) != 0) {
-    return fail(errno_error(errno, path));
+  Fd file;
+  std::string shown = path;
+  if (!fits(path)) {
+    file.reset(::open(path.c_str(), O_PATH | O_CLOEXEC));
+    if (!file) return fail(errno_error(errno, path));
+    shown = fmt::format("/proc/self/fd/{}", file.get());
+  }
+  const auto address = address_of(shown);
+  while (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) !=
+         0) {
+    if (errno != EINTR) return fail(errno_error(errno, path));
   }
   return socket;
 }
