@@ -6,7 +6,10 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "runtime/os/frame_link.hpp"
 
@@ -87,13 +90,22 @@ Certificate new_certificate(const Key& key, const std::string& name, X509* issue
   }
   X509_set_issuer_name(made.get(), issuer != nullptr ? X509_get_subject_name(issuer) : subject);
   X509* const signer = issuer != nullptr ? issuer : made.get();
-  const bool extended =
+  // The identifiers of keys tell apart clusters that have had the same name.
+  const std::vector<std::pair<int, const char*>> extensions =
       issuer == nullptr
-          ? add_extension(made.get(), signer, NID_basic_constraints, "critical,CA:TRUE") &&
-                add_extension(made.get(), signer, NID_key_usage, "critical,keyCertSign")
-          : add_extension(made.get(), signer, NID_basic_constraints, "critical,CA:FALSE") &&
-                add_extension(made.get(), signer, NID_key_usage, "critical,digitalSignature") &&
-                add_extension(made.get(), signer, NID_ext_key_usage, "serverAuth,clientAuth");
+          ? std::vector<std::pair<int, const char*>>{{NID_basic_constraints, "critical,CA:TRUE"},
+                                                     {NID_key_usage, "critical,keyCertSign"},
+                                                     {NID_subject_key_identifier, "hash"}}
+          : std::vector<std::pair<int, const char*>>{
+                {NID_basic_constraints, "critical,CA:FALSE"},
+                {NID_key_usage, "critical,digitalSignature"},
+                {NID_ext_key_usage, "serverAuth,clientAuth"},
+                {NID_subject_key_identifier, "hash"},
+                {NID_authority_key_identifier, "keyid:always"}};
+  const bool extended =
+      std::all_of(extensions.begin(), extensions.end(), [&](const auto& extension) {
+        return add_extension(made.get(), signer, extension.first, extension.second);
+      });
   if (!extended || X509_sign(made.get(), issuer_key, EVP_sha256()) == 0) return nullptr;
   return made;
 }

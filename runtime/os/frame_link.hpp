@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -19,16 +20,19 @@ struct TlsIdentity {
 };
 
 /// A TLS 1.3 connection that carries frames: a 32-bit little-endian length and that many bytes.
-/// Dropping it closes it. Handlers are called on the loop, never from inside send().
+/// Dropping it closes it, after what was queued is sent (for at most 10 s), and no handler is
+/// called any more; that may be done inside a handler. Handlers are called on the loop, never from
+/// inside send().
 class FrameLink {
  public:
   virtual ~FrameLink() = default;
 
-  /// Called for each whole frame, in order.
+  /// Called for each whole frame, in order. Frames wait until there is a handler.
   virtual void on_frame(std::function<void(std::string)> handler) = 0;
   /// Called once, when the connection ended for whatever reason but dropping; says why.
   virtual void on_closed(std::function<void(std::string)> handler) = 0;
-  /// Queues a frame. Many frames queued in one turn go out as one write.
+  /// Queues a frame of at most 4 MiB; a larger one ends the connection, here as at the peer. Many
+  /// frames queued in one turn go out as one write.
   virtual void send(std::string frame) = 0;
   /// Bytes that were queued and are not yet handed to the kernel: for backpressure.
   [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
@@ -36,21 +40,28 @@ class FrameLink {
   [[nodiscard]] virtual const std::string& peer_name() const = 0;
 };
 
+/// How long a peer may take until it has shown its certificate.
+constexpr std::chrono::milliseconds kHandshakeTime{10'000};
+
 /// Accepts connections on a listening socket (taken over). Connections whose handshake fails are
-/// dropped after at most 10 s and reported to the log only.
+/// dropped after `handshake_time` at most and reported to the log only.
 class FrameServer {
  public:
   virtual ~FrameServer() = default;
 };
 [[nodiscard]] Result<std::unique_ptr<FrameServer>> serve_frames(
     EventLoop& loop, Fd listener, const TlsIdentity& identity,
-    std::function<void(std::unique_ptr<FrameLink>)> on_connected);
+    std::function<void(std::unique_ptr<FrameLink>)> on_connected,
+    std::chrono::milliseconds handshake_time = kHandshakeTime);
 
-/// Connects (`address` "10.0.0.1", port) and shakes hands. The answer comes on the loop.
-/// `bound_to` empty, or the local address. Errors: unavailable.
+/// Connects (`address` "10.0.0.1", port) and shakes hands, within `handshake_time`. The answer
+/// comes on the loop, when both sides have accepted each other's certificate. Any certificate of
+/// the cluster is accepted: who has to be sure to have reached the head looks at peer_name().
+/// Errors: unavailable; invalid_argument when the address or the identity cannot be read.
 void connect_frames(EventLoop& loop, const std::string& address, int port,
                     const TlsIdentity& identity,
-                    std::function<void(Result<std::unique_ptr<FrameLink>>)> done);
+                    std::function<void(Result<std::unique_ptr<FrameLink>>)> done,
+                    std::chrono::milliseconds handshake_time = kHandshakeTime);
 
 /// A listening TCP socket on this address of the current network namespace. Port 0: any free one.
 [[nodiscard]] Result<Fd> listen_tcp(const std::string& address, int port);
