@@ -222,7 +222,8 @@ std::string HeadCore::describe(const FailedRank& failed, const Job& job) const {
   }
   logs::ReadSpec tail;
   tail.last = kLastLines;
-  const auto lines = logs_->read(rank_log(job.id, job.current()->number, failed.rank), tail);
+  const auto lines =
+      logs_->read(rank_log(job.id, job.current()->number, failed.node_index, failed.rank), tail);
   std::vector<std::string> last;
   for (std::size_t i = 0; lines && i < lines->size(); ++i) last.push_back((*lines)[i].text);
   if (!last.empty()) text += fmt::format("; its last lines: {}", cleaned(join(last, " | ")));
@@ -241,8 +242,9 @@ void HeadCore::on(const NodeId& node, const wire::Output& message) {
     lines.push_back({record.sequence, Millis{record.at_ms},
                      record.stream == 0 ? StreamKind::out : StreamKind::err, record.text});
   }
-  const auto log = message.rank < 0 ? main_log(part.job, part.attempt, part.node_index)
-                                    : rank_log(part.job, part.attempt, message.rank);
+  const auto log = message.rank < 0
+                       ? main_log(part.job, part.attempt, part.node_index)
+                       : rank_log(part.job, part.attempt, part.node_index, message.rank);
   if (const auto appended = logs_->append(log, lines); !appended) {
     os::log_error("output of {}: {}", part_text(part), appended.error().message);
     return;
@@ -255,7 +257,8 @@ void HeadCore::on(const NodeId& node, const wire::RankExited& message) {
   const auto* where = state_.node(node);
   if (message.exit_code == 0 || where == nullptr) return;
   const std::pair key{message.part.job, message.part.attempt};
-  const FailedRank failed{message.rank, message.exit_code, message.at_ms, where->hostname};
+  const FailedRank failed{message.rank, message.exit_code, message.at_ms, message.part.node_index,
+                          where->hostname};
   const auto [known, added] = failed_ranks_.emplace(key, failed);
   if (!added && failed.at_ms < known->second.at_ms) known->second = failed;
 }

@@ -12,7 +12,9 @@ namespace cox::head {
 namespace {
 
 constexpr const char* kNone = "NONE";
-const mpi::NodePaths kPaths{"/run/coxswain/bin", "/usr/lib64/openmpi/bin/mpirun"};
+const mpi::NodePaths kPaths{.bin_dir = "/run/coxswain/bin",
+                            .mpirun = "/usr/lib64/openmpi/bin/mpirun",
+                            .topology_file = "/run/coxswain/scratch/topology.xml"};
 
 /// Mount directories of one kind as the file has them, comma-separated.
 std::string shared_of(const ClusterSettings& cluster, std::string_view kind,

@@ -230,8 +230,8 @@ logs::LogName main_log(const JobId& job, int attempt, int node_index) {
   return fmt::format("{}/{}/{}/main", job, attempt, node_index);
 }
 
-logs::LogName rank_log(const JobId& job, int attempt, int rank) {
-  return fmt::format("{}/{}/rank-{}", job, attempt, rank);
+logs::LogName rank_log(const JobId& job, int attempt, int node_index, int rank) {
+  return fmt::format("{}/{}/{}/rank-{}", job, attempt, node_index, rank);
 }
 
 }  // namespace cox::head

@@ -44,6 +44,7 @@ struct FailedRank {
   int rank = 0;
   int exit_code = 0;
   std::int64_t at_ms = 0;
+  int node_index = 0;
   std::string hostname;
 };
 
@@ -196,6 +197,6 @@ void stream_output(HeadCore& head, const JobRef& ref,
                    std::shared_ptr<os::HttpReply> reply);
 
 [[nodiscard]] logs::LogName main_log(const JobId& job, int attempt, int node_index);
-[[nodiscard]] logs::LogName rank_log(const JobId& job, int attempt, int rank);
+[[nodiscard]] logs::LogName rank_log(const JobId& job, int attempt, int node_index, int rank);
 
 }  // namespace cox::head

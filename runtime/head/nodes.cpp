@@ -10,6 +10,12 @@ namespace {
 
 constexpr std::int64_t kBackoffMs = 5000;  // after a node could not be started
 
+/// MPI slots of a job on a node: what was asked for, else the node's vCPUs.
+int slots_on(const Node& node, const JobSpec& spec) {
+  if (spec.mpi && spec.mpi->ranks_per_node > 0) return spec.mpi->ranks_per_node;
+  return spec.slots_per_node > 0 ? spec.slots_per_node : node.vcpus;
+}
+
 }  // namespace
 
 void HeadCore::schedule_pass() {
@@ -32,7 +38,7 @@ void HeadCore::pass() {
     core::Placed event{now, static_cast<int>(job->attempts.size()) + 1, {}, "mpirun"};
     for (const auto& id : placement.nodes) {
       const auto* node = state_.node(id);
-      const int slots = job->spec.slots_per_node > 0 ? job->spec.slots_per_node : node->vcpus;
+      const int slots = slots_on(*node, job->spec);
       event.nodes.push_back({id,
                              node->address,
                              node->hostname,

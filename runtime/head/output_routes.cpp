@@ -71,16 +71,13 @@ class OutputStream : public std::enable_shared_from_this<OutputStream> {
       const int index = ref_.node_index.value_or(0);
       sources_.push_back({main_log(job.id, attempt_, index), {}, index, {}, 0, {}});
     } else {
+      // A rank is where mpirun put it, and a second mpirun of the script may put it elsewhere: each
+      // node has its own log of each rank. Without following, only those that are there count.
       for (const int rank : *ranks) {
-        int before = 0;
-        int node_index = 0;
-        for (std::size_t i = 0; i < attempt.nodes.size() && before + attempt.nodes[i].slots <= rank;
-             ++i) {
-          before += attempt.nodes[i].slots;
-          node_index = static_cast<int>(i) + 1;
+        for (int index = 0; index < static_cast<int>(attempt.nodes.size()); ++index) {
+          const auto log = rank_log(job.id, attempt_, index, rank);
+          if (follow || head_.logs().info(log)) sources_.push_back({log, rank, index, {}, 0, {}});
         }
-        node_index = std::min(node_index, static_cast<int>(attempt.nodes.size()) - 1);
-        sources_.push_back({rank_log(job.id, attempt_, rank), rank, node_index, {}, 0, {}});
       }
     }
     for (auto& source : sources_) {

@@ -263,6 +263,15 @@ void HeadCore::route_events(bool follow, const std::shared_ptr<os::HttpReply>& r
   reply->on_gone([keep = reply]() mutable { keep.reset(); });
 }
 
+namespace {
+
+/// A node whose agent is away for a moment, after a restart of the head, is there all the same.
+bool is_there(const Node& node) {
+  return node.status == NodeStatus::up || node.status == NodeStatus::silent;
+}
+
+}  // namespace
+
 std::string HeadCore::cluster_json() const {
   const auto& cluster = state_.cluster();
   const char* status = !failure_.empty() ? "CREATE_FAILED"
@@ -291,13 +300,12 @@ std::string HeadCore::cluster_json() const {
       ++nodes;
       continue;
     }
-    shown["headNode"] =
-        json::object{{"id", node->id.value},
-                     {"instanceType", node->instance_type},
-                     {"address", node->address},
-                     {"hostname", node->hostname},
-                     {"state", node->status == NodeStatus::up ? "running" : "pending"},
-                     {"launchTime", node->launched_at.value}};
+    shown["headNode"] = json::object{{"id", node->id.value},
+                                     {"instanceType", node->instance_type},
+                                     {"address", node->address},
+                                     {"hostname", node->hostname},
+                                     {"state", is_there(*node) ? "running" : "pending"},
+                                     {"launchTime", node->launched_at.value}};
   }
   shown["nodes"] = nodes;
   return json::serialize(shown);
