@@ -38,7 +38,9 @@ struct HttpResponse {
 };
 
 /// One request's answer. Exactly one of send() or begin() is called, now or later, on the loop.
-/// Copies share the same answer. Dropping all of them unanswered sends 500.
+/// Dropping it unanswered sends 500; dropping it begun but not finished ends the connection, so
+/// that the client does not take what it got for all. Handlers that it holds may hold it: they
+/// are let go when the answer is finished, the client has gone or the server is dropped.
 class HttpReply {
  public:
   virtual ~HttpReply() = default;
@@ -49,19 +51,21 @@ class HttpReply {
   virtual void finish() = 0;
   /// Bytes written but not yet taken by the client.
   [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
-  /// Called once when queued_bytes() has fallen to zero after a write.
+  /// Called once when queued_bytes() has fallen to zero; never from inside this call.
   virtual void on_drained(std::function<void()> handler) = 0;
-  /// Called once when the client has gone away before the answer was finished.
+  /// Called once when the client has gone away before the answer was finished; never from inside
+  /// this call. What is sent afterwards goes nowhere.
   virtual void on_gone(std::function<void()> handler) = 0;
 };
 using HttpHandler = std::function<void(HttpRequest, std::shared_ptr<HttpReply>)>;
 
 struct HttpLimits {
   std::size_t body_bytes_max = 64u << 20;
-  int idle_seconds_max = 120;  ///< between requests of one connection
+  int idle_seconds_max = 120;  ///< from the end of one answer to the end of the next request
 };
 
-/// HTTP/1.1 with keep-alive on a listening socket (unix or TCP; taken over).
+/// HTTP/1.1 with keep-alive on a listening socket (unix or TCP; taken over). Dropping it closes
+/// what waits for a request; answers under way may still be sent.
 class HttpServer {
  public:
   virtual ~HttpServer() = default;
@@ -81,7 +85,8 @@ class HttpClient {
   /// One request and its whole answer; the connection is kept. Errors: unavailable when the
   /// connection broke.
   [[nodiscard]] Result<HttpResponse> call(const HttpRequest& request);
-  /// One request; `on_bytes` gets the body as it arrives and may return false to end early.
+  /// One request; `on_bytes` gets the body as it arrives and may return false to end early, which
+  /// ends the connection.
   /// The returned response has an empty body (unless the status is not 200: then the body).
   [[nodiscard]] Result<HttpResponse> stream(const HttpRequest& request,
                                             const std::function<bool(std::string_view)>& on_bytes);

@@ -1,10 +1,12 @@
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
@@ -13,9 +15,13 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <deque>
+#include <cerrno>
+#include <set>
+#include <utility>
+#include <vector>
 
 #include "runtime/base/text.hpp"
+#include "runtime/os/accept_loop.hpp"
 #include "runtime/os/event_loop_impl.hpp"
 #include "runtime/os/http.hpp"
 
@@ -31,129 +37,157 @@ using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
 namespace {
 
 constexpr std::size_t kHeaderBytesMax = 64u << 10;
+constexpr std::size_t kKeptBytes = 256u << 10;
+constexpr std::size_t kDiscardBytes = 16u << 10;
+constexpr auto kFarewellTime = std::chrono::seconds(5);
+constexpr unsigned kHttp11 = 11;
 
-std::optional<PeerCredentials> credentials_of(Socket& socket) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
+/// Who is at the other end, as far as the kernel knows.
+struct Peer {
+  std::optional<PeerCredentials> credentials;
+  std::string address;
+};
+
+Peer peer_of(int socket) {
+  Peer peer;
   sockaddr_storage where{};
   socklen_t where_size = sizeof where;
-  if (::getsockname(socket.native_handle(), reinterpret_cast<sockaddr*>(&where), &where_size) !=
-          0 ||
-      where.ss_family != AF_UNIX ||
-      ::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-    return std::nullopt;
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&where), &where_size) != 0) return peer;
+  if (where.ss_family == AF_UNIX) {
+    ucred known{};
+    socklen_t size = sizeof known;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &known, &size) == 0) {
+      peer.credentials = PeerCredentials{known.uid, known.gid, known.pid};
+    }
+    return peer;
   }
-  return PeerCredentials{peer.uid, peer.gid, peer.pid};
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const void* address =
+      where.ss_family == AF_INET
+          ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(&where)->sin_addr)
+          : static_cast<const void*>(&reinterpret_cast<const sockaddr_in6*>(&where)->sin6_addr);
+  if (::inet_ntop(where.ss_family, address, text.data(), text.size()) != nullptr) {
+    peer.address = text.data();
+  }
+  return peer;
 }
 
-std::string status_line_and_headers(const HttpResponse& response, bool keep_alive,
-                                    std::optional<std::size_t> length) {
+/// What of the request decides how its answer is written.
+struct AnswerShape {
+  bool keep_alive = false;
+  bool chunks = false;  ///< else an answer of unknown length ends with the connection
+  bool body = true;     ///< HEAD wants none
+};
+
+/// A header's value holds no line ends, whatever a name of others brought into it.
+std::string plain(std::string value) {
+  std::replace_if(
+      value.begin(), value.end(), [](unsigned char c) { return c < 0x20 && c != '\t'; }, ' ');
+  return value;
+}
+
+std::string head_of(const HttpResponse& response, const AnswerShape& shape,
+                    std::optional<std::size_t> length) {
   auto text = fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\n", response.status,
                           std::string_view(http::obsolete_reason(
                               http::int_to_status(static_cast<unsigned>(response.status)))),
-                          response.content_type);
-  for (const auto& [name, value] : response.headers) text += fmt::format("{}: {}\r\n", name, value);
-  text +=
-      length ? fmt::format("Content-Length: {}\r\n", *length) : "Transfer-Encoding: chunked\r\n";
-  text += keep_alive ? "\r\n" : "Connection: close\r\n\r\n";
-  return text;
+                          plain(response.content_type));
+  for (const auto& [name, value] : response.headers) {
+    text += fmt::format("{}: {}\r\n", plain(name), plain(value));
+  }
+  if (length) {
+    text += fmt::format("Content-Length: {}\r\n", *length);
+  } else if (shape.chunks) {
+    text += "Transfer-Encoding: chunked\r\n";
+  }
+  const bool stays = shape.keep_alive && (length || shape.chunks);
+  return text + (stays ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
 }
 
-/// One client's connection: requests one after the other.
-class Session : public std::enable_shared_from_this<Session> {
+class Session;
+
+/// What the sessions share with their server, and what outlives it.
+struct Shared {
+  HttpHandler handler;
+  HttpLimits limits;
+  bool wanted = true;
+  std::set<Session*> sessions;
+};
+
+/// One request's answer. The session knows it weakly: it lives as long as the handler holds it.
+class Reply : public HttpReply, public std::enable_shared_from_this<Reply> {
  public:
-  Session(Socket socket, std::shared_ptr<const HttpHandler> handler, HttpLimits limits)
-      : socket_(std::move(socket)),
-        handler_(std::move(handler)),
-        limits_(limits),
-        timer_(socket_.get_executor()),
-        peer_(credentials_of(socket_)) {}
+  Reply(std::shared_ptr<Session> session, AnswerShape shape)
+      : session_(std::move(session)), shape_(shape) {}
+  Reply(const Reply&) = delete;
+  Reply& operator=(const Reply&) = delete;
+  ~Reply() override;
 
-  void read() {
-    parser_.emplace();
-    parser_->header_limit(kHeaderBytesMax);
-    parser_->body_limit(limits_.body_bytes_max);
-    timer_.expires_after(std::chrono::seconds(limits_.idle_seconds_max));
-    timer_.async_wait([self = weak_from_this()](error_code error) {
-      if (auto session = self.lock(); session && !error) session->end();
-    });
-    http::async_read(
-        socket_, buffer_, *parser_,
-        [self = shared_from_this()](error_code error, std::size_t) { self->got(error); });
-  }
+  void send(HttpResponse response) override;
+  void begin(HttpResponse head) override;
+  void write(std::string bytes) override;
+  void finish() override;
+  [[nodiscard]] std::size_t queued_bytes() const override;
+  void on_drained(std::function<void()> handler) override;
+  void on_gone(std::function<void()> handler) override;
 
-  // What the reply of the current request calls.
-
-  void send(HttpResponse response) {
-    if (answered_) return;
-    answered_ = true;
-    auto text = status_line_and_headers(response, keep_alive_, response.body.size());
-    if (!head_request_) text += response.body;
-    queue(std::move(text));
-    complete_ = true;
-  }
-  void begin(const HttpResponse& head) {
-    if (answered_) return;
-    answered_ = true;
-    queue(status_line_and_headers(head, keep_alive_, std::nullopt));
-    watch_for_goodbye();
-  }
-  void write(const std::string& bytes) {
-    if (bytes.empty() || complete_) return;
-    queue(fmt::format("{:x}\r\n{}\r\n", bytes.size(), bytes));
-  }
-  void finish() {
-    if (complete_) return;
-    queue("0\r\n\r\n");
-    complete_ = true;
-  }
-  [[nodiscard]] std::size_t queued_bytes() const { return queued_.size() + flying_.size(); }
-  [[nodiscard]] bool answered() const { return answered_; }
-
-  std::function<void()> drained;
-  std::function<void()> gone;
+  // The session tells.
+  void drained();
+  void gone();
+  /// Lets go of the handlers without calling them; they may hold this answer itself.
+  void forget();
 
  private:
-  void end() {
-    if (ended_) return;
-    ended_ = true;
-    error_code ignored;
-    timer_.cancel();
-    socket_.close(ignored);
-    const auto tell = std::move(gone);
-    gone = nullptr;
-    drained = nullptr;
-    if (tell && in_request_ && !complete_) tell();
+  enum class Stage { waiting, streaming, finished };
+
+  std::shared_ptr<Session> session_;
+  AnswerShape shape_;
+  Stage stage_ = Stage::waiting;
+  std::function<void()> drained_;
+  std::function<void()> gone_;
+};
+
+/// One client's connection: requests one after the other.
+///
+///   reading ──request──▶ answering ──all queued──▶ answered ──all sent──▶ reading
+///      └── any of them ──▶ lingering (no more from here) ──▶ ended       or lingering
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(Socket socket, std::shared_ptr<Shared> shared)
+      : socket_(std::move(socket)),
+        shared_(std::move(shared)),
+        timer_(socket_.get_executor()),
+        peer_(peer_of(socket_.native_handle())) {
+    const int on = 1;  // fails on a unix socket, which needs it not
+    ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    shared_->sessions.insert(this);
+  }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() { shared_->sessions.erase(this); }
+
+  void read() {
+    phase_ = Phase::reading;
+    parser_.emplace();
+    parser_->header_limit(kHeaderBytesMax);
+    parser_->body_limit(shared_->limits.body_bytes_max);
+    limit_time(std::chrono::seconds(shared_->limits.idle_seconds_max));
+    http::async_read_header(
+        socket_, buffer_, *parser_,
+        [self = shared_from_this()](error_code error, std::size_t) { self->got_head(error); });
   }
 
-  void got(error_code error) {
-    timer_.cancel();
-    if (error == http::error::body_limit || error == http::error::header_limit) {
-      refuse(413, "the request is too large");
-    } else if (error &&
-               error.category() == http::make_error_code(http::error::bad_method).category() &&
-               error != http::error::end_of_stream && error != http::error::partial_message) {
-      refuse(400, "the request is not valid HTTP");
-    } else if (error) {
-      end();
-    } else {
-      serve();
-    }
+  /// The server is dropped: no further request is served, and no handler is called any more.
+  void stop() {
+    if (phase_ == Phase::reading) return end();
+    if (const auto reply = current_.lock()) reply->forget();
   }
 
-  void refuse(int status, std::string_view text) {
-    in_request_ = true;
-    answered_ = complete_ = keep_alive_ = head_request_ = false;
-    HttpResponse response;
-    response.status = status;
-    response.body = fmt::format("{{\"message\":\"{}\"}}", text);
-    send(std::move(response));
-  }
+  // What the answer calls.
 
-  void serve();
-
-  void queue(std::string bytes) {
-    if (ended_) return;
+  /// Sends the bytes soon; empty ones only bring about what follows when all is sent.
+  void queue(std::string_view bytes) {
+    if (phase_ == Phase::ended) return;
     queued_ += bytes;
     if (writing_ || flush_posted_) return;
     flush_posted_ = true;
@@ -162,15 +196,117 @@ class Session : public std::enable_shared_from_this<Session> {
       if (!self->writing_) self->flush();
     });
   }
+  void complete(bool keep_alive) {
+    if (phase_ != Phase::answering) return;
+    phase_ = Phase::answered;
+    keep_alive_ = keep_alive;
+    queue({});
+  }
+  void end();
+  [[nodiscard]] bool ended() const { return phase_ == Phase::ended; }
+  [[nodiscard]] std::size_t queued_bytes() const {
+    return ended() ? 0 : queued_.size() + flying_.size();
+  }
+  template <class Call>
+  void post(Call call) {
+    asio::post(socket_.get_executor(), std::move(call));
+  }
+
+ private:
+  enum class Phase { reading, answering, answered, lingering, ended };
+
+  void limit_time(std::chrono::seconds time) {
+    timer_.expires_after(time);
+    timer_.async_wait([weak = weak_from_this()](error_code error) {
+      const auto self = weak.lock();
+      if (!self || error || self->timer_.expiry() > asio::steady_timer::clock_type::now()) return;
+      if (self->phase_ == Phase::reading || self->phase_ == Phase::lingering) self->end();
+    });
+  }
+
+  void got_head(error_code error) {
+    if (error) return got(error);
+    const auto& head = parser_->get();
+    if (!parser_->is_done() && beast::iequals(head[http::field::expect], "100-continue")) {
+      queue("HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    http::async_read(
+        socket_, buffer_, *parser_,
+        [self = shared_from_this()](error_code failed, std::size_t) { self->got(failed); });
+  }
+
+  void got(error_code error) {
+    if (phase_ != Phase::reading) return;
+    timer_.cancel();
+    const bool spoken = error.category() == make_error_code(http::error::bad_method).category();
+    if (!error) {
+      serve();
+    } else if (error == http::error::body_limit || error == http::error::header_limit) {
+      refuse(413, "the request is too large");
+    } else if (spoken && error != http::error::end_of_stream &&
+               error != http::error::partial_message) {
+      refuse(400, "the request is not valid HTTP");
+    } else {
+      end();
+    }
+  }
+
+  void refuse(int status, std::string_view text) {
+    HttpResponse response;
+    response.status = status;
+    response.body = fmt::format("{{\"message\":\"{}\"}}", text);
+    phase_ = Phase::answering;
+    queue(head_of(response, {}, response.body.size()) + response.body);
+    complete(false);
+  }
+
+  void serve() {
+    auto message = parser_->release();
+    HttpRequest request;
+    request.method = std::string(message.method_string());
+    request.target = std::string(message.target());
+    for (const auto& field : message) {
+      auto& value = request.headers[to_lower(field.name_string())];
+      if (!value.empty()) value += ", ";
+      value += std::string_view(field.value());
+    }
+    request.body = std::move(message.body());
+    request.peer = peer_.credentials;
+    request.remote_address = peer_.address;
+    const AnswerShape shape{message.keep_alive(), message.version() >= kHttp11,
+                            message.method() != http::verb::head};
+    phase_ = Phase::answering;
+    ++served_;
+    auto reply = std::make_shared<Reply>(shared_from_this(), shape);
+    current_ = reply;
+    shared_->handler(std::move(request), std::move(reply));
+    if (phase_ == Phase::answering) watch_for_goodbye();
+  }
+
+  /// Until it is answered the client sends nothing: becoming readable means that it has gone.
+  void watch_for_goodbye() {
+    socket_.async_wait(
+        Socket::wait_read, [self = shared_from_this(), served = served_](error_code error) {
+          if (error || self->phase_ != Phase::answering || self->served_ != served) return;
+          char byte = 0;
+          const auto seen =
+              ::recv(self->socket_.native_handle(), &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT);
+          if (seen > 0) return;  // its next request, too early: that it goes is seen by writing
+          if (seen < 0 && (errno == EAGAIN || errno == EINTR)) return self->watch_for_goodbye();
+          self->end();
+        });
+  }
 
   void flush() {
-    if (ended_ || queued_.empty()) return;
+    if (phase_ == Phase::ended) return;
+    if (queued_.empty()) return flushed({});
     writing_ = true;
     flying_.swap(queued_);
     asio::async_write(socket_, asio::buffer(flying_),
                       [self = shared_from_this()](error_code error, std::size_t) {
                         self->writing_ = false;
                         self->flying_.clear();
+                        if (self->flying_.capacity() > kKeptBytes) self->flying_.shrink_to_fit();
                         self->flushed(error);
                       });
   }
@@ -180,143 +316,162 @@ class Session : public std::enable_shared_from_this<Session> {
       end();
     } else if (!queued_.empty()) {
       flush();
-    } else if (complete_) {
-      next();
-    } else if (drained) {
-      const auto tell = std::move(drained);
-      drained = nullptr;
-      tell();
+    } else if (phase_ == Phase::answering) {
+      if (const auto reply = current_.lock()) reply->drained();
+    } else if (phase_ == Phase::answered) {
+      if (keep_alive_ && shared_->wanted) {
+        read();
+      } else {
+        linger();
+      }
     }
   }
 
-  void next() {
-    in_request_ = false;
-    gone = nullptr;
-    drained = nullptr;
-    if (keep_alive_ && !ended_) {
-      read();
-    } else {
-      complete_ = true;
-      end();
-    }
+  /// Nothing more from here. Closing at once could take from the client what it has not read yet,
+  /// as the kernel answers what it still sends with a reset.
+  void linger() {
+    phase_ = Phase::lingering;
+    error_code ignored;
+    socket_.shutdown(Socket::shutdown_send, ignored);
+    limit_time(kFarewellTime);
+    discard();
   }
 
-  /// While an answer streams the client sends nothing: becoming readable means that it has gone.
-  void watch_for_goodbye() {
-    socket_.async_wait(Socket::wait_read, [self = shared_from_this()](error_code error) {
-      if (error || self->complete_ || self->ended_) return;
-      std::array<char, 1> byte{};
-      const auto seen =
-          ::recv(self->socket_.native_handle(), byte.data(), 1, MSG_PEEK | MSG_DONTWAIT);
-      if (seen <= 0) self->end();
-    });
+  void discard() {
+    buffer_.clear();
+    socket_.async_read_some(buffer_.prepare(kDiscardBytes),
+                            [self = shared_from_this()](error_code error, std::size_t) {
+                              if (self->phase_ != Phase::lingering) return;
+                              if (error) return self->end();
+                              self->discard();
+                            });
   }
 
   Socket socket_;
-  std::shared_ptr<const HttpHandler> handler_;
-  HttpLimits limits_;
+  std::shared_ptr<Shared> shared_;
   asio::steady_timer timer_;
-  std::optional<PeerCredentials> peer_;
+  Peer peer_;
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
+  std::weak_ptr<Reply> current_;
+  std::uint64_t served_ = 0;
   std::string queued_;
   std::string flying_;
+  Phase phase_ = Phase::reading;
   bool keep_alive_ = true;
-  bool head_request_ = false;
-  bool in_request_ = false;
-  bool answered_ = false;
-  bool complete_ = false;
   bool writing_ = false;
   bool flush_posted_ = false;
-  bool ended_ = false;
 };
 
-class Reply : public HttpReply {
- public:
-  explicit Reply(std::shared_ptr<Session> session) : session_(std::move(session)) {}
-  Reply(const Reply&) = delete;
-  Reply& operator=(const Reply&) = delete;
-  ~Reply() override {
-    session_->drained = nullptr;
-    session_->gone = nullptr;
-    if (!session_->answered()) {
-      HttpResponse response;
-      response.status = 500;
-      response.body = R"({"message":"the request was dropped"})";
-      session_->send(std::move(response));
-    }
-    session_->finish();
-  }
+void Session::end() {
+  const auto before = std::exchange(phase_, Phase::ended);
+  if (before == Phase::ended) return;
+  timer_.cancel();
+  error_code ignored;
+  socket_.close(ignored);
+  queued_ = {};
+  const auto reply = current_.lock();
+  if (before == Phase::answering && reply) reply->gone();
+}
 
-  void send(HttpResponse response) override { session_->send(std::move(response)); }
-  void begin(HttpResponse head) override { session_->begin(head); }
-  void write(std::string bytes) override { session_->write(bytes); }
-  void finish() override { session_->finish(); }
-  [[nodiscard]] std::size_t queued_bytes() const override { return session_->queued_bytes(); }
-  void on_drained(std::function<void()> handler) override {
-    session_->drained = std::move(handler);
+Reply::~Reply() {
+  if (stage_ == Stage::waiting) {
+    HttpResponse response;
+    response.status = 500;
+    response.body = R"({"message":"the request was dropped"})";
+    send(std::move(response));
+  } else if (stage_ == Stage::streaming) {
+    session_->end();  // without the last chunk, so that the client sees that it is not all
   }
-  void on_gone(std::function<void()> handler) override { session_->gone = std::move(handler); }
+}
 
- private:
-  std::shared_ptr<Session> session_;
-};
+void Reply::send(HttpResponse response) {
+  if (stage_ != Stage::waiting) return;
+  stage_ = Stage::finished;
+  const auto released = std::exchange(gone_, nullptr);  // may hold this answer: to the end of this
+  const bool empty = response.status == 204 || response.status == 304;
+  session_->queue(
+      head_of(response, shape_, empty ? 0 : std::optional<std::size_t>(response.body.size())));
+  if (shape_.body && !empty) session_->queue(response.body);
+  session_->complete(shape_.keep_alive);
+}
 
-void Session::serve() {
-  auto message = parser_->release();
-  HttpRequest request;
-  request.method = std::string(message.method_string());
-  request.target = std::string(message.target());
-  for (const auto& field : message) {
-    auto& value = request.headers[to_lower(field.name_string())];
-    if (!value.empty()) value += ", ";
-    value += std::string(field.value());
-  }
-  request.body = std::move(message.body());
-  request.peer = peer_;
-  keep_alive_ = message.keep_alive();
-  head_request_ = message.method() == http::verb::head;
-  in_request_ = true;
-  answered_ = complete_ = false;
-  const auto handler = handler_;
-  (*handler)(std::move(request), std::make_shared<Reply>(shared_from_this()));
+void Reply::begin(HttpResponse head) {
+  if (stage_ != Stage::waiting) return;
+  stage_ = Stage::streaming;
+  session_->queue(head_of(head, shape_, std::nullopt));
+}
+
+void Reply::write(std::string bytes) {
+  if (stage_ != Stage::streaming || bytes.empty() || !shape_.body) return;
+  session_->queue(shape_.chunks ? fmt::format("{:x}\r\n{}\r\n", bytes.size(), bytes) : bytes);
+}
+
+void Reply::finish() {
+  if (stage_ != Stage::streaming) return;
+  stage_ = Stage::finished;
+  const auto released = std::exchange(gone_, nullptr);
+  const auto released_too = std::exchange(drained_, nullptr);
+  if (shape_.chunks && shape_.body) session_->queue("0\r\n\r\n");
+  session_->complete(shape_.keep_alive && shape_.chunks);
+}
+
+std::size_t Reply::queued_bytes() const { return session_->queued_bytes(); }
+
+void Reply::on_drained(std::function<void()> handler) {
+  if (stage_ == Stage::finished || session_->ended()) return;
+  drained_ = std::move(handler);
+  session_->queue({});
+}
+
+void Reply::on_gone(std::function<void()> handler) {
+  if (stage_ == Stage::finished) return;
+  gone_ = std::move(handler);
+  if (!session_->ended()) return;
+  session_->post([self = shared_from_this()] { self->gone(); });
+}
+
+void Reply::drained() {
+  const auto call = std::exchange(drained_, nullptr);
+  if (call) call();
+}
+
+void Reply::gone() {
+  const auto released = std::exchange(drained_, nullptr);
+  const auto call = std::exchange(gone_, nullptr);
+  if (call) call();
+}
+
+void Reply::forget() {
+  const auto released = std::exchange(drained_, nullptr);
+  const auto released_too = std::exchange(gone_, nullptr);
 }
 
 class Server : public HttpServer {
  public:
-  struct Shared : std::enable_shared_from_this<Shared> {
-    Shared(Acceptor listener, HttpHandler call, HttpLimits bounds)
-        : acceptor(std::move(listener)),
-          handler(std::make_shared<const HttpHandler>(std::move(call))),
-          limits(bounds) {}
-
-    void accept() {
-      acceptor.async_accept([self = shared_from_this()](error_code error, Socket socket) {
-        if (!self->wanted || error == asio::error::operation_aborted) return;
-        if (!error) {
-          std::make_shared<Session>(std::move(socket), self->handler, self->limits)->read();
-        }
-        self->accept();
-      });
-    }
-
-    Acceptor acceptor;
-    std::shared_ptr<const HttpHandler> handler;
-    HttpLimits limits;
-    bool wanted = true;
-  };
-
-  explicit Server(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
+  Server(Acceptor acceptor, HttpHandler handler, HttpLimits limits)
+      : shared_(std::make_shared<Shared>(Shared{std::move(handler), limits, true, {}})),
+        accepting_(std::make_shared<AcceptLoop<Acceptor>>(
+            std::move(acceptor), [shared = shared_](Socket socket) {
+              std::make_shared<Session>(std::move(socket), shared)->read();
+            })) {
+    accepting_->next();
+  }
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
   ~Server() override {
     shared_->wanted = false;
-    error_code ignored;
-    shared_->acceptor.close(ignored);
+    accepting_->stop();
+    std::vector<std::shared_ptr<Session>> sessions;
+    for (auto* session : shared_->sessions) sessions.push_back(session->weak_from_this().lock());
+    for (const auto& session : sessions) {
+      if (session) session->stop();
+    }
   }
 
  private:
   std::shared_ptr<Shared> shared_;
+  std::shared_ptr<AcceptLoop<Acceptor>> accepting_;
 };
 
 }  // namespace
@@ -328,11 +483,10 @@ Result<std::unique_ptr<HttpServer>> serve_http(EventLoop& loop, Fd listener, Htt
   ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&where), &size);
   Acceptor acceptor(loop.impl().context);
   error_code error;
-  acceptor.assign(asio::generic::stream_protocol(where.ss_family, 0), listener.release(), error);
+  acceptor.assign(asio::generic::stream_protocol(where.ss_family, 0), listener.get(), error);
   if (error) return fail(Errc::internal, "listening socket: {}", error.message());
-  auto shared = std::make_shared<Server::Shared>(std::move(acceptor), std::move(handler), limits);
-  shared->accept();
-  return std::make_unique<Server>(std::move(shared));
+  [[maybe_unused]] const int owned_by_acceptor = listener.release();
+  return std::make_unique<Server>(std::move(acceptor), std::move(handler), limits);
 }
 
 }  // namespace cox::os
