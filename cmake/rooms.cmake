@@ -23,6 +23,8 @@ function(cox_unit_tests name)
   endif()
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE cox_flags ${tests_DEPS} GTest::gmock GTest::gtest_main)
+  # Their speed does not matter, their compile time does.
+  target_compile_options(${name} PRIVATE -O1)
   target_compile_definitions(${name} PRIVATE COX_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                              COX_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

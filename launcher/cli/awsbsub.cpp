@@ -236,7 +236,8 @@ json::object make_request(const SubmitOptions& options, const Connection& connec
                        {"retryStrategy", json::object{{"attempts", options.retry_attempts}}}};
   json::array depends_on;
   if (!options.depends_on.empty()) {
-    for (const auto& dependency : parse_depends_on(options.depends_on).value()) {
+    const auto dependencies = parse_depends_on(options.depends_on).value();
+    for (const auto& dependency : dependencies) {
       json::object entry;
       if (!dependency.job_id.empty()) entry["jobId"] = dependency.job_id;
       if (!dependency.type.empty()) entry["type"] = dependency.type;

@@ -159,9 +159,12 @@ Result<Job> on(Job job, const NodeExited& event) {
   run->stopped_at = event.at;
   run->exit_code = event.exit_code;
   run->reason = event.reason;
-  auto reason = had_started || event.reason.empty()
-                    ? std::string(kNormalEndReason)
-                    : fmt::format("Node {} could not start: {}", run->hostname, event.reason);
+  std::string reason = kNormalEndReason;
+  if (!event.reason.empty() && !had_started) {
+    reason = fmt::format("Node {} could not start: {}", run->hostname, event.reason);
+  } else if (!event.reason.empty() && job.spec.mpi && event.exit_code != 0) {
+    reason = event.reason;  // mpirun is ours here: which rank failed is the job's reason
+  }
   const NodeRun ended = *run;
   settle(job, ended, event.node_index == 0, had_started, event.at, std::move(reason));
   return job;

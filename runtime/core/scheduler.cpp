@@ -346,9 +346,7 @@ class Scaler {
   bool needs_room_ = false;  ///< idle nodes that no waiting job uses are given back at once
 };
 
-}  // namespace
-
-std::string to_sentence(const Block& block) {
+std::string reason_of(const Block& block) {
   const auto& name = block.environment;
   switch (block.kind) {
     case BlockKind::no_environment_fits:
@@ -377,6 +375,13 @@ std::string to_sentence(const Block& block) {
       return fmt::format("multi-node jobs do not run in Spot compute environment {}", name);
   }
   return "";
+}
+
+}  // namespace
+
+std::string to_sentence(const Block& block) {
+  const auto reason = reason_of(block);
+  return block.note.empty() ? reason : fmt::format("{}; {}", reason, block.note);
 }
 
 std::optional<Fit> smallest_fit(const ComputeEnvironment& environment, const JobSpec& spec) {

@@ -47,7 +47,8 @@ struct Block {
   ComputeEnvironmentName environment;
   int wanted = 0;  ///< nodes, or vCPUs where the kind speaks of vCPUs
   int have = 0;
-  JobId by;  ///< the job that holds or reserves, where one does
+  JobId by;               ///< the job that holds or reserves, where one does
+  std::string note = {};  ///< what else is known: why the environment's nodes do not start
 
   friend bool operator==(const Block&, const Block&) = default;
 };

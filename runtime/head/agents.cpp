@@ -4,6 +4,7 @@
 
 #include "runtime/base/text.hpp"
 #include "runtime/head/head_core.hpp"
+#include "runtime/head/plain_text.hpp"
 #include "runtime/os/log.hpp"
 
 /// Sessions of agents: what they say becomes events, output goes to the log store.
@@ -15,20 +16,29 @@ constexpr auto kRankWordTime = std::chrono::milliseconds(300);
 constexpr std::size_t kLastLines = 5;
 constexpr std::size_t kLastBytes = 1024;
 
-/// Text of a job, fit for a reason: no control characters, bounded.
-std::string cleaned(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
-  if (text.size() > kLastBytes) text = "…" + text.substr(text.size() - kLastBytes);
-  return text;
-}
-
 std::string part_text(const wire::PartKey& part) {
   return fmt::format("{}/{}/{}", part.job, part.attempt, part.node_index);
 }
 
+/// A rank that mpirun ended because of another one; or one that asked for it.
+bool was_ended_by_mpirun(int exit_code) {
+  return exit_code == 128 + SIGTERM || exit_code == 128 + SIGKILL;
+}
+
+/// "exited with code 7", "ended by signal 11 (SIGSEGV)".
+std::string ending(int exit_code) {
+  if (exit_code <= 128 || exit_code >= 128 + NSIG) {
+    return fmt::format("exited with code {}", exit_code);
+  }
+  const int signal = exit_code - 128;
+  const char* name = ::sigabbrev_np(signal);
+  return name != nullptr ? fmt::format("ended by signal {} (SIG{})", signal, name)
+                         : fmt::format("ended by signal {}", signal);
+}
+
 }  // namespace
+
+// Connections.
 
 void HeadCore::send(const NodeId& node, const wire::Message& message) {
   const auto session = sessions_.find(node);
@@ -37,7 +47,8 @@ void HeadCore::send(const NodeId& node, const wire::Message& message) {
 
 void HeadCore::connected(std::unique_ptr<os::FrameLink> link) {
   const NodeId id{link->peer_name()};
-  if (state_.node(id) == nullptr || shutting_down_) {
+  const auto* known = state_.node(id);
+  if (known == nullptr || known->status == NodeStatus::terminating || shutting_down_) {
     os::log_warn("node {} is not of this cluster: its agent is turned away", id);
     return;
   }
@@ -45,72 +56,43 @@ void HeadCore::connected(std::unique_ptr<os::FrameLink> link) {
   session.link = std::move(link);
   // A new connection takes the place of an old one that may still look alive from here.
   auto& kept = sessions_[id] = std::move(session);
-  kept.link->on_frame([this, id](std::string bytes) { frame(id, bytes); });
-  kept.link->on_closed([this, id](const std::string& why) { disconnected(id, why); });
+  // Their ids are copied: what they lead to may drop the link, and these handlers with it.
+  kept.link->on_frame([this, id](const std::string& bytes) { frame(NodeId{id}, bytes); });
+  kept.link->on_closed([this, id](const std::string& why) { disconnected(NodeId{id}, why); });
 }
 
 void HeadCore::frame(const NodeId& node, const std::string& bytes) {
+  const auto session = sessions_.find(node);
+  if (session == sessions_.end()) return;
   const auto message = wire::decode(bytes);
   if (!message) {
     os::log_error("node {}: {}", node, message.error().message);
-    loop_.post([this, node] { disconnected(node, "it sent what is no message"); });
-    return;
+    return disconnected(node, "it sent what is no message");
   }
-  const auto session = sessions_.find(node);
-  if (session == sessions_.end()) return;
   if (!session->second.greeted && !std::holds_alternative<wire::Hello>(*message)) return;
   std::visit([&](const auto& m) { on(node, m); }, *message);
 }
 
 void HeadCore::disconnected(const NodeId& node, const std::string& why) {
-  if (sessions_.erase(node) == 0) return;
-  const auto* known = state_.node(node);
-  if (known == nullptr || shutting_down_) return;
-  os::log_warn("node {} went silent: {}", node, why);
-  Node silent = *known;
-  silent.status = NodeStatus::silent;
-  silent.reason = why;
-  state_.put_node(silent);
-  silence_[node] = loop_.after(std::chrono::milliseconds(options_.node_lost_after_ms),
-                               [this, node] { lose(node, "its agent did not come back"); });
-  schedule_pass();
+  if (sessions_.erase(node) > 0 && !shutting_down_) went_silent(node, why);
 }
 
 void HeadCore::on(const NodeId& node, const wire::Hello& message) {
-  auto& session = sessions_.at(node);
   if (message.version != wire::kVersion || message.node != node) {
     os::log_error("node {} speaks version {} as {}: turned away", node, message.version,
                   message.node);
-    loop_.post([this, node] { disconnected(node, "its agent is of another version"); });
-    return;
+    return disconnected(node, "its agent is of another version");
   }
+  auto& session = sessions_.at(node);
   session.greeted = true;
   session.hardware_threads = message.hardware_threads;
   session.hwloc_xml = message.hwloc_xml;
-  silence_.erase(node);
-  Node known = *state_.node(node);
-  const bool first_time = known.status == NodeStatus::pending;
-  known.status = NodeStatus::up;
-  known.reason.clear();
-  if (first_time) known.idle_since = clock_.now();
-  state_.put_node(known);
-  journal_->add(known);
   send(node, wire::Welcome{state_.cluster().name});
-  if (first_time) {
-    const bool is_head = known.ordinal == 0;
-    tell(is_head ? "HeadNode" : fmt::format("ComputeNode {}", known.id), "CREATE_COMPLETE",
-         known.hostname);
-  }
   compare_parts(node, message.parts);
-  journal_->then([this, node] {
-    for (const auto* job : state_.holders(node)) {
-      const auto id = job->id;
-      loop_.post([this, id] { act(id); });
-    }
-  });
-  schedule_pass();
-  check_readiness();
-  rearm_timer();
+  is_up(node);
+  // What is owed to the parts there was owed to the connection before this one.
+  for (const auto* job : state_.holders(node)) touched_.insert(job->id);
+  journal_->wake();
 }
 
 /// After a reconnect: what the agent has and the head does not want is stopped; what the head
@@ -118,7 +100,9 @@ void HeadCore::on(const NodeId& node, const wire::Hello& message) {
 void HeadCore::compare_parts(const NodeId& node, const std::vector<wire::PartKey>& reported) {
   for (const auto& part : reported) {
     if (part_on(node, part) == nullptr) {
-      send(node, wire::Stop{part, 0, "it is not wanted any more"});
+      part_is_not_wanted(node, part);
+    } else {
+      sessions_.at(node).told.emplace(part, Told::prepare);
     }
   }
   std::vector<wire::PartKey> lost;
@@ -133,109 +117,159 @@ void HeadCore::compare_parts(const NodeId& node, const std::vector<wire::PartKey
     }
   }
   for (const auto& part : lost) {
-    const auto hostname = state_.node(node)->hostname;
-    apply(part.job,
-          core::NodeExited{
-              clock_.now(), part.attempt, part.node_index, 1,
-              fmt::format("node {} ({}) lost the job when its agent restarted", hostname, node)});
+    const auto why = fmt::format("node {} ({}) lost the job when its agent restarted",
+                                 state_.node(node)->hostname, node);
+    apply(part.job, core::NodeExited{clock_.now(), part.attempt, part.node_index, 1, why});
   }
 }
+
+// Parts.
 
 const NodeRun* HeadCore::part_on(const NodeId& node, const wire::PartKey& part) const {
   const auto* job = state_.find(part.job);
   if (job == nullptr || job->current() == nullptr || job->current()->number != part.attempt ||
-      part.node_index < 0 ||
-      static_cast<std::size_t>(part.node_index) >= job->current()->nodes.size()) {
+      !was_on(node, part)) {
     return nullptr;
   }
   const auto& run = job->current()->nodes[static_cast<std::size_t>(part.node_index)];
-  return run.node == node && run.phase != NodePhase::exited ? &run : nullptr;
+  return run.phase != NodePhase::exited ? &run : nullptr;
+}
+
+bool HeadCore::was_on(const NodeId& node, const wire::PartKey& part) const {
+  const auto* job = state_.find(part.job);
+  if (job == nullptr || part.attempt < 1 || part.node_index < 0 ||
+      static_cast<std::size_t>(part.attempt) > job->attempts.size()) {
+    return false;
+  }
+  const auto& nodes = job->attempts[static_cast<std::size_t>(part.attempt) - 1].nodes;
+  const auto index = static_cast<std::size_t>(part.node_index);
+  return index < nodes.size() && nodes[index].node == node;
+}
+
+bool HeadCore::takes_part(const NodeId& node, const JobId& id) const {
+  const auto* job = state_.find(id);
+  if (job == nullptr || job->current() == nullptr) return false;
+  const auto& nodes = job->current()->nodes;
+  return std::any_of(nodes.begin(), nodes.end(),
+                     [&](const NodeRun& run) { return run.node == node; });
+}
+
+void HeadCore::part_is_not_wanted(const NodeId& node, const wire::PartKey& part) {
+  send(node, wire::Stop{part, 0, "it is not wanted any more"});
+}
+
+/// A node's word for when something was: its clock may be off, but nothing is in the future.
+Millis HeadCore::when_told(std::int64_t at_ms) const {
+  const auto now = clock_.now();
+  return at_ms > 0 ? std::min(Millis{at_ms}, now) : now;
 }
 
 void HeadCore::on(const NodeId& node, const wire::Prepared& message) {
-  if (part_on(node, message.part) == nullptr) return send(node, wire::Stop{message.part, 0, ""});
-  apply(message.part.job,
-        core::NodeReady{clock_.now(), message.part.attempt, message.part.node_index});
+  const auto& part = message.part;
+  const auto* run = part_on(node, part);
+  if (run == nullptr) return part_is_not_wanted(node, part);
+  if (run->phase != NodePhase::preparing) return;  // told again, after a reconnect
+  apply(part.job, core::NodeReady{clock_.now(), part.attempt, part.node_index});
+  // Nobody is told of this, and the agent tells it again to the next head: there is nothing in it
+  // that a disk must know before the job starts.
+  act(part.job);
 }
 
 void HeadCore::on(const NodeId& node, const wire::Started& message) {
-  if (part_on(node, message.part) == nullptr) return;
-  apply(message.part.job,
-        core::NodeStarted{Millis{message.at_ms}, message.part.attempt, message.part.node_index});
+  const auto& part = message.part;
+  const auto* run = part_on(node, part);
+  if (run == nullptr) return part_is_not_wanted(node, part);
+  if (run->phase == NodePhase::running) return;
+  apply(part.job, core::NodeStarted{when_told(message.at_ms), part.attempt, part.node_index});
 }
 
 void HeadCore::on(const NodeId& node, const wire::Exited& message) {
-  const auto* run = part_on(node, message.part);
-  if (run == nullptr) {
-    // Of an older attempt, or told before: durable or not wanted, either way it may forget it.
-    journal_->then([this, node, part = message.part] { send(node, wire::ExitedAck{part}); });
-    return;
-  }
-  const auto* job = state_.find(message.part.job);
-  const bool may_name_a_rank =
-      job->spec.mpi && message.part.node_index == 0 && message.exit_code != 0 && !job->kill_reason;
-  if (may_name_a_rank && !failed_ranks_.contains({message.part.job, message.part.attempt})) {
-    // The failing rank's word may come from another node a little later.
-    const auto key = part_text(message.part);
-    delayed_ends_[key] = loop_.after(kRankWordTime, [this, node, message, key] {
-      const auto keep = std::move(delayed_ends_[key]);
-      delayed_ends_.erase(key);
-      end_part(node, message);
+  if (part_on(node, message.part) != nullptr && waits_for_a_rank(message)) {
+    auto& delayed = delayed_ends_[message.part];
+    delayed.node = node;
+    delayed.message = message;
+    delayed.limit = loop_.after(kRankWordTime, [this, part = message.part] {
+      const auto ended = delayed_ends_.extract(part);
+      if (!ended.empty()) end_part(ended.mapped().node, ended.mapped().message);
     });
     return;
   }
   end_part(node, message);
 }
 
+/// The word of the failing rank may come from another node a little later than the main node's end.
+bool HeadCore::waits_for_a_rank(const wire::Exited& message) const {
+  const auto* job = state_.find(message.part.job);
+  if (!job->spec.mpi || message.part.node_index != 0 || message.exit_code == 0 ||
+      job->kill_reason || job->timed_out) {
+    return false;
+  }
+  const auto known = failed_ranks_.find({message.part.job, message.part.attempt});
+  return known == failed_ranks_.end() || was_ended_by_mpirun(known->second.exit_code);
+}
+
 void HeadCore::end_part(const NodeId& node, const wire::Exited& message) {
   const auto& part = message.part;
   if (part_on(node, part) != nullptr) {
-    core::NodeExited event{Millis{message.at_ms}, part.attempt, part.node_index, message.exit_code,
-                           message.reason};
-    const auto failed = failed_ranks_.find({part.job, part.attempt});
+    core::NodeExited event{when_told(message.at_ms), part.attempt, part.node_index,
+                           message.exit_code, message.reason};
     const auto& job = *state_.find(part.job);
-    if (failed != failed_ranks_.end() && part.node_index == 0 && job.spec.mpi && !job.kill_reason) {
-      event.reason = describe(failed->second, job);
-      if (event.exit_code == 0) event.exit_code = failed->second.exit_code;
+    const auto failed = failed_ranks_.extract({part.job, part.attempt});
+    if (!failed.empty() && part.node_index != 0) {
+      failed_ranks_.emplace(failed.key(), failed.mapped());  // the main node's end will tell it
+    } else if (!failed.empty() && !job.kill_reason && !job.timed_out) {
+      event.reason = describe(failed.mapped(), job);
+      if (event.exit_code == 0) event.exit_code = failed.mapped().exit_code;
     }
     apply(part.job, event);
-    if (part.node_index == 0) failed_ranks_.erase({part.job, part.attempt});
   }
-  if (const auto* known = state_.node(node); known != nullptr && state_.holders(node).empty()) {
-    Node idle = *known;
-    idle.idle_since = clock_.now();
-    state_.put_node(idle);
-    rearm_timer();
-  }
-  journal_->then([this, node, part] { send(node, wire::ExitedAck{part}); });
+  // Also for one of an older attempt, or told before: it may forget it.
+  journal_->then([this, node, part] {
+    send(node, wire::ExitedAck{part});
+    const auto session = sessions_.find(node);
+    if (session == sessions_.end()) return;
+    for (const auto what : {Told::prepare, Told::launch, Told::stop}) {
+      session->second.told.erase({part, what});
+    }
+  });
 }
 
 std::string HeadCore::describe(const FailedRank& failed, const Job& job) const {
-  auto text = fmt::format("rank {} on {} ", failed.rank, failed.hostname);
-  if (failed.exit_code > 128 && failed.exit_code < 128 + NSIG) {
-    const int signal = failed.exit_code - 128;
-    const char* name = ::sigabbrev_np(signal);
-    text += name != nullptr ? fmt::format("ended by signal {} (SIG{})", signal, name)
-                            : fmt::format("ended by signal {}", signal);
-  } else {
-    text += fmt::format("exited with code {}", failed.exit_code);
-  }
+  auto text =
+      fmt::format("rank {} on {} {}", failed.rank, failed.hostname, ending(failed.exit_code));
   logs::ReadSpec tail;
   tail.last = kLastLines;
   const auto lines =
       logs_->read(rank_log(job.id, job.current()->number, failed.node_index, failed.rank), tail);
   std::vector<std::string> last;
   for (std::size_t i = 0; lines && i < lines->size(); ++i) last.push_back((*lines)[i].text);
-  if (!last.empty()) text += fmt::format("; its last lines: {}", cleaned(join(last, " | ")));
+  if (!last.empty()) text += fmt::format(": \"{}\"", on_one_line(join(last, " | "), kLastBytes));
   return text;
 }
+
+void HeadCore::on(const NodeId& node, const wire::RankExited& message) {
+  const auto& part = message.part;
+  const auto* run = part_on(node, part);
+  if (run == nullptr || message.exit_code == 0 || !state_.find(part.job)->spec.mpi) return;
+  const FailedRank failed{message.rank, message.exit_code, message.at_ms, part.node_index,
+                          run->hostname};
+  const auto [known, added] = failed_ranks_.emplace(std::pair{part.job, part.attempt}, failed);
+  if (!added && failed.at_ms < known->second.at_ms) known->second = failed;
+  const wire::PartKey main{part.job, part.attempt, 0};
+  const auto waiting = delayed_ends_.find(main);
+  if (waiting == delayed_ends_.end() || waits_for_a_rank(waiting->second.message)) return;
+  const auto ended = delayed_ends_.extract(waiting);
+  end_part(ended.mapped().node, ended.mapped().message);
+}
+
+// Output.
 
 void HeadCore::on(const NodeId& node, const wire::Output& message) {
   if (message.records.empty()) return;
   const auto& part = message.part;
-  const auto last = message.records.back().sequence;
-  const wire::OutputAck ack{part, message.rank, last};
-  if (state_.find(part.job) == nullptr) return send(node, ack);
+  const wire::OutputAck ack{part, message.rank, message.records.back().sequence};
+  // Of a job that was forgotten, or of none that this node ever ran.
+  if (!was_on(node, part)) return send(node, ack);
   std::vector<OutputLine> lines;
   lines.reserve(message.records.size());
   for (const auto& record : message.records) {
@@ -249,19 +283,13 @@ void HeadCore::on(const NodeId& node, const wire::Output& message) {
     os::log_error("output of {}: {}", part_text(part), appended.error().message);
     return;
   }
+  // Whoever follows the job learns of its new log.
+  if (lines.front().sequence == 1) watches_.tell(part.job);
   journal_->output_written();
   journal_->then([this, node, ack] { send(node, ack); });
 }
 
-void HeadCore::on(const NodeId& node, const wire::RankExited& message) {
-  const auto* where = state_.node(node);
-  if (message.exit_code == 0 || where == nullptr) return;
-  const std::pair key{message.part.job, message.part.attempt};
-  const FailedRank failed{message.rank, message.exit_code, message.at_ms, message.part.node_index,
-                          where->hostname};
-  const auto [known, added] = failed_ranks_.emplace(key, failed);
-  if (!added && failed.at_ms < known->second.at_ms) known->second = failed;
-}
+// Commands that cox-rsh asks for on other nodes of a job.
 
 /// Passes a message between two nodes of a job; tells the asking node when that cannot be.
 void HeadCore::relay(const wire::PartKey& from, int target_index, const NodeId& from_node,
@@ -280,21 +308,23 @@ void HeadCore::relay(const wire::PartKey& from, int target_index, const NodeId& 
 }
 
 void HeadCore::on(const NodeId& node, const wire::RemoteStart& message) {
-  if (part_on(node, message.from) == nullptr) return;
+  if (part_on(node, message.from) == nullptr || message.from_node != node) return;
   relay(message.from, message.target_index, node, message.id, message);
 }
 
 void HeadCore::on(const NodeId& node, const wire::RemoteInput& message) {
-  if (part_on(node, message.from) == nullptr) return;
+  if (part_on(node, message.from) == nullptr || message.from_node != node) return;
   relay(message.from, message.target_index, node, message.id, message);
 }
 
-void HeadCore::on(const NodeId&, const wire::RemoteOutput& message) {
-  send(message.from_node, message);
+void HeadCore::on(const NodeId& node, const wire::RemoteOutput& message) {
+  if (!takes_part(node, message.from.job)) return;
+  if (part_on(message.from_node, message.from) != nullptr) send(message.from_node, message);
 }
 
-void HeadCore::on(const NodeId&, const wire::RemoteExited& message) {
-  send(message.from_node, message);
+void HeadCore::on(const NodeId& node, const wire::RemoteExited& message) {
+  if (!takes_part(node, message.from.job)) return;
+  if (part_on(message.from_node, message.from) != nullptr) send(message.from_node, message);
 }
 
 template <class Other>

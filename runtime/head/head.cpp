@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "runtime/base/text.hpp"
 #include "runtime/head/head_core.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/log.hpp"
@@ -16,6 +17,12 @@ constexpr auto kCreationTime = std::chrono::seconds(30);
 constexpr std::int64_t kKeptMs = 7LL * 24 * 3600 * 1000;  // AWS Batch: finished jobs stay 7 days
 constexpr std::int64_t kHourMs = 3600 * 1000;
 constexpr std::size_t kEventsKept = 1000;
+constexpr std::size_t kRequestBytesMax = 512u << 20;
+// Small facts about the cluster that outlive the head, each a file.
+constexpr const char* kCreatedFile = "/created";
+constexpr const char* kDisabledFile = "/disabled";
+
+bool is_there(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 }  // namespace
 
@@ -32,54 +39,62 @@ HeadCore::HeadCore(os::EventLoop& loop, const Clock& clock, NodeProvider& provid
       options_(std::move(options)),
       state_(options_.cluster) {}
 
-HeadCore::~HeadCore() = default;
+HeadCore::~HeadCore() { alive_.reset(); }
 
 Result<void> HeadCore::start() {
-  provider_.on_node_ended([this](const NodeId& id, const std::string& how) { lose(id, how); });
+  provider_.on_node_ended(
+      guarded([this](const NodeId& id, const std::string& how) { lose(id, how); }));
   if (auto opened = open_directory(); !opened) return opened;
+  journal_->at_turn_end([this] { turn_end(); });
+  ready_ = is_there(options_.directory + kCreatedFile);
+  state_.enable_environments(!is_there(options_.directory + kDisabledFile));
   if (auto replayed = replay(); !replayed) return replayed;
   if (auto serving = serve(); !serving) return serving;
-  if (head_node_.empty()) {
-    tell(state_.cluster().name, "CREATE_IN_PROGRESS", "User Initiated");
-    creation_limit_ = loop_.after(kCreationTime, [this] {
-      fail_creation("no agent dialled home within 30 s; the nodes' log may tell why");
-    });
-    first_nodes();
-  } else {
-    ready_ = true;
+  blobs_->sweep(clock_.now() + -kKeptMs,
+                [this](const std::string& hash) { return state_.needs_file(hash); });
+  if (ready_) {
     tell(state_.cluster().name, "CREATE_COMPLETE", "");
-    become_ready();
+    loop_.post(guarded([this] {
+      if (readiness_) readiness_({true, ""});
+    }));
+  } else {
+    head_node_ = NodeId{};
+    clear_leftovers([this] { begin_creation(); });
   }
-  schedule_pass();
-  rearm_timer();
+  want_pass();
   return {};
 }
 
-Result<void> HeadCore::open_directory() {
-  const auto& directory = options_.directory;
-  if (auto made = os::make_directories(directory, 0700); !made) return made;
-  const auto certificate = directory + "/ca.crt";
-  const auto key = directory + "/ca.key";
-  if (::access(key.c_str(), R_OK) == 0) {
+Result<void> HeadCore::open_ca() {
+  const auto certificate = options_.directory + "/ca.crt";
+  const auto key = options_.directory + "/ca.key";
+  if (is_there(key)) {
     auto stored_certificate = os::read_file(certificate);
     auto stored_key = os::read_file(key);
     if (!stored_certificate) return fail(stored_certificate.error());
     if (!stored_key) return fail(stored_key.error());
     ca_ = {std::move(*stored_certificate), std::move(*stored_key)};
-  } else {
-    auto made = os::make_ca(state_.cluster().name);
-    if (!made) return fail(made.error());
-    ca_ = std::move(*made);
-    if (auto kept = os::write_file_atomic(certificate, ca_.certificate); !kept) return kept;
-    if (auto kept = os::write_file_atomic(key, ca_.private_key); !kept) return kept;
+    return {};
   }
+  auto made = os::make_ca(state_.cluster().name);
+  if (!made) return fail(made.error());
+  ca_ = std::move(*made);
+  // The key last: where it is, the other is too.
+  if (auto kept = os::write_file_atomic(certificate, ca_.certificate); !kept) return kept;
+  return os::write_file_atomic(key, ca_.private_key);
+}
+
+Result<void> HeadCore::open_directory() {
+  const auto& directory = options_.directory;
+  if (auto made = os::make_directories(directory, 0700); !made) return made;
+  if (auto opened = open_ca(); !opened) return opened;
   auto logs = logs::open_log_store(directory + "/logs");
   if (!logs) return fail(logs.error());
   logs_ = std::move(*logs);
   auto store = store::open_store(directory + "/store.db");
   if (!store) return fail(store.error());
   store_ = std::move(*store);
-  blobs_ = std::make_unique<Blobs>(directory + "/blobs");
+  blobs_ = std::make_unique<Blobs>(loop_, directory + "/blobs");
   journal_ = std::make_unique<Journal>(loop_, *store_, *logs_);
   return {};
 }
@@ -87,30 +102,33 @@ Result<void> HeadCore::open_directory() {
 Result<void> HeadCore::replay() {
   auto stored = store_->load();
   if (!stored) return fail(stored.error());
-  for (const auto& [id, event] : stored->events) {
-    const auto applied = state_.apply(id, event);
-    if (!applied) return fail(within("stored event", applied.error()));
-    if (const auto limit = core::deadline(*applied->job)) {
-      deadlines_[id] = *limit;
-    } else {
-      deadlines_.erase(id);
-    }
-  }
   const auto living = provider_.adopt(stored->nodes);
   for (auto& node : stored->nodes) {
     const bool lives = std::find(living.begin(), living.end(), node.id) != living.end();
-    if (node.ordinal == 0 && lives) head_node_ = node.id;
-    node.status = NodeStatus::silent;
-    const auto id = node.id;
-    state_.put_node(std::move(node));
-    if (lives) {
-      silence_[id] = loop_.after(std::chrono::milliseconds(options_.node_lost_after_ms),
-                                 [this, id] { lose(id, "its agent did not come back"); });
-    } else {
-      loop_.post([this, id] { lose(id, "it ended while the head was away"); });
+    adopt(std::move(node), lives);
+  }
+  for (const auto& [id, event] : stored->events) {
+    if (const auto applied = state_.apply(id, event); !applied) {
+      return fail(within("stored event", applied.error()));
     }
   }
   return {};
+}
+
+/// A node from before: one that lives has a while to come back, its jobs go on.
+void HeadCore::adopt(Node node, bool lives) {
+  const auto id = node.id;
+  if (node.ordinal == 0) head_node_ = id;
+  if (node.status == NodeStatus::up) were_up_.insert(id);
+  node.status = NodeStatus::silent;
+  node.reason = "the head was away";
+  state_.put_node(std::move(node));
+  if (lives) {
+    silence_[id] = loop_.after(std::chrono::milliseconds(options_.node_lost_after_ms),
+                               [this, id] { lose(id, "its agent did not come back"); });
+  } else {
+    loop_.post(guarded([this, id] { lose(id, "it ended while the head was away"); }));
+  }
 }
 
 Result<void> HeadCore::serve() {
@@ -122,10 +140,10 @@ Result<void> HeadCore::serve() {
   if (!agents) return fail(agents.error());
   agents_ = std::move(*agents);
   os::HttpLimits limits;
-  limits.body_bytes_max = 512u << 20;
+  limits.body_bytes_max = kRequestBytesMax;
   auto http = os::serve_http(
       loop_, std::move(options_.api_listener),
-      [this](os::HttpRequest request, std::shared_ptr<os::HttpReply> reply) {
+      [this](os::HttpRequest request, const std::shared_ptr<os::HttpReply>& reply) {
         handle(std::move(request), reply);
       },
       limits);
@@ -134,20 +152,51 @@ Result<void> HeadCore::serve() {
   return {};
 }
 
+/// Says on disk whether the fleet is stopped: that outlives the head.
+Result<void> HeadCore::keep_fleet_status(bool enabled) const {
+  const auto path = options_.directory + kDisabledFile;
+  if (!enabled) return os::write_file_atomic(path, "");
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail(os::errno_error(errno, path));
+  return {};
+}
+
+// The making of the cluster.
+
+void HeadCore::begin_creation() {
+  tell(state_.cluster().name, "CREATE_IN_PROGRESS", "User Initiated");
+  creation_limit_ = loop_.after(kCreationTime, [this] {
+    fail_creation(
+        fmt::format("no agent dialled home within {} s from {}; the log of the node may "
+                    "tell why",
+                    kCreationTime.count(), missing_nodes()));
+  });
+  first_nodes();
+}
+
+std::string HeadCore::missing_nodes() const {
+  std::vector<std::string> names;
+  for (const auto* node : state_.nodes()) {
+    if (node->status == NodeStatus::up) continue;
+    names.push_back(node->ordinal == 0 ? "the head node" : fmt::format("node {}", node->id));
+  }
+  return join(names, ", ");
+}
+
 /// Ready: the head node and every node that was asked for at the start are up.
 void HeadCore::check_readiness() {
   if (ready_ || !failure_.empty() || head_node_.empty()) return;
   for (const auto* node : state_.nodes()) {
     if (node->status != NodeStatus::up) return;
   }
+  const auto kept = os::write_file_atomic(options_.directory + kCreatedFile, "");
+  if (!kept) return fail_creation(kept.error().message);
   ready_ = true;
-  tell(state_.cluster().name, "CREATE_COMPLETE", "");
-  become_ready();
-}
-
-void HeadCore::become_ready() {
   creation_limit_.reset();
-  if (readiness_) readiness_({true, ""});
+  tell(state_.cluster().name, "CREATE_COMPLETE", "");
+  // After what the nodes' coming up has changed is durable.
+  journal_->then([this] {
+    if (readiness_) readiness_({true, ""});
+  });
 }
 
 void HeadCore::fail_creation(const std::string& why) {
@@ -164,66 +213,73 @@ void HeadCore::tell(std::string resource, std::string state, std::string reason)
   os::log_info("{} {} {}", resource, state, reason);
   events_.push_back({clock_.now(), std::move(resource), std::move(state), std::move(reason)});
   if (events_.size() > kEventsKept) events_.pop_front();
-  std::erase_if(event_followers_, [](const auto& follower) { return follower.expired(); });
-  for (const auto& follower : event_followers_) {
+  for (const auto& [id, follower] : event_followers_) {
     if (const auto reply = follower.lock()) reply->write(event_json(events_.back()));
   }
 }
 
-/// One timer for whatever is due next: an attempt's time limit, an idle node's release.
-void HeadCore::rearm_timer() {
+// The turn.
+
+/// Runs when all handlers of a turn have run, before what they changed is committed.
+void HeadCore::turn_end() {
   const auto now = clock_.now();
-  auto next = now + kHourMs;
-  for (const auto& [job, limit] : deadlines_) next = std::min(next, limit);
-  for (const auto* node : state_.nodes()) {
-    if (node->environment.empty() || node->status != NodeStatus::up) continue;
-    for (const auto& environment : state_.cluster().environments) {
-      if (environment.name != node->environment || environment.idle_ms_before_release < 0) continue;
-      const auto until = node->idle_since + environment.idle_ms_before_release;
-      if (until > now && state_.holders(node->id).empty()) next = std::min(next, until);
+  if (!shutting_down_) {
+    if (due_at_ && now >= *due_at_) do_what_is_due(now);
+    if (pass_wanted_) pass(now);
+    rearm_timer(now);
+  }
+  if (touched_.empty()) return;
+  journal_->then([this, changed = std::exchange(touched_, {})] {
+    for (const auto& id : changed) {
+      act(id);
+      watches_.tell(id);
     }
-  }
-  for (const auto& [environment, until] : backoff_until_) {
-    if (until > now) next = std::min(next, until);
-  }
-  const auto wait = std::max<std::int64_t>(1, next - now + 1);
-  timer_ = loop_.after(std::chrono::milliseconds(wait), [this] { timer_fired(); });
+  });
 }
 
-void HeadCore::timer_fired() {
-  const auto now = clock_.now();
-  std::vector<JobId> over;
-  for (const auto& [job, limit] : deadlines_) {
-    if (limit <= now) over.push_back(job);
-  }
-  for (const auto& id : over) {
-    const auto* job = state_.find(id);
-    deadlines_.erase(id);
-    if (job != nullptr && job->current() != nullptr) {
-      apply(id, core::TimedOut{now, job->current()->number});
-    }
+void HeadCore::do_what_is_due(Millis now) {
+  due_at_.reset();
+  for (const auto& id : state_.past_deadline(now)) {
+    apply(id, core::TimedOut{now, state_.find(id)->current()->number});
   }
   forget_old_jobs(now);
-  schedule_pass();
-  rearm_timer();
+  pass_wanted_ = true;
+}
+
+/// One timer for whatever is due next: an attempt's time limit, an idle node's release, a further
+/// try at a node, a job to forget.
+void HeadCore::rearm_timer(Millis now) {
+  auto next = now + kHourMs;
+  const auto consider = [&](std::optional<Millis> moment) {
+    if (moment) next = std::min(next, std::max(*moment, now));
+  };
+  consider(state_.next_deadline());
+  consider(state_.next_release(now));
+  if (const auto end = state_.first_end()) consider(*end + kKeptMs);
+  for (const auto& [environment, backoff] : backoff_) {
+    if (backoff.until > now) consider(backoff.until);
+  }
+  if (timer_ && due_at_ == next) return;
+  // With nothing due the timer that runs is as good as a later one.
+  if (timer_ && due_at_ && *due_at_ > now && next == now + kHourMs) return;
+  due_at_ = next;
+  timer_ = loop_.after(std::chrono::milliseconds(std::max<std::int64_t>(1, next - now)), [this] {
+    timer_.reset();
+    journal_->wake();
+  });
 }
 
 void HeadCore::forget_old_jobs(Millis now) {
-  for (const auto* job : state_.all_jobs()) {
-    if (!is_terminal(job->status) || now - job->stopped_at < kKeptMs || core::holds_nodes(*job)) {
-      continue;
+  for (const auto& id : state_.ended_until(now + -kKeptMs)) {
+    std::vector<std::string> unused;
+    for (const auto& gone : state_.forget(id, unused)) {
+      if (const auto removed = logs_->remove(gone.value + "/"); !removed) {
+        os::log_warn("old output: {}", removed.error().message);
+      }
+      journal_->forgotten(gone);
     }
-    const auto id = job->id;
-    if (const auto removed = logs_->remove(id.value + "/"); !removed) {
-      os::log_warn("old output: {}", removed.error().message);
-    }
-    journal_->forgotten(id);
-    state_.forget(id);
+    for (const auto& hash : unused) blobs_->remove(hash);
   }
-}
-
-void HeadCore::when_changed(const JobId& id, std::function<void()> handler) {
-  watchers_[id].push_back(std::move(handler));
 }
 
 logs::LogName main_log(const JobId& job, int attempt, int node_index) {

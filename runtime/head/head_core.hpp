@@ -8,12 +8,15 @@
 #include <random>
 #include <set>
 #include <string>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "runtime/head/blobs.hpp"
 #include "runtime/head/head.hpp"
 #include "runtime/head/journal.hpp"
 #include "runtime/head/state.hpp"
+#include "runtime/head/watches.hpp"
 #include "runtime/logs/log_store.hpp"
 #include "runtime/os/frame_link.hpp"
 #include "runtime/os/http.hpp"
@@ -30,16 +33,29 @@ struct ClusterEvent {
   std::string reason;
 };
 
+/// What an agent was told of a part on the present connection: nothing twice.
+enum class Told : std::uint8_t { prepare, launch, stop };
+
+/// A part's files on their way, with what is sent after them.
+struct Sending {
+  wire::Prepare prepare;
+  std::vector<JobFile> files;
+  std::size_t file = 0;     ///< the one that is being sent
+  std::int64_t offset = 0;  ///< bytes of it that were sent
+};
+
 /// An agent that is connected.
 struct Session {
   std::unique_ptr<os::FrameLink> link;
   bool greeted = false;  ///< Hello was heard
   int hardware_threads = 0;
   std::string hwloc_xml;
-  std::set<std::string> sent;  ///< effects sent on this connection: not twice
+  std::set<std::pair<wire::PartKey, Told>> told;
+  std::deque<Sending> sending;
+  os::SubscriptionPtr pace;  ///< waits until the link has taken some of it
 };
 
-/// What is known of the ranks of an --mpi attempt that ended badly: the first one by time.
+/// The rank of an --mpi attempt that ended badly first.
 struct FailedRank {
   int rank = 0;
   int exit_code = 0;
@@ -48,9 +64,23 @@ struct FailedRank {
   std::string hostname;
 };
 
+/// The end of an --mpi attempt that waits for the word of the rank that caused it.
+struct DelayedEnd {
+  NodeId node;
+  wire::Exited message;
+  os::SubscriptionPtr limit;
+};
+
+/// A compute environment whose nodes do not start: tried again later and later.
+struct Backoff {
+  Millis until;
+  int failures = 0;
+};
+
 /// The head itself. One class over the state, in several files by the reader's question:
-/// head.cpp (start, replay), jobs.cpp (events, submission, effects), agents.cpp (sessions and their
-/// messages), nodes.cpp (placing, scaling, loss), routes.cpp (HTTP), output_routes.cpp.
+/// head.cpp (start, replay, turns, time), jobs.cpp (events, submission, effects), agents.cpp
+/// (sessions and their messages), nodes.cpp (placing, scaling, loss), routes.cpp and the other
+/// *_route*.cpp (HTTP).
 class HeadCore : public Head {
  public:
   HeadCore(os::EventLoop& loop, const Clock& clock, NodeProvider& provider, HeadOptions options);
@@ -64,28 +94,32 @@ class HeadCore : public Head {
 
   // What routes and output streams use.
   [[nodiscard]] const State& state() const { return state_; }
-  [[nodiscard]] const logs::LogStore& logs() const { return *logs_; }
   [[nodiscard]] logs::LogStore& logs() { return *logs_; }
-  /// Calls once, soon, after the job has changed and that is durable.
-  void when_changed(const JobId& id, std::function<void()> handler);
+  /// Told after a job's change is durable, and when a log of it was begun.
+  [[nodiscard]] Watches& watches() { return watches_; }
 
  private:
   // head.cpp
   [[nodiscard]] Result<void> open_directory();
+  [[nodiscard]] Result<void> open_ca();
   [[nodiscard]] Result<void> replay();
+  void adopt(Node node, bool lives);
   [[nodiscard]] Result<void> serve();
+  void begin_creation();
   void check_readiness();
-  void become_ready();
+  void created();
   void fail_creation(const std::string& why);
+  [[nodiscard]] std::string missing_nodes() const;
   void tell(std::string resource, std::string state, std::string reason);
-  void rearm_timer();
-  void timer_fired();
+  void turn_end();
+  void do_what_is_due(Millis now);
+  void rearm_timer(Millis now);
   void forget_old_jobs(Millis now);
 
   // jobs.cpp
   bool apply(const JobId& id, const core::JobEvent& event);
-  void follow_up(const Applied& applied, Millis at);
-  [[nodiscard]] Result<JobId> submit(JobSpec spec);
+  bool apply_one(const JobId& id, const core::JobEvent& event);
+  [[nodiscard]] Result<JobId> submit(const JobSpec& spec);
   void submit_one(const JobId& id, const JobSpec& spec, std::optional<int> index,
                   const std::vector<JobId>& waits_for);
   void kill(const JobId& id, const std::string& reason, bool only_waiting);
@@ -93,7 +127,8 @@ class HeadCore : public Head {
   void act_on(const core::PrepareNode& effect);
   void act_on(const core::LaunchNode& effect);
   void act_on(const core::StopNode& effect);
-  void send_once(const NodeId& node, const std::string& key, const wire::Message& message);
+  [[nodiscard]] Session* session_to_tell(const NodeId& node, const wire::PartKey& part, Told what);
+  void send_files(const NodeId& node);
   [[nodiscard]] std::string new_uuid();
 
   // agents.cpp
@@ -112,45 +147,81 @@ class HeadCore : public Head {
   void on(const NodeId& node, const wire::RemoteExited& message);
   template <class Other>
   void on(const NodeId& node, const Other& message);
+  void part_is_not_wanted(const NodeId& node, const wire::PartKey& part);
+  [[nodiscard]] bool waits_for_a_rank(const wire::Exited& message) const;
   void end_part(const NodeId& node, const wire::Exited& message);
   void compare_parts(const NodeId& node, const std::vector<wire::PartKey>& reported);
   [[nodiscard]] std::string describe(const FailedRank& failed, const Job& job) const;
+  /// The part, when it is one of the job's current attempt, on this node and not over.
   [[nodiscard]] const NodeRun* part_on(const NodeId& node, const wire::PartKey& part) const;
+  /// True when the part is or was on this node, in any attempt.
+  [[nodiscard]] bool was_on(const NodeId& node, const wire::PartKey& part) const;
+  [[nodiscard]] bool takes_part(const NodeId& node, const JobId& id) const;
+  [[nodiscard]] Millis when_told(std::int64_t at_ms) const;
   void send(const NodeId& node, const wire::Message& message);
   void relay(const wire::PartKey& from, int target_index, const NodeId& from_node, std::uint64_t id,
              const wire::Message& message);
 
   // nodes.cpp
-  void schedule_pass();
-  void pass();
+  void want_pass();
+  void pass(Millis now);
+  void place(const core::Placement& placement, Millis now);
+  [[nodiscard]] bool may_try(const ComputeEnvironmentName& environment) const;
   void launch(const core::NodesWanted& wanted);
   void provision(Node node);
+  void provision_head_node();
   void provisioned(const NodeId& id, Result<ProvisionedNode> result);
+  void is_up(const NodeId& id);
+  void did_not_start(const Node& node, const std::string& why);
+  void went_silent(const NodeId& id, const std::string& why);
   void release(const NodeId& id, const std::string& why);
   void lose(const NodeId& id, const std::string& why);
+  void tell_jobs_of_loss(const NodeId& id, const std::string& why);
+  void clear_away(const NodeId& id, std::function<void()> after);
+  void clear_leftovers(const std::function<void()>& done);
   void first_nodes();
+  void end_nodes(std::function<void()> done);
   [[nodiscard]] bool more_ranks_than_cores(const Job& job) const;
 
   // routes.cpp
   void handle(os::HttpRequest request, const std::shared_ptr<os::HttpReply>& reply);
   void handle_aws(const os::HttpRequest& request, const JobUser& user,
                   const std::shared_ptr<os::HttpReply>& reply);
-  void handle_own(const os::HttpRequest& request, const JobUser& user,
+  void handle_own(os::HttpRequest request, const JobUser& user,
                   const std::shared_ptr<os::HttpReply>& reply);
   void read_log(const api::ReadLog& asked, const JobUser& user,
                 const std::shared_ptr<os::HttpReply>& reply);
-  void route_wait(const std::string& job, const JobUser& user,
-                  const std::shared_ptr<os::HttpReply>& reply);
+  void route_of_job(const std::string& route, const std::map<std::string, std::string>& query,
+                    const JobUser& user, const std::shared_ptr<os::HttpReply>& reply);
+  void route_wait(const JobRef& ref, const std::shared_ptr<os::HttpReply>& reply);
+  void route_explain(const Job& job, const std::shared_ptr<os::HttpReply>& reply);
+  [[nodiscard]] bool is_owner(const JobUser& user) const;
+  [[nodiscard]] bool may_see(const Job& job, const JobUser& user) const;
+
+  // cluster_routes.cpp
+  void route_blob(std::string bytes, const std::shared_ptr<os::HttpReply>& reply);
   void route_events(bool follow, const std::shared_ptr<os::HttpReply>& reply);
-  void route_layout(const std::string& body, const std::shared_ptr<os::HttpReply>& reply);
   void route_fleet(const std::string& body, const std::shared_ptr<os::HttpReply>& reply);
-  void route_shutdown(const JobUser& user, const std::shared_ptr<os::HttpReply>& reply);
-  void end_nodes(std::function<void()> done);
+  void route_shutdown(const std::shared_ptr<os::HttpReply>& reply);
+  [[nodiscard]] Result<void> keep_fleet_status(bool enabled) const;
   [[nodiscard]] std::string cluster_json() const;
   [[nodiscard]] std::string event_json(const ClusterEvent& event) const;
+  // layout_route.cpp
+  void route_layout(const std::string& body, const std::shared_ptr<os::HttpReply>& reply);
+
   /// Sends after what was gathered so far is durable.
   void answer(const std::shared_ptr<os::HttpReply>& reply, int status, std::string body,
               const std::string& error_type = {});
+  void refuse(const std::shared_ptr<os::HttpReply>& reply, int status, std::string_view why);
+
+  /// The handler, made to do nothing once the head is gone: for calls that nobody can take back.
+  template <class Handler>
+  [[nodiscard]] auto guarded(Handler handler) const {
+    return [alive = std::weak_ptr<const bool>(alive_),
+            handler = std::move(handler)](auto&&... args) mutable {
+      if (!alive.expired()) handler(std::forward<decltype(args)>(args)...);
+    };
+  }
 
   os::EventLoop& loop_;
   const Clock& clock_;
@@ -161,21 +232,26 @@ class HeadCore : public Head {
   std::unique_ptr<logs::LogStore> logs_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Blobs> blobs_;
+  Watches watches_;
   os::CaKeys ca_;
   std::unique_ptr<os::FrameServer> agents_;
   std::unique_ptr<os::HttpServer> http_;
   std::random_device random_;
 
+  // The turn.
+  std::deque<std::pair<JobId, core::JobEvent>> follow_ups_;  ///< what events lead to, in order
+  std::unordered_set<JobId> touched_;                        ///< jobs that the turn has changed
+  bool pass_wanted_ = false;
+  std::optional<Millis> due_at_;  ///< what timer_ waits for
+  os::SubscriptionPtr timer_;
+
   std::map<NodeId, Session> sessions_;
   std::map<NodeId, os::SubscriptionPtr> silence_;  ///< nodes that went silent
   std::map<std::pair<JobId, int>, FailedRank> failed_ranks_;
-  std::map<std::string, os::SubscriptionPtr> delayed_ends_;  ///< waiting for a rank's word
-  std::map<JobId, Millis> deadlines_;
-  std::map<JobId, std::vector<std::function<void()>>> watchers_;
-  std::map<ComputeEnvironmentName, Millis> backoff_until_;
-  std::set<NodeId> releasing_;
-  os::SubscriptionPtr timer_;
-  bool pass_scheduled_ = false;
+  std::map<wire::PartKey, DelayedEnd> delayed_ends_;
+
+  std::map<ComputeEnvironmentName, Backoff> backoff_;  ///< the empty name: the head node's
+  std::set<NodeId> were_up_;  ///< have been up, in this life of the head or before
   bool shutting_down_ = false;
 
   bool ready_ = false;
@@ -183,9 +259,10 @@ class HeadCore : public Head {
   NodeId head_node_;
   os::SubscriptionPtr creation_limit_;
   std::deque<ClusterEvent> events_;
-  std::vector<std::weak_ptr<os::HttpReply>> event_followers_;
+  std::map<std::uint64_t, std::weak_ptr<os::HttpReply>> event_followers_;
   std::function<void(Readiness)> readiness_;
   std::function<void()> shutdown_;
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
 };
 
 /// A user name for a uid; the number where there is none.
@@ -194,7 +271,7 @@ class HeadCore : public Head {
 /// /cox/v1/output (output_routes.cpp): streams lines of a job's logs to the reply.
 void stream_output(HeadCore& head, const JobRef& ref,
                    const std::map<std::string, std::string>& query,
-                   std::shared_ptr<os::HttpReply> reply);
+                   const std::shared_ptr<os::HttpReply>& reply);
 
 [[nodiscard]] logs::LogName main_log(const JobId& job, int attempt, int node_index);
 [[nodiscard]] logs::LogName rank_log(const JobId& job, int attempt, int node_index, int rank);

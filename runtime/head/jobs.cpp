@@ -10,47 +10,56 @@ namespace cox::head {
 namespace {
 
 constexpr std::size_t kPieceBytes = 1u << 20;
+constexpr std::size_t kQueuedBytesMax = 8u << 20;  // of one agent's link
+constexpr auto kPace = std::chrono::milliseconds(2);
+
+/// True when the event may let a waiting job go: resources came free, or a job has joined or left
+/// the queue.
+bool concerns_scheduler(const core::JobEvent& event) {
+  return !std::holds_alternative<core::Placed>(event) &&
+         !std::holds_alternative<core::NodeReady>(event) &&
+         !std::holds_alternative<core::NodeStarted>(event) &&
+         !std::holds_alternative<core::ChildChanged>(event);
+}
 
 }  // namespace
 
+/// Applies an event and all that it leads to. One after the other: a chain of dependents may be
+/// long, too long to follow it by recursion.
 bool HeadCore::apply(const JobId& id, const core::JobEvent& event) {
+  const bool done = apply_one(id, event);
+  while (!follow_ups_.empty()) {
+    const auto next = std::move(follow_ups_.front());
+    follow_ups_.pop_front();
+    apply_one(next.first, next.second);
+  }
+  return done;
+}
+
+bool HeadCore::apply_one(const JobId& id, const core::JobEvent& event) {
   const auto applied = state_.apply(id, event);
   if (!applied) {
     os::log_info("passed over: {}", applied.error().message);
     return false;
   }
   journal_->add(store::StoredEvent{id, event});
+  touched_.insert(id);
+  if (concerns_scheduler(event)) want_pass();
+  const Job& job = *applied->job;
+  if (!applied->changed_status()) return true;
   const auto at = std::visit([](const auto& e) { return e.at; }, event);
-  follow_up(*applied, at);
-  return true;
-}
-
-void HeadCore::follow_up(const Applied& applied, Millis at) {
-  const Job job = *applied.job;  // a copy: events below move things
-  if (const auto limit = core::deadline(job)) {
-    if (deadlines_.emplace(job.id, *limit).second) rearm_timer();
-  } else {
-    deadlines_.erase(job.id);
+  if (job.array_index) {
+    const auto before = applied->is_new ? JobStatus::submitted : applied->before;
+    follow_ups_.emplace_back(parent_of(id), core::ChildChanged{at, before, job.status});
   }
-  if (applied.changed_status() && job.array_index) {
-    apply(
-        parent_of(job.id),
-        core::ChildChanged{at, applied.is_new ? JobStatus::submitted : applied.before, job.status});
-  }
-  if (is_terminal(job.status) && applied.changed_status()) {
-    for (const auto& dependent : state_.dependents(job.id)) {
-      apply(dependent, core::DependencyEnded{at, job.id, job.status == JobStatus::succeeded});
+  if (is_terminal(job.status)) {
+    std::erase_if(failed_ranks_, [&](const auto& each) { return each.first.first == id; });
+    for (const auto& dependent : state_.dependents(id)) {
+      follow_ups_.emplace_back(dependent,
+                               core::DependencyEnded{at, id, job.status == JobStatus::succeeded});
     }
   }
-  journal_->then([this, id = job.id] {
-    act(id);
-    const auto found = watchers_.find(id);
-    if (found == watchers_.end()) return;
-    const auto handlers = std::move(found->second);
-    watchers_.erase(found);
-    for (const auto& handler : handlers) handler();
-  });
-  schedule_pass();
+  return true;
 }
 
 std::string HeadCore::new_uuid() {
@@ -63,7 +72,8 @@ std::string HeadCore::new_uuid() {
                      0x8000 | (c >> 16 & 0x3fff), c & 0xffff, d);
 }
 
-Result<JobId> HeadCore::submit(JobSpec spec) {
+/// A job with all children of an array, in one turn: all of it is durable or nothing.
+Result<JobId> HeadCore::submit(const JobSpec& spec) {
   for (const auto& file : spec.files) {
     if (!blobs_->has(file.sha256)) {
       return fail(Errc::invalid_argument, "file {} was not uploaded", file.name);
@@ -113,72 +123,100 @@ void HeadCore::kill(const JobId& id, const std::string& reason, bool only_waitin
   const auto* job = state_.find(id);
   if (job == nullptr || is_terminal(job->status)) return;
   if (only_waiting && !job->is_array_parent() && job->status >= JobStatus::starting) return;
-  const auto now = clock_.now();
-  const bool is_parent = job->is_array_parent();
-  const int children = job->spec.array_size.value_or(0);
-  apply(id, core::KillAsked{now, reason});
-  for (int i = 0; is_parent && i < children; ++i) kill(child_of(id, i), reason, only_waiting);
+  const int children = job->is_array_parent() ? *job->spec.array_size : 0;
+  apply(id, core::KillAsked{clock_.now(), reason});
+  // The last first: each ends by the kill, none as the dependent of one before it.
+  for (int i = children - 1; i >= 0; --i) kill(child_of(id, i), reason, only_waiting);
 }
 
 void HeadCore::act(const JobId& id) {
   const auto* job = state_.find(id);
-  if (job == nullptr) return;
+  if (job == nullptr || shutting_down_) return;
   for (const auto& effect : core::due(*job)) {
     std::visit([this](const auto& e) { act_on(e); }, effect);
   }
 }
 
+/// The node's session, when it is there and was not told this yet.
+Session* HeadCore::session_to_tell(const NodeId& node, const wire::PartKey& part, Told what) {
+  const auto session = sessions_.find(node);
+  if (session == sessions_.end() || !session->second.greeted) return nullptr;
+  return session->second.told.emplace(part, what).second ? &session->second : nullptr;
+}
+
 void HeadCore::act_on(const core::PrepareNode& effect) {
   const Job& job = *state_.find(effect.job);
   const auto& run = job.attempts.back().nodes[static_cast<std::size_t>(effect.node_index)];
-  const auto session = sessions_.find(run.node);
-  if (session == sessions_.end() || !session->second.greeted) return;
-  const auto key = fmt::format("prepare {} {} {}", effect.job, effect.attempt, effect.node_index);
-  if (!session->second.sent.insert(key).second) return;
-
-  const auto give_up = [&](const std::string& why) {
-    apply(effect.job, core::NodeExited{clock_.now(), effect.attempt, effect.node_index, 1, why});
-  };
+  const wire::PartKey part{effect.job, effect.attempt, effect.node_index};
+  auto* session = session_to_tell(run.node, part, Told::prepare);
+  if (session == nullptr) return;
   const auto* head_node = state_.node(head_node_);
   const PartContext context{&state_.cluster(), head_node != nullptr ? head_node->address : "",
                             more_ranks_than_cores(job)};
-  const auto prepare = make_prepare(job, effect.node_index, context);
-  if (!prepare) return give_up(prepare.error().message);
-  for (const auto& file : job.spec.files) {
-    const auto bytes = blobs_->get(file.sha256);
-    if (!bytes) return give_up(bytes.error().message);
-    std::size_t at = 0;
-    do {
-      wire::FilePiece piece{prepare->part, file.name, file.mode, bytes->substr(at, kPieceBytes),
-                            true};
-      at += piece.bytes.size();
-      piece.last = at >= bytes->size();
-      send(run.node, piece);
-    } while (at < bytes->size());
+  auto prepare = make_prepare(job, effect.node_index, context);
+  if (!prepare) {
+    apply(effect.job, core::NodeExited{clock_.now(), effect.attempt, effect.node_index, 1,
+                                       prepare.error().message});
+    return;
   }
-  send(run.node, *prepare);
+  const auto node = run.node;
+  session->sending.push_back({std::move(*prepare), job.spec.files});
+  send_files(node);
+}
+
+/// Sends what is on its way to the node, no more at a time than its link takes.
+void HeadCore::send_files(const NodeId& node) {
+  const auto found = sessions_.find(node);
+  if (found == sessions_.end()) return;
+  auto& session = found->second;
+  while (!session.sending.empty()) {
+    if (session.link->queued_bytes() > kQueuedBytesMax) {
+      session.pace = loop_.after(kPace, [this, node] { send_files(node); });
+      return;
+    }
+    auto& next = session.sending.front();
+    if (next.file == next.files.size()) {
+      send(node, next.prepare);
+      session.sending.pop_front();
+      continue;
+    }
+    const auto file = next.files[next.file];
+    const auto part = next.prepare.part;
+    auto bytes = blobs_->read(file.sha256, next.offset, kPieceBytes);
+    if (!bytes) {
+      session.sending.pop_front();
+      apply(part.job, core::NodeExited{clock_.now(), part.attempt, part.node_index, 1,
+                                       within(file.name, bytes.error()).message});
+      part_is_not_wanted(node, part);  // the agent may have pieces of it
+      continue;
+    }
+    const bool last = bytes->size() < kPieceBytes;
+    next.offset += static_cast<std::int64_t>(bytes->size());
+    send(node, wire::FilePiece{part, file.name, file.mode, std::move(*bytes), last});
+    if (last) {
+      ++next.file;
+      next.offset = 0;
+    }
+  }
 }
 
 void HeadCore::act_on(const core::LaunchNode& effect) {
   const Job& job = *state_.find(effect.job);
   const auto& run = job.attempts.back().nodes[static_cast<std::size_t>(effect.node_index)];
-  send_once(run.node, fmt::format("launch {} {} {}", effect.job, effect.attempt, effect.node_index),
-            wire::Launch{{effect.job, effect.attempt, effect.node_index}});
+  const wire::PartKey part{effect.job, effect.attempt, effect.node_index};
+  if (session_to_tell(run.node, part, Told::launch) != nullptr) send(run.node, wire::Launch{part});
 }
 
 void HeadCore::act_on(const core::StopNode& effect) {
   const Job& job = *state_.find(effect.job);
   const auto& run = job.attempts.back().nodes[static_cast<std::size_t>(effect.node_index)];
+  const wire::PartKey part{effect.job, effect.attempt, effect.node_index};
+  auto* session = session_to_tell(run.node, part, Told::stop);
+  if (session == nullptr) return;
+  // What is not prepared yet never will be.
+  std::erase_if(session->sending, [&](const Sending& each) { return each.prepare.part == part; });
   const auto reason = job.kill_reason.value_or(job.status_reason);
-  send_once(
-      run.node, fmt::format("stop {} {} {}", effect.job, effect.attempt, effect.node_index),
-      wire::Stop{{effect.job, effect.attempt, effect.node_index}, core::kStopGraceSeconds, reason});
-}
-
-void HeadCore::send_once(const NodeId& node, const std::string& key, const wire::Message& message) {
-  const auto session = sessions_.find(node);
-  if (session == sessions_.end() || !session->second.greeted) return;
-  if (session->second.sent.insert(key).second) send(node, message);
+  send(run.node, wire::Stop{part, core::kStopGraceSeconds, reason});
 }
 
 }  // namespace cox::head

@@ -46,12 +46,18 @@ void Journal::output_written() {
   schedule();
 }
 
+void Journal::answer(std::function<void()> continuation) {
+  open_.answers.push_back(std::move(continuation));
+  schedule();
+}
+
 void Journal::then(std::function<void()> continuation) {
-  open_.continuations.push_back(std::move(continuation));
+  open_.effects.push_back(std::move(continuation));
   schedule();
 }
 
 void Journal::schedule() {
+  wanted_ = true;
   if (scheduled_ || busy_) return;
   scheduled_ = true;
   loop_.post([this, alive = alive_] {
@@ -60,8 +66,9 @@ void Journal::schedule() {
 }
 
 void Journal::hand_over() {
+  if (at_turn_end_) at_turn_end_();
   scheduled_ = false;
-  if (busy_) return;
+  wanted_ = false;
   under_way_ = std::exchange(open_, Batch{});
   if (!under_way_.needs_disk()) {
     finished();
@@ -77,9 +84,16 @@ void Journal::hand_over() {
 
 void Journal::finished() {
   busy_ = false;
-  const auto continuations = std::exchange(under_way_.continuations, {});
-  for (const auto& continuation : continuations) continuation();
-  if (open_.needs_disk() || !open_.continuations.empty()) schedule();
+  const auto batch = std::exchange(under_way_, {});
+  // A continuation may end the head, and the journal with it.
+  const auto alive = alive_;
+  for (const auto* continuations : {&batch.answers, &batch.effects}) {
+    for (const auto& continuation : *continuations) {
+      continuation();
+      if (!*alive) return;
+    }
+  }
+  if (wanted_) schedule();
 }
 
 void Journal::work() {

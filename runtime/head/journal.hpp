@@ -32,13 +32,21 @@ class Journal {
   void output_written();
 
   /// Called on the loop once everything added before this is durable; soon, when nothing is open.
+  /// Of one commit, answers to clients go before all else.
+  void answer(std::function<void()> continuation);
   void then(std::function<void()> continuation);
+
+  /// Called at the end of each turn, before what was gathered is handed over: what it adds shares
+  /// the turn's commit. wake() sees to it that there is such an end.
+  void at_turn_end(std::function<void()> handler) { at_turn_end_ = std::move(handler); }
+  void wake() { schedule(); }
 
  private:
   struct Batch {
     store::Changes changes;
     bool sync_output = false;
-    std::vector<std::function<void()>> continuations;
+    std::vector<std::function<void()>> answers;
+    std::vector<std::function<void()>> effects;
     [[nodiscard]] bool needs_disk() const { return sync_output || !changes.empty(); }
   };
 
@@ -52,8 +60,10 @@ class Journal {
   logs::LogStore& logs_;
   Batch open_;
   Batch under_way_;
-  bool busy_ = false;  ///< the thread has a batch
-  bool scheduled_ = false;
+  std::function<void()> at_turn_end_;
+  bool busy_ = false;       ///< the thread has a batch
+  bool scheduled_ = false;  ///< hand_over() is posted
+  bool wanted_ = false;     ///< somebody called while the thread was busy
 
   std::mutex mutex_;  ///< guards the rest
   std::condition_variable wake_;

@@ -27,12 +27,10 @@ std::string text_member(const json::object& object, std::string_view name) {
 }  // namespace
 
 void HeadCore::route_layout(const std::string& body, const std::shared_ptr<os::HttpReply>& reply) {
-  const auto refuse = [&](const std::string& text) {
-    answer(reply, 400, json::serialize(json::object{{"message", text}}));
-  };
+  const auto bad = [&](std::string_view text) { refuse(reply, 400, text); };
   boost::system::error_code error;
   const auto parsed = json::parse(body, error);
-  if (error || !parsed.is_object()) return refuse("the request body is not a JSON object");
+  if (error || !parsed.is_object()) return bad("the request body is not a JSON object");
   const auto& asked = parsed.get_object();
   JobSpec spec;
   spec.nodes = std::max(1, int_member(asked, "nodes", 1));
@@ -43,7 +41,7 @@ void HeadCore::route_layout(const std::string& body, const std::shared_ptr<os::H
   const auto& environments = state_.cluster().environments;
   const auto fit =
       environments.empty() ? std::nullopt : core::smallest_fit(environments.front(), spec);
-  if (!fit) return refuse("no instance type of the cluster can ever hold this job");
+  if (!fit) return bad("no instance type of the cluster can ever hold this job");
 
   std::vector<mpi::NodeShape> shapes;
   std::vector<std::pair<std::string, std::string>> names;  // node, host
@@ -66,7 +64,7 @@ void HeadCore::route_layout(const std::string& body, const std::shared_ptr<os::H
                                    fit->type.name));
   }
   const auto places = mpi::place_ranks(shapes, layout);
-  if (!places) return refuse(places.error().message);
+  if (!places) return bad(places.error().message);
   json::array ranks;
   for (const auto& place : *places) {
     const auto& [node, host] = names[static_cast<std::size_t>(place.node_index)];

@@ -8,7 +8,8 @@ namespace cox::head {
 
 namespace {
 
-constexpr std::int64_t kBackoffMs = 5000;  // after a node could not be started
+constexpr std::int64_t kFirstBackoffMs = 2000;  // after a node could not be started
+constexpr std::int64_t kLastBackoffMs = 60'000;
 
 /// MPI slots of a job on a node: what was asked for, else the node's vCPUs.
 int slots_on(const Node& node, const JobSpec& spec) {
@@ -16,138 +17,201 @@ int slots_on(const Node& node, const JobSpec& spec) {
   return spec.slots_per_node > 0 ? spec.slots_per_node : node.vcpus;
 }
 
+std::string shown(const Node& node) {
+  return node.ordinal == 0 ? "HeadNode" : fmt::format("ComputeNode {}", node.id);
+}
+
+Node of_type(const InstanceType& type) {
+  Node node;
+  node.instance_type = type.name;
+  node.vcpus = type.vcpus;
+  node.memory = type.memory;
+  return node;
+}
+
 }  // namespace
 
-void HeadCore::schedule_pass() {
-  if (pass_scheduled_ || shutting_down_) return;
-  pass_scheduled_ = true;
-  loop_.post([this] {
-    pass_scheduled_ = false;
-    if (!shutting_down_) pass();
-  });
+void HeadCore::want_pass() {
+  pass_wanted_ = true;
+  journal_->wake();
 }
 
 /// One scheduling pass: places what can be placed, then asks for nodes or gives them back.
-void HeadCore::pass() {
-  const auto now = clock_.now();
+void HeadCore::pass(Millis now) {
+  pass_wanted_ = false;
+  if (ready_ && head_node_.empty() && may_try(ComputeEnvironmentName{})) provision_head_node();
   auto placements = core::place(state_.snapshot(now));
   state_.set_blocks(std::move(placements.blocked));
-  for (const auto& placement : placements.placed) {
-    const auto* job = state_.find(placement.job);
-    if (job == nullptr || job->status != JobStatus::runnable) continue;
-    core::Placed event{now, static_cast<int>(job->attempts.size()) + 1, {}, "mpirun"};
-    for (const auto& id : placement.nodes) {
-      const auto* node = state_.node(id);
-      const int slots = slots_on(*node, job->spec);
-      event.nodes.push_back({id,
-                             node->address,
-                             node->hostname,
-                             node->instance_type,
-                             node->environment,
-                             slots,
-                             NodePhase::preparing,
-                             {},
-                             {},
-                             {},
-                             {}});
-    }
-    apply(placement.job, event);
-  }
+  for (const auto& placement : placements.placed) place(placement, now);
   const auto plan = core::scale(state_.snapshot(now));
   for (const auto& wanted : plan.launch) launch(wanted);
   for (const auto& id : plan.release) release(id, "it was idle");
-  if (!plan.release.empty()) rearm_timer();
+}
+
+void HeadCore::place(const core::Placement& placement, Millis now) {
+  const auto* job = state_.find(placement.job);
+  if (job == nullptr || job->status != JobStatus::runnable) return;
+  core::Placed event{now, static_cast<int>(job->attempts.size()) + 1, {}, "mpirun"};
+  for (const auto& id : placement.nodes) {
+    const auto* node = state_.node(id);
+    if (node == nullptr || node->status != NodeStatus::up) return;
+    NodeRun run;
+    run.node = id;
+    run.address = node->address;
+    run.hostname = node->hostname;
+    run.instance_type = node->instance_type;
+    run.environment = node->environment;
+    run.slots = slots_on(*node, job->spec);
+    event.nodes.push_back(std::move(run));
+  }
+  apply(placement.job, event);
+}
+
+// Coming up.
+
+bool HeadCore::may_try(const ComputeEnvironmentName& environment) const {
+  const auto backoff = backoff_.find(environment);
+  return backoff == backoff_.end() || clock_.now() >= backoff->second.until;
 }
 
 void HeadCore::launch(const core::NodesWanted& wanted) {
-  const auto backoff = backoff_until_.find(wanted.environment);
-  if (backoff != backoff_until_.end()) {
-    if (clock_.now() < backoff->second) return;
-    backoff_until_.erase(backoff);
+  if (!may_try(wanted.environment)) return;
+  if (!backoff_.contains(wanted.environment)) {
+    state_.set_note(wanted.environment, fmt::format("Growing by {} {}: {}", wanted.count,
+                                                    wanted.type.name, wanted.why));
   }
-  state_.set_note(wanted.environment,
-                  fmt::format("Growing by {} {}: {}", wanted.count, wanted.type.name, wanted.why));
   for (int i = 0; i < wanted.count; ++i) {
-    Node node;
+    auto node = of_type(wanted.type);
     node.ordinal = state_.free_ordinal();
     node.environment = wanted.environment;
-    node.instance_type = wanted.type.name;
-    node.vcpus = wanted.type.vcpus;
-    node.memory = wanted.type.memory;
     provision(std::move(node));
   }
 }
 
+void HeadCore::provision_head_node() {
+  auto node = of_type(state_.cluster().head_node);
+  provision(std::move(node));
+}
+
 void HeadCore::provision(Node node) {
   std::uniform_int_distribution<std::uint64_t> bits;
-  node.id = NodeId{fmt::format("i-{:017x}", bits(random_) & 0xfff'ffff'ffff'ffffULL)};
+  node.id = NodeId{fmt::format("i-{:017x}", bits(random_))};
   node.status = NodeStatus::pending;
   node.launched_at = node.idle_since = clock_.now();
   if (node.ordinal == 0) head_node_ = node.id;
-  tell(node.ordinal == 0 ? "HeadNode" : fmt::format("ComputeNode {}", node.id),
-       "CREATE_IN_PROGRESS", node.instance_type);
+  tell(shown(node), "CREATE_IN_PROGRESS", node.instance_type);
   state_.put_node(node);
   journal_->add(node);
+  // Once it is known that it was asked for, so that no node is ever forgotten.
   journal_->then([this, node] {
     if (shutting_down_ || state_.node(node.id) == nullptr) return;
     auto identity = os::issue_certificate(ca_, node.id.value);
     if (!identity) return provisioned(node.id, fail(identity.error()));
-    provider_.provision({node.id,
-                         node.ordinal,
-                         node.environment,
-                         InstanceType{node.instance_type, node.vcpus, node.memory},
-                         {identity->certificate, identity->private_key, identity->ca_certificate}},
-                        [this, id = node.id](Result<ProvisionedNode> result) {
+    NodeRequest request{node.id,
+                        node.ordinal,
+                        node.environment,
+                        InstanceType{node.instance_type, node.vcpus, node.memory},
+                        {std::move(identity->certificate), std::move(identity->private_key),
+                         std::move(identity->ca_certificate)}};
+    provider_.provision(std::move(request),
+                        guarded([this, id = node.id](Result<ProvisionedNode> result) {
                           provisioned(id, std::move(result));
-                        });
+                        }));
   });
 }
 
 void HeadCore::provisioned(const NodeId& id, Result<ProvisionedNode> result) {
   const auto* known = state_.node(id);
-  if (known == nullptr) return;
+  if (known == nullptr || known->status == NodeStatus::terminating || shutting_down_) return;
+  Node node = *known;
   if (result) {
-    Node node = *known;
     node.address = result->address;
     node.hostname = result->hostname;
     state_.put_node(node);
     journal_->add(node);
-    schedule_pass();
+    is_up(id);
     return;
   }
   const auto why = result.error().message;
-  const auto environment = known->environment;
-  tell(environment.empty() ? "HeadNode" : fmt::format("ComputeNode {}", id), "CREATE_FAILED", why);
+  tell(shown(node), "CREATE_FAILED", why);
   journal_->gone(id);
   state_.remove_node(id);
-  if (!ready_) {
-    fail_creation(why);
-    return;
+  if (!ready_) return fail_creation(why);
+  if (id == head_node_) head_node_ = NodeId{};
+  did_not_start(node, why);
+  want_pass();
+}
+
+/// The node is up when its agent has said hello and the provider has said where it is.
+void HeadCore::is_up(const NodeId& id) {
+  const auto session = sessions_.find(id);
+  const auto* known = state_.node(id);
+  const bool there = known != nullptr && session != sessions_.end() && session->second.greeted &&
+                     !known->address.empty();
+  if (!there || known->status == NodeStatus::up || known->status == NodeStatus::terminating) return;
+  silence_.erase(id);
+  Node node = *known;
+  node.status = NodeStatus::up;
+  node.reason.clear();
+  const bool first_time = were_up_.insert(id).second;
+  if (first_time) {
+    node.idle_since = clock_.now();
+    tell(shown(node), "CREATE_COMPLETE", node.hostname);
+    backoff_.erase(node.environment);
   }
-  backoff_until_[environment] = clock_.now() + kBackoffMs;
-  state_.set_note(environment, fmt::format("A node could not be started: {}", why));
-  rearm_timer();
+  state_.put_node(node);
+  journal_->add(node);
+  const auto all = state_.nodes();
+  const bool all_are_there = std::none_of(all.begin(), all.end(), [&](const Node* each) {
+    return each->environment == node.environment && each->status == NodeStatus::pending;
+  });
+  if (all_are_there) state_.set_note(node.environment, "");
+  want_pass();
+  check_readiness();
+}
+
+/// A node that never came up: the next try is later, and who waits is told why.
+void HeadCore::did_not_start(const Node& node, const std::string& why) {
+  const auto now = clock_.now();
+  auto& backoff = backoff_[node.environment];
+  if (now >= backoff.until) {  // of several at once the first counts
+    const auto wait = kFirstBackoffMs << std::min(backoff.failures, 5);
+    ++backoff.failures;
+    backoff.until = now + std::min(wait, kLastBackoffMs);
+  }
+  state_.set_note(node.environment,
+                  fmt::format("a {} could not be started: {}", node.instance_type, why), true);
+}
+
+// Going.
+
+void HeadCore::went_silent(const NodeId& id, const std::string& why) {
+  const auto* known = state_.node(id);
+  if (known == nullptr || known->status == NodeStatus::terminating) return;
+  os::log_warn("node {} went silent: {}", id, why);
+  Node node = *known;
+  node.status = NodeStatus::silent;
+  node.reason = why;
+  state_.put_node(node);
+  silence_[id] = loop_.after(std::chrono::milliseconds(options_.node_lost_after_ms),
+                             [this, id] { lose(id, "its agent did not come back"); });
+  want_pass();
 }
 
 /// Gives an idle node back.
 void HeadCore::release(const NodeId& id, const std::string& why) {
   const auto* known = state_.node(id);
-  if (known == nullptr || !state_.holders(id).empty() || !releasing_.insert(id).second) return;
+  if (known == nullptr || known->status == NodeStatus::terminating || !state_.holders(id).empty()) {
+    return;
+  }
   Node node = *known;
   node.status = NodeStatus::terminating;
   node.reason = why;
   state_.put_node(node);
-  state_.set_note(node.environment, fmt::format("Gave back {}: {}", node.hostname, why));
-  tell(fmt::format("ComputeNode {}", id), "DELETE_IN_PROGRESS", why);
-  silence_.erase(id);
-  provider_.terminate(id, [this, id](const Result<void>& done) {
-    if (!done) os::log_error("node {}: {}", id, done.error().message);
-    releasing_.erase(id);
-    sessions_.erase(id);
-    journal_->gone(id);
-    state_.remove_node(id);
-    tell(fmt::format("ComputeNode {}", id), "DELETE_COMPLETE", "");
-    schedule_pass();
+  tell(shown(node), "DELETE_IN_PROGRESS", why);
+  clear_away(id, [this, name = shown(node)] {
+    tell(name, "DELETE_COMPLETE", "");
+    want_pass();
   });
 }
 
@@ -156,54 +220,92 @@ void HeadCore::lose(const NodeId& id, const std::string& why) {
   const auto* known = state_.node(id);
   if (known == nullptr || known->status == NodeStatus::terminating || shutting_down_) return;
   os::log_warn("node {} is lost: {}", id, why);
-  Node node = *known;
+  const Node node = *known;
+  tell_jobs_of_loss(id, why);
+  tell(shown(node), "DELETE_COMPLETE", why);
+  if (!ready_) return fail_creation(fmt::format("node {} ({}): {}", node.hostname, id, why));
+  if (!were_up_.contains(id)) did_not_start(node, why);
+  clear_away(id, [this, id] {
+    if (id == head_node_) head_node_ = NodeId{};
+    want_pass();
+  });
+}
+
+void HeadCore::tell_jobs_of_loss(const NodeId& id, const std::string& why) {
+  Node node = *state_.node(id);
   node.status = NodeStatus::terminating;
   node.reason = why;
   state_.put_node(node);
-  silence_.erase(id);
-  sessions_.erase(id);
   std::vector<JobId> jobs;
   for (const auto* job : state_.holders(id)) jobs.push_back(job->id);
   for (const auto& job : jobs) apply(job, core::NodeLost{clock_.now(), id, why});
-  tell(node.ordinal == 0 ? "HeadNode" : fmt::format("ComputeNode {}", id), "DELETE_COMPLETE", why);
-  const bool was_head_node = id == head_node_;
-  journal_->then([this, id, was_head_node] {
-    provider_.terminate(id, [this, id, was_head_node](const Result<void>& done) {
-      if (!done) os::log_error("node {}: {}", id, done.error().message);
-      journal_->gone(id);
-      state_.remove_node(id);
-      if (shutting_down_) return;
-      if (was_head_node && ready_) {
-        Node again;
-        again.instance_type = state_.cluster().head_node.name;
-        again.vcpus = state_.cluster().head_node.vcpus;
-        again.memory = state_.cluster().head_node.memory;
-        provision(std::move(again));
-      }
-      schedule_pass();
+  want_pass();
+}
+
+/// Removes the nodes of a creation that the head's end cut short.
+void HeadCore::clear_leftovers(const std::function<void()>& done) {
+  const auto nodes = state_.nodes();
+  if (nodes.empty()) return done();
+  const auto left = std::make_shared<std::size_t>(nodes.size());
+  std::vector<NodeId> ids;
+  for (const auto* node : nodes) ids.push_back(node->id);
+  for (const auto& id : ids) {
+    tell_jobs_of_loss(id, "the head ended while the cluster was made");
+    clear_away(id, [left, done] {
+      if (--*left == 0) done();
     });
+  }
+}
+
+/// Has the provider remove what the node had, once what is said of it is durable.
+void HeadCore::clear_away(const NodeId& id, std::function<void()> after) {
+  silence_.erase(id);
+  sessions_.erase(id);
+  journal_->then([this, id, after = std::move(after)] {
+    if (shutting_down_) return;
+    provider_.terminate(id, guarded([this, id, after](const Result<void>& done) {
+                          if (!done) os::log_error("node {}: {}", id, done.error().message);
+                          journal_->gone(id);
+                          state_.remove_node(id);
+                          were_up_.erase(id);
+                          if (!shutting_down_) after();
+                        }));
   });
-  if (!ready_ && failure_.empty()) fail_creation(fmt::format("node {}: {}", node.hostname, why));
 }
 
 /// The head node, and of each environment what DesiredvCpus and MinvCpus ask for.
 void HeadCore::first_nodes() {
-  const auto& cluster = state_.cluster();
-  Node head;
-  head.instance_type = cluster.head_node.name;
-  head.vcpus = cluster.head_node.vcpus;
-  head.memory = cluster.head_node.memory;
-  provision(std::move(head));
-  for (const auto& environment : cluster.environments) {
+  provision_head_node();
+  for (const auto& environment : state_.cluster().environments) {
     if (environment.instance_types.empty()) continue;
     const auto& type = environment.instance_types.front();
     const int wanted = std::max(environment.min_vcpus, environment.desired_vcpus);
     int count = 0;
-    while (count * type.vcpus < wanted && (count + 1) * type.vcpus <= environment.max_vcpus)
+    while (count * type.vcpus < wanted && (count + 1) * type.vcpus <= environment.max_vcpus) {
       ++count;
+    }
     if (count > 0) {
       launch({environment.name, type, count, fmt::format("DesiredvCpus is {}", wanted)});
     }
+  }
+}
+
+void HeadCore::end_nodes(std::function<void()> done) {
+  shutting_down_ = true;
+  silence_.clear();
+  std::vector<NodeId> ids;
+  for (const auto* node : state_.nodes()) ids.push_back(node->id);
+  const auto left = std::make_shared<std::size_t>(ids.size());
+  const auto finish = std::make_shared<std::function<void()>>(std::move(done));
+  if (ids.empty()) return loop_.post(guarded([finish] { (*finish)(); }));
+  for (const auto& id : ids) {
+    provider_.terminate(id, guarded([this, id, left, finish](const Result<void>& ended) {
+                          if (!ended) os::log_error("node {}: {}", id, ended.error().message);
+                          sessions_.erase(id);
+                          journal_->gone(id);
+                          state_.remove_node(id);
+                          if (--*left == 0) journal_->then([finish] { (*finish)(); });
+                        }));
   }
 }
 

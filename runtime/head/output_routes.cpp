@@ -193,12 +193,10 @@ class OutputStream : public std::enable_shared_from_this<OutputStream> {
   }
 
   void watch() {
-    if (watching_) return;
-    watching_ = true;
-    head_.when_changed(ref_.id, [weak = weak_from_this()] {
+    if (watched_) return;
+    watched_ = head_.watches().watch(ref_.id, [weak = weak_from_this()] {
       const auto self = weak.lock();
-      if (!self) return;
-      self->watching_ = false;
+      if (!self || !self->reply_) return;
       const auto* job = self->head_.state().find(self->ref_.id);
       if (job != nullptr && job->current() != nullptr && job->current()->number != self->attempt_) {
         self->open(*job);
@@ -217,6 +215,7 @@ class OutputStream : public std::enable_shared_from_this<OutputStream> {
 
   void stop() {
     sources_.clear();
+    watched_.reset();
     reply_.reset();
   }
 
@@ -227,14 +226,14 @@ class OutputStream : public std::enable_shared_from_this<OutputStream> {
   int attempt_ = 0;
   std::size_t sent_ = 0;
   bool pumping_ = false;
-  bool watching_ = false;
+  std::shared_ptr<void> watched_;
 };
 
 }  // namespace
 
 void stream_output(HeadCore& head, const JobRef& ref,
                    const std::map<std::string, std::string>& query,
-                   std::shared_ptr<os::HttpReply> reply) {
+                   const std::shared_ptr<os::HttpReply>& reply) {
   const auto refuse = [&](const std::string& text) {
     os::HttpResponse response;
     response.status = 400;

@@ -8,7 +8,7 @@
 #include "runtime/api/api.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/head/head_core.hpp"
-#include "runtime/mpi/launch_plan.hpp"
+#include "runtime/head/plain_text.hpp"
 
 /// HTTP: AWS's operations by runtime/api, and our own below /cox/v1/.
 namespace cox::head {
@@ -49,14 +49,6 @@ std::map<std::string, std::string> query_of(std::string_view target) {
   return query;
 }
 
-std::string message_body(std::string_view text) {
-  return json::serialize(json::object{{"message", text}});
-}
-
-bool may_see(const Job& job, const JobUser& user) {
-  return user.uid == 0 || user.uid == job.spec.user.uid;
-}
-
 /// The job, attempt and node whose log a CloudWatch stream name means.
 struct StreamPart {
   JobId job;
@@ -82,26 +74,6 @@ std::optional<StreamPart> parse_stream(const std::string& stream) {
   return std::nullopt;
 }
 
-/// Bytes that are no UTF-8 would make the whole JSON unreadable for AWS's clients.
-std::string utf8(const std::string& text) {
-  std::string clean;
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t size = lead < 0x80       ? 1
-                             : lead >> 5 == 6  ? 2
-                             : lead >> 4 == 14 ? 3
-                             : lead >> 3 == 30 ? 4
-                                               : 0;
-    bool good = size > 0 && i + size <= text.size();
-    for (std::size_t k = 1; good && k < size; ++k) {
-      good = (static_cast<unsigned char>(text[i + k]) & 0xc0) == 0x80;
-    }
-    clean += good ? text.substr(i, size) : "\xef\xbf\xbd";
-    i += good ? size : 1;
-  }
-  return clean;
-}
-
 }  // namespace
 
 std::string user_name(std::uint32_t uid) {
@@ -119,13 +91,27 @@ void HeadCore::answer(const std::shared_ptr<os::HttpReply>& reply, int status, s
   response.body = std::move(body);
   response.headers["x-amzn-RequestId"] = new_uuid();
   if (!error_type.empty()) response.headers["x-amzn-ErrorType"] = error_type;
-  journal_->then([reply, response = std::move(response)] { reply->send(response); });
+  journal_->answer([reply, response = std::move(response)] { reply->send(response); });
+}
+
+void HeadCore::refuse(const std::shared_ptr<os::HttpReply>& reply, int status,
+                      std::string_view why) {
+  answer(reply, status, json::serialize(json::object{{"message", why}}));
+}
+
+bool HeadCore::is_owner(const JobUser& user) const {
+  return user.uid == 0 || user.uid == ::geteuid();
+}
+
+/// Other people's jobs are as good as none.
+bool HeadCore::may_see(const Job& job, const JobUser& user) const {
+  return user.uid == 0 || user.uid == job.spec.user.uid;
 }
 
 void HeadCore::handle(os::HttpRequest request, const std::shared_ptr<os::HttpReply>& reply) {
-  if (!request.peer) return answer(reply, 403, message_body("who is asking is not known"));
+  if (!request.peer) return refuse(reply, 403, "who is asking is not known");
   const JobUser user{request.peer->uid, request.peer->gid, user_name(request.peer->uid)};
-  if (request.target.starts_with(kOwnRoot)) return handle_own(request, user, reply);
+  if (request.target.starts_with(kOwnRoot)) return handle_own(std::move(request), user, reply);
   handle_aws(request, user, reply);
 }
 
@@ -183,181 +169,77 @@ void HeadCore::read_log(const api::ReadLog& asked, const JobUser& user,
   const auto lines = logs_->read(main_log(part->job, part->attempt, part->node_index), what);
   if (lines && !(asked.backward && what.first == 0)) {
     for (const auto& line : *lines)
-      events.push_back({line.sequence, line.at.value, utf8(line.text)});
+      events.push_back({line.sequence, line.at.value, as_utf8(line.text)});
   }
   send(api::render_log_events(asked, events));
 }
 
-void HeadCore::handle_own(const os::HttpRequest& request, const JobUser& user,
+void HeadCore::handle_own(os::HttpRequest request, const JobUser& user,
                           const std::shared_ptr<os::HttpReply>& reply) {
   const std::string_view target = request.target;
-  const auto route =
-      std::string(target.substr(0, target.find('?')).substr(std::string_view(kOwnRoot).size()));
+  const std::string route(
+      target.substr(0, target.find('?')).substr(std::string_view(kOwnRoot).size()));
   const auto query = query_of(target);
-  const auto get = [&](const char* name) {
-    const auto found = query.find(name);
-    return found == query.end() ? std::string() : found->second;
-  };
-  const bool reading = request.method == "GET";
-  if (route == "blobs" && request.method == "PUT") {
-    const auto hash = blobs_->put(request.body);
-    if (!hash) return answer(reply, 500, message_body(hash.error().message));
-    return answer(reply, 200, json::serialize(json::object{{"sha256", *hash}}));
-  }
-  if (route == "cluster" && reading) return answer(reply, 200, cluster_json());
-  if (route == "nodes" && reading) return answer(reply, 200, api::render_nodes(state_));
-  if (route == "events" && reading) return route_events(get("follow") == "1", reply);
-  if (route == "wait" && reading) return route_wait(get("job"), user, reply);
-  if (route == "layout" && request.method == "POST") return route_layout(request.body, reply);
-  if (route == "fleet" && request.method == "POST") return route_fleet(request.body, reply);
-  if (route == "shutdown" && request.method == "POST") return route_shutdown(user, reply);
-  if ((route == "output" || route == "explain") && reading) {
-    const auto ref = parse_job_ref(get("job"));
-    const auto* job = state_.find(ref.id);
-    if (job == nullptr || !may_see(*job, user)) {
-      return answer(reply, 404, message_body(fmt::format("job {} not found", get("job"))));
+  if (request.method == "GET") {
+    if (route == "cluster") return answer(reply, 200, cluster_json());
+    if (route == "nodes") return answer(reply, 200, api::render_nodes(state_));
+    if (route == "events") {
+      const auto follow = query.find("follow");
+      return route_events(follow != query.end() && follow->second == "1", reply);
     }
-    if (route == "output") return stream_output(*this, ref, query, reply);
-    json::array reasons;
-    for (const auto& block : state_.blocks(job->id)) reasons.emplace_back(core::to_sentence(block));
-    return answer(reply, 200, json::serialize(json::object{{"reasons", std::move(reasons)}}));
+    if (route == "wait" || route == "output" || route == "explain") {
+      return route_of_job(route, query, user, reply);
+    }
   }
-  answer(reply, 404,
-         message_body(fmt::format("{} {} is not served", request.method, request.target)));
+  if (request.method == "PUT" && route == "blobs")
+    return route_blob(std::move(request.body), reply);
+  if (request.method == "POST" && route == "layout") return route_layout(request.body, reply);
+  if (request.method == "POST" && (route == "fleet" || route == "shutdown")) {
+    if (!is_owner(user)) {
+      return refuse(reply, 403,
+                    fmt::format("only the owner of cluster {} may do this", state_.cluster().name));
+    }
+    return route == "fleet" ? route_fleet(request.body, reply) : route_shutdown(reply);
+  }
+  refuse(reply, 404, fmt::format("{} {} is not served", request.method, request.target));
 }
 
-void HeadCore::route_wait(const std::string& id, const JobUser& user,
-                          const std::shared_ptr<os::HttpReply>& reply) {
+void HeadCore::route_of_job(const std::string& route,
+                            const std::map<std::string, std::string>& query, const JobUser& user,
+                            const std::shared_ptr<os::HttpReply>& reply) {
+  const auto asked = query.find("job");
+  const auto id = asked == query.end() ? std::string() : asked->second;
   const auto ref = parse_job_ref(id);
   const auto* job = state_.find(ref.id);
-  if (job == nullptr || !may_see(*job, user)) {
-    return answer(reply, 404, message_body(fmt::format("job {} not found", id)));
-  }
+  const bool known =
+      job != nullptr && may_see(*job, user) &&
+      (!ref.node_index || (job->is_multi_node() && *ref.node_index < job->node_count()));
+  if (!known) return refuse(reply, 404, fmt::format("job {} not found", id));
+  if (route == "output") return stream_output(*this, ref, query, reply);
+  if (route == "wait") return route_wait(ref, reply);
+  route_explain(*job, reply);
+}
+
+/// Answers once the job has ended. The answer holds the watch, and the client's going away ends
+/// both.
+void HeadCore::route_wait(const JobRef& ref, const std::shared_ptr<os::HttpReply>& reply) {
+  const auto* job = state_.find(ref.id);
+  if (job == nullptr) return refuse(reply, 404, fmt::format("job {} is forgotten", ref.id));
   if (is_terminal(job->status)) return answer(reply, 200, api::render_job(state_, ref));
-  when_changed(ref.id, [this, id, user, reply] { route_wait(id, user, reply); });
-}
-
-std::string HeadCore::event_json(const ClusterEvent& event) const {
-  return json::serialize(json::object{{"at", event.at.value},
-                                      {"resource", event.resource},
-                                      {"state", event.state},
-                                      {"reason", event.reason}}) +
-         "\n";
-}
-
-void HeadCore::route_events(bool follow, const std::shared_ptr<os::HttpReply>& reply) {
-  std::string text;
-  for (const auto& event : events_) text += event_json(event);
-  if (!follow) {
-    os::HttpResponse response;
-    response.content_type = "application/x-ndjson";
-    response.body = std::move(text);
-    return reply->send(std::move(response));
-  }
-  os::HttpResponse head;
-  head.content_type = "application/x-ndjson";
-  reply->begin(head);
-  reply->write(std::move(text));
-  event_followers_.push_back(reply);
-  // The list holds followers weakly; the client's going away ends the answer's life.
-  reply->on_gone([keep = reply]() mutable { keep.reset(); });
-}
-
-namespace {
-
-/// A node whose agent is away for a moment, after a restart of the head, is there all the same.
-bool is_there(const Node& node) {
-  return node.status == NodeStatus::up || node.status == NodeStatus::silent;
-}
-
-}  // namespace
-
-std::string HeadCore::cluster_json() const {
-  const auto& cluster = state_.cluster();
-  const char* status = !failure_.empty() ? "CREATE_FAILED"
-                       : shutting_down_  ? "DELETE_IN_PROGRESS"
-                       : ready_          ? "CREATE_COMPLETE"
-                                         : "CREATE_IN_PROGRESS";
-  const auto arn = [&](std::string_view kind, const std::string& name) {
-    return fmt::format("arn:aws:batch:{}:{}:{}/{}", cluster.region, cluster.account, kind, name);
-  };
-  json::object shown{
-      {"name", cluster.name},
-      {"status", status},
-      {"reason", failure_},
-      {"region", cluster.region},
-      {"fleet", state_.environments_enabled() ? "ENABLED" : "DISABLED"},
-      {"jobDefinitionArn", arn("job-definition", cluster.name + "-JobDefinition:1")},
-      {"jobDefinitionMnpArn", arn("job-definition", cluster.name + "-JobDefinitionMNP:1")}};
-  if (!cluster.environments.empty()) {
-    shown["computeEnvironmentArn"] = arn("compute-environment", cluster.environments[0].name.value);
-  }
-  if (!cluster.queues.empty())
-    shown["jobQueueArn"] = arn("job-queue", cluster.queues[0].name.value);
-  int nodes = 0;
-  for (const auto* node : state_.nodes()) {
-    if (node->ordinal != 0) {
-      ++nodes;
-      continue;
-    }
-    shown["headNode"] = json::object{{"id", node->id.value},
-                                     {"instanceType", node->instance_type},
-                                     {"address", node->address},
-                                     {"hostname", node->hostname},
-                                     {"state", is_there(*node) ? "running" : "pending"},
-                                     {"launchTime", node->launched_at.value}};
-  }
-  shown["nodes"] = nodes;
-  return json::serialize(shown);
-}
-
-void HeadCore::route_fleet(const std::string& body, const std::shared_ptr<os::HttpReply>& reply) {
-  boost::system::error_code error;
-  const auto parsed = json::parse(body, error);
-  const auto* status =
-      !error && parsed.is_object() ? parsed.get_object().if_contains("status") : nullptr;
-  if (status == nullptr || (*status != "ENABLED" && *status != "DISABLED")) {
-    return answer(reply, 400, message_body("status must be ENABLED or DISABLED"));
-  }
-  state_.enable_environments(*status == "ENABLED");
-  schedule_pass();
-  answer(reply, 200, json::serialize(json::object{{"status", *status}}));
-}
-
-void HeadCore::route_shutdown(const JobUser& user, const std::shared_ptr<os::HttpReply>& reply) {
-  if (user.uid != 0 && user.uid != ::geteuid()) {
-    return answer(reply, 403, message_body("only the cluster's owner may end it"));
-  }
-  if (!shutting_down_) tell(state_.cluster().name, "DELETE_IN_PROGRESS", "User Initiated");
-  end_nodes([this, reply] {
-    os::HttpResponse response;
-    response.body = "{}";
-    reply->send(std::move(response));
-    // The answer must be out before the process ends.
-    loop_.post([this, reply] {
-      timer_ = loop_.after(std::chrono::milliseconds(20), [this] {
-        if (shutdown_) shutdown_();
-      });
-    });
+  auto watch = std::make_shared<std::shared_ptr<void>>();
+  *watch = watches_.watch(ref.id, [this, ref, reply, held = std::weak_ptr(watch)] {
+    const auto* changed = state_.find(ref.id);
+    if (changed != nullptr && !is_terminal(changed->status)) return;
+    if (const auto mine = held.lock()) mine->reset();
+    route_wait(ref, reply);
   });
+  reply->on_gone([watch] { watch->reset(); });
 }
 
-void HeadCore::end_nodes(std::function<void()> done) {
-  shutting_down_ = true;
-  silence_.clear();
-  std::vector<NodeId> ids;
-  for (const auto* node : state_.nodes()) ids.push_back(node->id);
-  const auto left = std::make_shared<std::size_t>(ids.size());
-  const auto finish = std::make_shared<std::function<void()>>(std::move(done));
-  if (ids.empty()) return loop_.post([finish] { (*finish)(); });
-  for (const auto& id : ids) {
-    provider_.terminate(id, [this, id, left, finish](const Result<void>&) {
-      sessions_.erase(id);
-      journal_->gone(id);
-      state_.remove_node(id);
-      if (--*left == 0) journal_->then([finish] { (*finish)(); });
-    });
-  }
+void HeadCore::route_explain(const Job& job, const std::shared_ptr<os::HttpReply>& reply) {
+  json::array reasons;
+  for (const auto& block : state_.blocks(job.id)) reasons.emplace_back(core::to_sentence(block));
+  answer(reply, 200, json::serialize(json::object{{"reasons", std::move(reasons)}}));
 }
 
 }  // namespace cox::head

@@ -4,21 +4,6 @@
 
 namespace cox::head {
 
-namespace {
-
-/// Nodes of the current attempt that have not ended.
-std::set<NodeId> held_nodes(const Job& job) {
-  std::set<NodeId> held;
-  if (const auto* attempt = job.current()) {
-    for (const auto& run : attempt->nodes) {
-      if (run.phase != NodePhase::exited) held.insert(run.node);
-    }
-  }
-  return held;
-}
-
-}  // namespace
-
 Result<Applied> State::apply(const JobId& id, const core::JobEvent& event) {
   auto found = jobs_.find(id);
   const bool is_new = found == jobs_.end();
@@ -30,34 +15,75 @@ Result<Applied> State::apply(const JobId& id, const core::JobEvent& event) {
   // A copy: a refused event must leave the job as it was.
   auto changed = core::after(is_new ? std::move(blank) : found->second->job, event);
   if (!changed) return fail(changed.error());
+  std::vector<NodeId> held;
   if (is_new) {
     found = jobs_.emplace(id, std::make_unique<Entry>(Entry{Job{}, next_order_++})).first;
+    count_files(*changed, +1, nullptr);
   } else {
+    if (const auto* attempt = found->second->job.current()) {
+      for (const auto& run : attempt->nodes) {
+        if (run.phase != NodePhase::exited) held.push_back(run.node);
+      }
+    }
     unindex(*found->second);
   }
   Entry& entry = *found->second;
   const auto before = entry.job.status;
   entry.job = std::move(*changed);
   index(entry);
+  for (const auto& node : held) {
+    if (const auto at = nodes_.find(node); at != nodes_.end() && is_idle(node)) {
+      const auto left = std::visit([](const auto& e) { return e.at; }, event);
+      at->second.idle_since = std::max(at->second.idle_since, left);
+      keep_idle(node);
+    }
+  }
   return Applied{&entry.job, before, is_new};
 }
 
-void State::forget(const JobId& id) {
-  const auto found = jobs_.find(id);
-  if (found == jobs_.end()) return;
-  unindex(*found->second);
-  blocks_.erase(id);
-  jobs_.erase(found);
+std::vector<JobId> State::forget(const JobId& id, std::vector<std::string>& unused) {
+  std::vector<JobId> gone;
+  const auto remove = [&](const JobId& each) {
+    const auto found = jobs_.find(each);
+    if (found == jobs_.end()) return;
+    unindex(*found->second);
+    count_files(found->second->job, -1, &unused);
+    jobs_.erase(found);
+    gone.push_back(each);
+  };
+  const auto* job = find(id);
+  const int children = job != nullptr && job->is_array_parent() ? *job->spec.array_size : 0;
+  for (int i = 0; i < children; ++i) remove(child_of(id, i));
+  remove(id);
+  return gone;
+}
+
+void State::count_files(const Job& job, int sign, std::vector<std::string>* unused) {
+  if (job.array_index) return;  // the parent counts for all its children
+  for (const auto& file : job.spec.files) {
+    int& count = files_[file.sha256];
+    count += sign;
+    if (count > 0) continue;
+    files_.erase(file.sha256);
+    if (unused != nullptr) unused->push_back(file.sha256);
+  }
+}
+
+State::Needs State::needs_of(const Job& job) {
+  return {job.spec.queue, job.spec.vcpus, job.spec.memory, job.spec.nodes.value_or(0)};
 }
 
 void State::index(const Entry& entry) {
   const Job& job = entry.job;
   if (!job.array_index) listed_[{job.spec.queue, job.status}][entry.order] = &job;
-  if (job.status == JobStatus::runnable) {
-    waiting_[{-priority_of(job.spec.queue), entry.order}] = &job;
+  const bool holds = core::holds_nodes(job);
+  if (job.status == JobStatus::runnable && !holds) waiting_[needs_of(job)][entry.order] = &job;
+  if (holds) active_[entry.order] = &job;
+  use_nodes(entry, +1);
+  if (const auto limit = core::deadline(job)) deadlines_.emplace(*limit, job.id);
+  if (is_terminal(job.status) && !holds && !job.array_index) {
+    ended_.emplace(job.stopped_at, job.id);
   }
-  if (core::holds_nodes(job)) active_[entry.order] = &job;
-  for (const auto& node : held_nodes(job)) holders_[node][entry.order] = &job;
   for (const auto& other : job.waits_for) dependents_[other].insert(job.id);
 }
 
@@ -66,14 +92,14 @@ void State::unindex(const Entry& entry) {
   if (const auto list = listed_.find({job.spec.queue, job.status}); list != listed_.end()) {
     list->second.erase(entry.order);
   }
-  waiting_.erase({-priority_of(job.spec.queue), entry.order});
-  active_.erase(entry.order);
-  for (const auto& node : held_nodes(job)) {
-    const auto held = holders_.find(node);
-    if (held == holders_.end()) continue;
-    held->second.erase(entry.order);
-    if (held->second.empty()) holders_.erase(held);
+  if (const auto alike = waiting_.find(needs_of(job)); alike != waiting_.end()) {
+    alike->second.erase(entry.order);
+    if (alike->second.empty()) waiting_.erase(alike);
   }
+  active_.erase(entry.order);
+  use_nodes(entry, -1);
+  if (const auto limit = core::deadline(job)) deadlines_.erase({*limit, job.id});
+  ended_.erase({job.stopped_at, job.id});
   for (const auto& other : job.waits_for) {
     const auto waiting = dependents_.find(other);
     if (waiting == dependents_.end()) continue;
@@ -82,6 +108,30 @@ void State::unindex(const Entry& entry) {
   }
 }
 
+/// Takes the job's parts into account of its nodes' load, or out of it.
+void State::use_nodes(const Entry& entry, int sign) {
+  const Job& job = entry.job;
+  const auto* attempt = job.current();
+  if (attempt == nullptr) return;
+  for (const auto& run : attempt->nodes) {
+    if (run.phase == NodePhase::exited) continue;
+    auto& use = use_[run.node];
+    (run.phase == NodePhase::running ? use.running : use.pending) += sign;
+    use.vcpus += sign * job.spec.vcpus;
+    use.memory = use.memory + MiB{sign * job.spec.memory.value};
+    if (job.is_multi_node()) use.whole += sign;
+    if (sign > 0) {
+      use.holders[entry.order] = &job;
+    } else {
+      use.holders.erase(entry.order);
+    }
+    if (use.holders.empty()) use_.erase(run.node);
+    keep_idle(run.node);
+  }
+}
+
+bool State::is_idle(const NodeId& id) const { return !use_.contains(id); }
+
 int State::priority_of(const QueueName& name) const {
   for (const auto& queue : cluster_.queues) {
     if (queue.name == name) return queue.priority;
@@ -89,12 +139,45 @@ int State::priority_of(const QueueName& name) const {
   return 0;
 }
 
-void State::put_node(Node node) {
-  const auto id = node.id;
-  nodes_[id] = std::move(node);
+// Nodes.
+
+std::optional<Millis> State::release_at(const Node& node) const {
+  if (node.status != NodeStatus::up || !is_idle(node.id)) return std::nullopt;
+  for (const auto& environment : cluster_.environments) {
+    if (environment.name != node.environment || environment.idle_ms_before_release < 0) continue;
+    return node.idle_since + environment.idle_ms_before_release;
+  }
+  return std::nullopt;
 }
 
-void State::remove_node(const NodeId& id) { nodes_.erase(id); }
+void State::keep_idle(const NodeId& id) {
+  if (const auto kept = idle_at_.find(id); kept != idle_at_.end()) {
+    idle_.erase({kept->second, id});
+    idle_at_.erase(kept);
+  }
+  const auto found = nodes_.find(id);
+  if (found == nodes_.end()) return;
+  if (const auto at = release_at(found->second)) {
+    idle_.emplace(*at, id);
+    idle_at_[id] = *at;
+  }
+}
+
+void State::put_node(Node node) {
+  const auto id = node.id;
+  by_ordinal_[node.ordinal] = id;
+  nodes_[id] = std::move(node);
+  keep_idle(id);
+}
+
+void State::remove_node(const NodeId& id) {
+  const auto found = nodes_.find(id);
+  if (found == nodes_.end()) return;
+  const auto ordinal = by_ordinal_.find(found->second.ordinal);
+  if (ordinal != by_ordinal_.end() && ordinal->second == id) by_ordinal_.erase(ordinal);
+  nodes_.erase(found);
+  keep_idle(id);
+}
 
 const Node* State::node(const NodeId& id) const {
   const auto found = nodes_.find(id);
@@ -102,18 +185,18 @@ const Node* State::node(const NodeId& id) const {
 }
 
 int State::free_ordinal() const {
-  std::set<int> taken;
-  for (const auto& [id, node] : nodes_) taken.insert(node.ordinal);
   int ordinal = 1;
-  while (taken.contains(ordinal)) ++ordinal;
+  for (auto taken = by_ordinal_.lower_bound(1); taken != by_ordinal_.end(); ++taken, ++ordinal) {
+    if (taken->first != ordinal) break;
+  }
   return ordinal;
 }
 
 std::vector<const Job*> State::holders(const NodeId& id) const {
   std::vector<const Job*> list;
-  const auto held = holders_.find(id);
-  if (held == holders_.end()) return list;
-  for (const auto& [order, job] : held->second) list.push_back(job);
+  const auto use = use_.find(id);
+  if (use == use_.end()) return list;
+  for (const auto& [order, job] : use->second.holders) list.push_back(job);
   return list;
 }
 
@@ -123,11 +206,37 @@ std::vector<JobId> State::dependents(const JobId& id) const {
   return {found->second.begin(), found->second.end()};
 }
 
-std::vector<const Job*> State::all_jobs() const {
-  std::vector<const Job*> list;
-  list.reserve(jobs_.size());
-  for (const auto& [id, entry] : jobs_) list.push_back(&entry->job);
-  return list;
+api::View::NodeLoad State::load(const NodeId& id) const {
+  NodeLoad load;
+  const auto* where = node(id);
+  if (where == nullptr) return load;
+  load.free_vcpus = where->vcpus;
+  load.free_memory = where->memory;
+  const auto found = use_.find(id);
+  if (found == use_.end()) return load;
+  const auto& use = found->second;
+  load.running_jobs = use.running;
+  load.pending_jobs = use.pending;
+  load.free_vcpus = use.whole > 0 ? 0 : load.free_vcpus - use.vcpus;
+  load.free_memory = use.whole > 0 ? MiB{} : load.free_memory - use.memory;
+  return load;
+}
+
+// The scheduler's look.
+
+/// No more jobs of these needs than this can run at once, whatever nodes come.
+std::size_t State::most_at_once(const Needs& needs) const {
+  const auto& [queue_name, vcpus, memory, nodes] = needs;
+  int room = 0;
+  for (const auto& queue : cluster_.queues) {
+    if (queue.name != queue_name) continue;
+    for (const auto& environment : cluster_.environments) {
+      const bool serves = std::find(queue.environments.begin(), queue.environments.end(),
+                                    environment.name) != queue.environments.end();
+      if (serves) room += environment.max_vcpus;
+    }
+  }
+  return static_cast<std::size_t>(room / std::max(1, vcpus * std::max(1, nodes)));
 }
 
 core::Snapshot State::snapshot(Millis now) const {
@@ -140,19 +249,92 @@ core::Snapshot State::snapshot(Millis now) const {
     snapshot.nodes.push_back(
         {&node, use.free_vcpus, use.free_memory, use.running_jobs + use.pending_jobs});
   }
-  for (const auto& [key, job] : waiting_) snapshot.waiting.push_back(job);
+  std::vector<std::tuple<int, Order, const Job*>> waiting;
+  for (const auto& [needs, alike] : waiting_) {
+    const int priority = priority_of(std::get<0>(needs));
+    auto left = most_at_once(needs) + 1;
+    for (auto job = alike.begin(); job != alike.end() && left > 0; ++job, --left) {
+      waiting.emplace_back(-priority, job->first, job->second);
+    }
+  }
+  std::sort(waiting.begin(), waiting.end());
+  for (const auto& [priority, order, job] : waiting) snapshot.waiting.push_back(job);
   for (const auto& [order, job] : active_) snapshot.active.push_back(job);
   return snapshot;
 }
 
+void State::set_blocks(std::map<JobId, std::vector<core::Block>> blocks) {
+  blocks_ = std::move(blocks);
+  blocks_of_alike_.clear();
+  for (const auto& [id, why] : blocks_) {
+    if (const auto* job = find(id)) blocks_of_alike_[needs_of(*job)] = why;
+  }
+}
+
+std::vector<core::Block> State::blocks(const JobId& id) const {
+  std::vector<core::Block> list;
+  if (const auto found = blocks_.find(id); found != blocks_.end()) {
+    list = found->second;
+  } else if (const auto* job = find(id); job != nullptr && job->status == JobStatus::runnable) {
+    // Too far behind in the queue to be looked at: what holds those before it holds it too.
+    const auto alike = blocks_of_alike_.find(needs_of(*job));
+    if (alike != blocks_of_alike_.end()) list = alike->second;
+  }
+  for (auto& block : list) {
+    const auto note = notes_.find(block.environment);
+    if (note != notes_.end() && note->second.trouble) block.note = note->second.text;
+  }
+  return list;
+}
+
+void State::set_note(const ComputeEnvironmentName& name, std::string note, bool trouble) {
+  notes_[name] = {std::move(note), trouble};
+}
+
+std::string State::environment_note(const ComputeEnvironmentName& name) const {
+  const auto found = notes_.find(name);
+  return found == notes_.end() ? "" : found->second.text;
+}
+
 void State::enable_environments(bool enabled) {
+  enabled_ = enabled;
   for (auto& environment : cluster_.environments) environment.enabled = enabled;
 }
 
-bool State::environments_enabled() const {
-  return std::all_of(cluster_.environments.begin(), cluster_.environments.end(),
-                     [](const ComputeEnvironment& environment) { return environment.enabled; });
+// What is due by time.
+
+std::optional<Millis> State::next_deadline() const {
+  return deadlines_.empty() ? std::nullopt : std::optional(deadlines_.begin()->first);
 }
+
+std::vector<JobId> State::past_deadline(Millis now) const {
+  std::vector<JobId> list;
+  for (const auto& [at, id] : deadlines_) {
+    if (at > now) break;
+    list.push_back(id);
+  }
+  return list;
+}
+
+std::optional<Millis> State::next_release(Millis now) const {
+  const auto next = idle_.lower_bound({now + 1, NodeId{}});
+  return next == idle_.end() ? std::nullopt : std::optional(next->first);
+}
+
+std::optional<Millis> State::first_end() const {
+  return ended_.empty() ? std::nullopt : std::optional(ended_.begin()->first);
+}
+
+std::vector<JobId> State::ended_until(Millis moment) const {
+  std::vector<JobId> list;
+  for (const auto& [at, id] : ended_) {
+    if (at > moment) break;
+    list.push_back(id);
+  }
+  return list;
+}
+
+// api::View
 
 const Job* State::find(const JobId& id) const {
   const auto found = jobs_.find(id);
@@ -163,44 +345,18 @@ std::vector<const Job*> State::jobs(const QueueName& queue, JobStatus status) co
   std::vector<const Job*> list;
   const auto found = listed_.find({queue, status});
   if (found == listed_.end()) return list;
+  list.reserve(found->second.size());
   for (const auto& [order, job] : found->second) list.push_back(job);
   return list;
 }
 
 std::vector<const Node*> State::nodes() const {
   std::vector<const Node*> list;
+  list.reserve(nodes_.size());
   for (const auto& [id, node] : nodes_) list.push_back(&node);
   std::sort(list.begin(), list.end(),
             [](const Node* a, const Node* b) { return a->ordinal < b->ordinal; });
   return list;
-}
-
-api::View::NodeLoad State::load(const NodeId& id) const {
-  NodeLoad load;
-  const auto* where = node(id);
-  if (where == nullptr) return load;
-  load.free_vcpus = where->vcpus;
-  load.free_memory = where->memory;
-  for (const auto* job : holders(id)) {
-    for (const auto& run : job->attempts.back().nodes) {
-      if (run.node != id || run.phase == NodePhase::exited) continue;
-      (run.phase == NodePhase::running ? load.running_jobs : load.pending_jobs) += 1;
-    }
-    // A multi-node job has its nodes to itself.
-    load.free_vcpus = job->is_multi_node() ? 0 : load.free_vcpus - job->spec.vcpus;
-    load.free_memory = job->is_multi_node() ? MiB{} : load.free_memory - job->spec.memory;
-  }
-  return load;
-}
-
-std::vector<core::Block> State::blocks(const JobId& id) const {
-  const auto found = blocks_.find(id);
-  return found == blocks_.end() ? std::vector<core::Block>{} : found->second;
-}
-
-std::string State::environment_note(const ComputeEnvironmentName& name) const {
-  const auto found = notes_.find(name);
-  return found == notes_.end() ? "" : found->second;
 }
 
 }  // namespace cox::head

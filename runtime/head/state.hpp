@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -35,8 +37,12 @@ class State : public api::View {
   /// Folds an event into its job (a new one for Submitted) and keeps the indexes.
   /// Errors: conflict as core::after; not_found when there is no such job.
   [[nodiscard]] Result<Applied> apply(const JobId& id, const core::JobEvent& event);
-  /// Removes a job that ended long ago.
-  void forget(const JobId& id);
+
+  /// Removes a job that ended long ago, an array's children with it. Returns all ids that are gone
+  /// and adds files that no other job needs to `unused`.
+  [[nodiscard]] std::vector<JobId> forget(const JobId& id, std::vector<std::string>& unused);
+  /// True while a job needs the file of this hash.
+  [[nodiscard]] bool needs_file(const std::string& sha256) const { return files_.contains(sha256); }
 
   void put_node(Node node);
   void remove_node(const NodeId& id);
@@ -48,15 +54,25 @@ class State : public api::View {
   [[nodiscard]] std::vector<const Job*> holders(const NodeId& id) const;
   /// Jobs that wait for this one to end.
   [[nodiscard]] std::vector<JobId> dependents(const JobId& id) const;
-  [[nodiscard]] std::vector<const Job*> all_jobs() const;
+
+  /// The scheduler's look. Of waiting jobs that are alike (same queue, same needs) only as many as
+  /// their environments could ever hold at once, and one more: a long queue costs nothing.
   [[nodiscard]] core::Snapshot snapshot(Millis now) const;
 
-  void set_blocks(std::map<JobId, std::vector<core::Block>> blocks) { blocks_ = std::move(blocks); }
-  void set_note(const ComputeEnvironmentName& name, std::string note) {
-    notes_[name] = std::move(note);
-  }
+  // What is due by time.
+  [[nodiscard]] std::optional<Millis> next_deadline() const;
+  [[nodiscard]] std::vector<JobId> past_deadline(Millis now) const;
+  /// When the next idle node may be given back; times up to `now` do not count.
+  [[nodiscard]] std::optional<Millis> next_release(Millis now) const;
+  /// When the job that ended first did so, array children left out; and those up to a moment.
+  [[nodiscard]] std::optional<Millis> first_end() const;
+  [[nodiscard]] std::vector<JobId> ended_until(Millis moment) const;
+
+  void set_blocks(std::map<JobId, std::vector<core::Block>> blocks);
+  /// What is to be told of an environment. `trouble` also becomes part of why its jobs wait.
+  void set_note(const ComputeEnvironmentName& name, std::string note, bool trouble = false);
   void enable_environments(bool enabled);
-  [[nodiscard]] bool environments_enabled() const;
+  [[nodiscard]] bool environments_enabled() const { return enabled_; }
 
   // api::View
   [[nodiscard]] const ClusterSettings& cluster() const override { return cluster_; }
@@ -69,27 +85,63 @@ class State : public api::View {
   [[nodiscard]] std::string environment_note(const ComputeEnvironmentName& name) const override;
 
  private:
+  using Order = std::uint64_t;  ///< of submission
   struct Entry {
     Job job;
-    std::uint64_t order = 0;  ///< of submission
+    Order order = 0;
   };
-  using InOrder = std::map<std::uint64_t, const Job*>;
+  using InOrder = std::map<Order, const Job*>;
+
+  /// What makes waiting jobs alike to the scheduler: queue, vCPUs, memory, nodes (0: no
+  /// multi-node).
+  using Needs = std::tuple<QueueName, int, MiB, int>;
+
+  /// What jobs take of a node.
+  struct Use {
+    InOrder holders;
+    int running = 0;
+    int pending = 0;
+    int vcpus = 0;
+    MiB memory;
+    int whole = 0;  ///< multi-node jobs, which have it to themselves
+  };
+  struct Note {
+    std::string text;
+    bool trouble = false;
+  };
 
   void index(const Entry& entry);
   void unindex(const Entry& entry);
+  void use_nodes(const Entry& entry, int sign);
+  void count_files(const Job& job, int sign, std::vector<std::string>* unused);
+  void keep_idle(const NodeId& id);
+  [[nodiscard]] std::optional<Millis> release_at(const Node& node) const;
+  [[nodiscard]] static Needs needs_of(const Job& job);
+  [[nodiscard]] std::size_t most_at_once(const Needs& needs) const;
   [[nodiscard]] int priority_of(const QueueName& queue) const;
+  [[nodiscard]] bool is_idle(const NodeId& id) const;
 
   ClusterSettings cluster_;
+  bool enabled_ = true;
   std::unordered_map<JobId, std::unique_ptr<Entry>> jobs_;
-  std::uint64_t next_order_ = 1;
-  std::map<std::pair<QueueName, JobStatus>, InOrder> listed_;    ///< without array children
-  std::map<std::pair<int, std::uint64_t>, const Job*> waiting_;  ///< RUNNABLE; -priority, order
-  InOrder active_;                                               ///< those that hold nodes
-  std::map<NodeId, Node> nodes_;
-  std::map<NodeId, InOrder> holders_;
+  Order next_order_ = 1;
+  std::map<std::pair<QueueName, JobStatus>, InOrder> listed_;  ///< without array children
+  std::map<Needs, InOrder> waiting_;                           ///< RUNNABLE and holding no node
+  InOrder active_;                                             ///< those that hold nodes
+  std::set<std::pair<Millis, JobId>> deadlines_;
+  std::set<std::pair<Millis, JobId>> ended_;  ///< without array children
   std::unordered_map<JobId, std::set<JobId>> dependents_;
+  std::unordered_map<std::string, int> files_;  ///< hash → jobs that need it
+
+  std::map<NodeId, Node> nodes_;
+  std::map<int, NodeId> by_ordinal_;
+  std::map<NodeId, Use> use_;
+  std::set<std::pair<Millis, NodeId>> idle_;  ///< when each idle node may be given back
+  std::unordered_map<NodeId, Millis> idle_at_;
+
   std::map<JobId, std::vector<core::Block>> blocks_;
-  std::map<ComputeEnvironmentName, std::string> notes_;
+  std::map<Needs, std::vector<core::Block>> blocks_of_alike_;
+  std::map<ComputeEnvironmentName, Note> notes_;
 };
 
 }  // namespace cox::head

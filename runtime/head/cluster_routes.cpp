@@ -1,0 +1,128 @@
+#include <boost/json.hpp>
+
+#include "runtime/head/head_core.hpp"
+#include "runtime/os/files.hpp"
+
+/// HTTP: what is asked of the cluster as a whole.
+namespace cox::head {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr auto kLastAnswerTime = std::chrono::milliseconds(20);
+
+/// A node whose agent is away for a moment, after a restart of the head, is there all the same.
+bool is_there(const Node& node) {
+  return node.status == NodeStatus::up || node.status == NodeStatus::silent;
+}
+
+json::object head_node_object(const Node& node) {
+  return {{"id", node.id.value},
+          {"instanceType", node.instance_type},
+          {"address", node.address},
+          {"hostname", node.hostname},
+          {"state", is_there(node) ? "running" : "pending"},
+          {"launchTime", node.launched_at.value}};
+}
+
+}  // namespace
+
+void HeadCore::route_blob(std::string bytes, const std::shared_ptr<os::HttpReply>& reply) {
+  blobs_->put(std::move(bytes), [this, reply](const Result<std::string>& hash) {
+    if (!hash) return refuse(reply, 500, hash.error().message);
+    answer(reply, 200, json::serialize(json::object{{"sha256", *hash}}));
+  });
+}
+
+std::string HeadCore::event_json(const ClusterEvent& event) const {
+  return json::serialize(json::object{{"at", event.at.value},
+                                      {"resource", event.resource},
+                                      {"state", event.state},
+                                      {"reason", event.reason}}) +
+         "\n";
+}
+
+void HeadCore::route_events(bool follow, const std::shared_ptr<os::HttpReply>& reply) {
+  std::string text;
+  for (const auto& event : events_) text += event_json(event);
+  os::HttpResponse response;
+  response.content_type = "application/x-ndjson";
+  if (!follow) {
+    response.body = std::move(text);
+    return reply->send(std::move(response));
+  }
+  reply->begin(response);
+  reply->write(std::move(text));
+  const auto number = event_followers_.empty() ? 1 : event_followers_.rbegin()->first + 1;
+  event_followers_.emplace(number, reply);
+  // The list holds followers weakly; the client's going away ends the answer's life.
+  reply->on_gone(guarded([this, number, keep = reply] { event_followers_.erase(number); }));
+}
+
+std::string HeadCore::cluster_json() const {
+  const auto& cluster = state_.cluster();
+  const char* status = !failure_.empty() ? "CREATE_FAILED"
+                       : shutting_down_  ? "DELETE_IN_PROGRESS"
+                       : ready_          ? "CREATE_COMPLETE"
+                                         : "CREATE_IN_PROGRESS";
+  const auto arn = [&](std::string_view kind, const std::string& name) {
+    return fmt::format("arn:aws:batch:{}:{}:{}/{}", cluster.region, cluster.account, kind, name);
+  };
+  json::object shown{
+      {"name", cluster.name},
+      {"status", status},
+      {"reason", failure_},
+      {"region", cluster.region},
+      {"fleet", state_.environments_enabled() ? "ENABLED" : "DISABLED"},
+      {"jobDefinitionArn", arn("job-definition", cluster.name + "-JobDefinition:1")},
+      {"jobDefinitionMnpArn", arn("job-definition", cluster.name + "-JobDefinitionMNP:1")}};
+  if (!cluster.environments.empty()) {
+    shown["computeEnvironmentArn"] = arn("compute-environment", cluster.environments[0].name.value);
+  }
+  if (!cluster.queues.empty()) {
+    shown["jobQueueArn"] = arn("job-queue", cluster.queues[0].name.value);
+  }
+  int nodes = 0;
+  for (const auto* node : state_.nodes()) {
+    if (node->ordinal == 0) {
+      shown["headNode"] = head_node_object(*node);
+    } else {
+      ++nodes;
+    }
+  }
+  shown["nodes"] = nodes;
+  return json::serialize(shown);
+}
+
+void HeadCore::route_fleet(const std::string& body, const std::shared_ptr<os::HttpReply>& reply) {
+  boost::system::error_code error;
+  const auto parsed = json::parse(body, error);
+  const auto* status =
+      !error && parsed.is_object() ? parsed.get_object().if_contains("status") : nullptr;
+  if (status == nullptr || (*status != "ENABLED" && *status != "DISABLED")) {
+    return refuse(reply, 400, "status must be ENABLED or DISABLED");
+  }
+  const bool enabled = *status == "ENABLED";
+  if (auto kept = keep_fleet_status(enabled); !kept) {
+    return refuse(reply, 500, kept.error().message);
+  }
+  state_.enable_environments(enabled);
+  want_pass();
+  answer(reply, 200, json::serialize(json::object{{"status", *status}}));
+}
+
+void HeadCore::route_shutdown(const std::shared_ptr<os::HttpReply>& reply) {
+  if (!shutting_down_) tell(state_.cluster().name, "DELETE_IN_PROGRESS", "User Initiated");
+  end_nodes([this, reply] {
+    os::HttpResponse response;
+    response.body = "{}";
+    reply->send(std::move(response));
+    // The answer must be out before the process ends.
+    timer_ = loop_.after(kLastAnswerTime, [this] {
+      if (shutdown_) shutdown_();
+    });
+  });
+}
+
+}  // namespace cox::head

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+/// Text of jobs, made fit to be shown. Pure.
+namespace cox::head {
+
+/// The text with every byte that is no UTF-8 replaced by U+FFFD: one of them would make the whole
+/// JSON around it unreadable.
+[[nodiscard]] std::string as_utf8(std::string_view text);
+
+/// The text on one line of UTF-8: control characters (of Latin-1's upper half too) are blanks, and
+/// of more than `bytes_max` only the end is kept, behind "…".
+[[nodiscard]] std::string on_one_line(std::string_view text, std::size_t bytes_max);
+
+}  // namespace cox::head
