@@ -31,7 +31,7 @@ def test_what_a_job_sees(cluster):
 
 
 def test_inline_without_a_terminal(cluster):
-    job = cluster.submit("echo", "-n", "no newline")
+    job = cluster.submit("--", "echo", "-n", "no newline")
     assert cluster.finish(job)["status"] == "SUCCEEDED"
     assert cluster.output(job) == ["no newline"]
     assert cluster.details(job)["command"] == "echo -n 'no newline'"
@@ -126,7 +126,7 @@ def test_an_array(cluster):
 
 
 def test_a_memory_limit(cluster):
-    job = cluster.submit("-m", "64", "python3", "-c", "x = bytearray(300 << 20); print(len(x))")
+    job = cluster.submit("-m", "64", "--", "python3", "-c", "x = bytearray(300 << 20); print(len(x))")
     end = cluster.finish(job)
     assert (end["status"], end["exitCode"]) == ("FAILED", "137"), end[""]
     assert "OutOfMemory" in end["reason"]
