@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "runtime/core/lifecycle.hpp"
+#include "runtime/core/serving.hpp"
 
 namespace cox::core {
 
@@ -25,23 +26,9 @@ const ComputeEnvironment* environment_of(const ClusterSettings& cluster,
   return nullptr;
 }
 
-/// The environments that a job's queue tries, in order.
-std::vector<const ComputeEnvironment*> environments_of(const ClusterSettings& cluster,
-                                                       const Job& job) {
-  std::vector<const ComputeEnvironment*> list;
-  const auto* queue = queue_of(cluster, job.spec.queue);
-  if (queue == nullptr) return list;
-  for (const auto& name : queue->environments) {
-    if (const auto* environment = environment_of(cluster, name)) list.push_back(environment);
-  }
-  return list;
-}
-
 bool could_hold(const Node& node, const JobSpec& spec) {
   return node.vcpus >= spec.vcpus && node.memory >= spec.memory;
 }
-
-bool counts(const Node& node) { return node.status != NodeStatus::terminating; }
 
 /// vCPUs of an environment's nodes, those on their way included.
 int vcpus_in(const std::vector<FreeNode>& nodes, const ComputeEnvironmentName& name) {
@@ -74,6 +61,8 @@ class Placer {
       if (auto block = try_environment(job, *environment)) {
         blocks.push_back(*block);
       } else {
+        // What was set aside in environments before this one is not needed.
+        std::erase_if(reserved_, [&](const auto& each) { return each.second == job.id; });
         return;
       }
     }
@@ -165,7 +154,8 @@ class Placer {
   }
 
   /// Keeps nodes for a job that later ones would otherwise starve: those that are free now, and
-  /// when the environment cannot grow by the rest, the busy ones that will be free soonest.
+  /// when the environment cannot grow by the rest, the busy ones that will be free soonest; and
+  /// where there are not enough of those, nodes of other types, whose end makes room for it.
   void set_aside(const Job& job, const ComputeEnvironment& environment, const Fit& fit,
                  const std::vector<FreeNode*>& candidates) {
     int missing = job.node_count();
@@ -174,176 +164,46 @@ class Placer {
       --missing;
     }
     std::vector<const FreeNode*> busy;
-    int room = environment.max_vcpus - vcpus_in(nodes_, environment.name);
+    std::vector<const FreeNode*> unfit;
     for (const auto& each : nodes_) {
       if (each.node->environment != environment.name || !counts(*each.node) ||
-          !could_hold(*each.node, job.spec) || reserved_.contains(each.node->id)) {
+          reserved_.contains(each.node->id)) {
         continue;
       }
-      if (each.node->status == NodeStatus::pending) {
+      if (!could_hold(*each.node, job.spec)) {
+        unfit.push_back(&each);
+      } else if (each.node->status == NodeStatus::pending) {
         reserved_.emplace(each.node->id, job.id);
         if (--missing <= 0) return;
       } else {
         busy.push_back(&each);
       }
     }
+    int room = environment.max_vcpus - vcpus_in(nodes_, environment.name);
     for (; missing > 0 && room >= fit.type.vcpus; --missing) room -= fit.type.vcpus;
-    std::stable_sort(busy.begin(), busy.end(), [](const FreeNode* a, const FreeNode* b) {
+    for (const auto* node : soonest_free_first(busy)) {
+      if (missing <= 0) return;
+      reserved_.emplace(node->node->id, job.id);
+      --missing;
+    }
+    for (const auto* node : soonest_free_first(unfit)) {
+      if (room >= missing * fit.type.vcpus) return;
+      reserved_.emplace(node->node->id, job.id);
+      room += node->node->vcpus;
+    }
+  }
+
+  static std::vector<const FreeNode*> soonest_free_first(std::vector<const FreeNode*> nodes) {
+    std::stable_sort(nodes.begin(), nodes.end(), [](const FreeNode* a, const FreeNode* b) {
       return std::pair(a->jobs, -a->free_vcpus) < std::pair(b->jobs, -b->free_vcpus);
     });
-    for (const auto* node : busy) {
-      if (missing-- <= 0) return;
-      reserved_.emplace(node->node->id, job.id);
-    }
+    return nodes;
   }
 
   const Snapshot& snapshot_;
   std::vector<FreeNode> nodes_;
   std::map<NodeId, JobId> reserved_;
   Placements result_;
-};
-
-/// A pass of scale() over one environment: packs what waits on the nodes that are there or on
-/// their way, and counts what is missing.
-class Scaler {
- public:
-  Scaler(const Snapshot& snapshot, const ComputeEnvironment& environment)
-      : snapshot_(snapshot), environment_(environment) {
-    for (const auto& each : snapshot.nodes) {
-      if (each.node->environment != environment.name || !counts(*each.node)) continue;
-      slots_.push_back({each, false, each.node->vcpus});
-      total_ += each.node->vcpus;
-    }
-  }
-
-  /// True when the environment serves the job: it is placed, or will be.
-  bool serve(const Job& job) {
-    const bool refused = !environment_.enabled || (job.is_multi_node() && environment_.spot);
-    const auto fit = refused ? std::nullopt : smallest_fit(environment_, job.spec);
-    if (!fit) return false;
-    auto found = usable(job);
-    if (static_cast<int>(found.size()) >= fit->nodes) {
-      for (int i = 0; i < fit->nodes; ++i) use(*found[static_cast<std::size_t>(i)], job);
-      return true;
-    }
-    const int missing = fit->nodes - static_cast<int>(found.size());
-    const int room = environment_.max_vcpus - total_;
-    if (missing * fit->type.vcpus > room) return wait_for_room(job, *fit, found, missing, room);
-    for (auto* slot : found) use(*slot, job);
-    grow(job, fit->type, missing);
-    return true;
-  }
-
-  void finish(ScalePlan& plan) {
-    keep_minimum();
-    for (auto& [type, wanted] : wanted_) plan.launch.push_back(std::move(wanted));
-    const auto released = idle_nodes();
-    plan.release.insert(plan.release.end(), released.begin(), released.end());
-  }
-
- private:
-  /// A node, there or to come.
-  struct Slot {
-    FreeNode free;
-    bool used = false;  ///< by a job of this pass
-    int vcpus = 0;
-  };
-
-  std::vector<Slot*> usable(const Job& job) {
-    std::vector<Slot*> list;
-    for (auto& slot : slots_) {
-      const auto* node = slot.free.node;
-      if (node != nullptr && (!could_hold(*node, job.spec) || node->status == NodeStatus::silent)) {
-        continue;
-      }
-      const bool fits =
-          job.is_multi_node()
-              ? slot.free.jobs == 0 && (node != nullptr || slot.vcpus >= job.spec.vcpus)
-              : slot.free.free_vcpus >= job.spec.vcpus && slot.free.free_memory >= job.spec.memory;
-      if (fits && (job.is_multi_node() ? slot.free.free_memory >= job.spec.memory : true)) {
-        list.push_back(&slot);
-      }
-    }
-    return list;
-  }
-
-  static void use(Slot& slot, const Job& job) {
-    slot.used = true;
-    slot.free.jobs += 1;
-    slot.free.free_vcpus = job.is_multi_node() ? 0 : slot.free.free_vcpus - job.spec.vcpus;
-    slot.free.free_memory = job.is_multi_node() ? MiB{} : slot.free.free_memory - job.spec.memory;
-  }
-
-  void grow(const Job& job, const InstanceType& type, int count) {
-    order(type, count, fmt::format("job {} waits", job.id));
-    for (int i = 0; i < count; ++i) {
-      Slot slot{{nullptr, type.vcpus, type.memory, 0}, false, type.vcpus};
-      use(slot, job);
-      slots_.push_back(slot);
-    }
-  }
-
-  void order(const InstanceType& type, int count, std::string why) {
-    auto [entry, added] =
-        wanted_.try_emplace(type.name, NodesWanted{environment_.name, type, 0, std::move(why)});
-    entry->second.count += count;
-    total_ += count * type.vcpus;
-  }
-
-  /// Not enough room for all that the job misses. Busy nodes that suit it will come free, so a part
-  /// may be launched now; else idle nodes that nobody can use make room.
-  bool wait_for_room(const Job& job, const Fit& fit, const std::vector<Slot*>& found, int missing,
-                     int room) {
-    int busy = 0;
-    for (const auto& slot : slots_) {
-      const auto* node = slot.free.node;
-      if (node != nullptr && slot.free.jobs > 0 && could_hold(*node, job.spec)) ++busy;
-    }
-    const int affordable = room / fit.type.vcpus;
-    if (affordable + busy >= missing) {
-      for (auto* slot : found) use(*slot, job);
-      if (affordable > 0) grow(job, fit.type, std::min(affordable, missing));
-      return true;
-    }
-    needs_room_ = true;
-    for (auto* slot : found) use(*slot, job);
-    return false;
-  }
-
-  void keep_minimum() {
-    if (!environment_.enabled || environment_.instance_types.empty()) return;
-    const auto& type = environment_.instance_types.front();
-    int count = 0;
-    while (total_ + count * type.vcpus < environment_.min_vcpus &&
-           total_ + (count + 1) * type.vcpus <= environment_.max_vcpus) {
-      ++count;
-    }
-    if (count > 0) order(type, count, fmt::format("MinvCpus is {}", environment_.min_vcpus));
-  }
-
-  std::vector<NodeId> idle_nodes() {
-    std::vector<NodeId> list;
-    for (const auto& slot : slots_) {
-      const auto* node = slot.free.node;
-      if (node == nullptr || node->status != NodeStatus::up || slot.used || slot.free.jobs > 0) {
-        continue;
-      }
-      const auto limit = environment_.idle_ms_before_release;
-      const bool idle = limit >= 0 && snapshot_.now - node->idle_since >= limit;
-      const bool above_minimum = total_ - node->vcpus >= environment_.min_vcpus;
-      if (!(idle && above_minimum) && !needs_room_) continue;
-      list.push_back(node->id);
-      total_ -= node->vcpus;
-    }
-    return list;
-  }
-
-  const Snapshot& snapshot_;
-  const ComputeEnvironment& environment_;
-  std::vector<Slot> slots_;
-  std::map<std::string, NodesWanted> wanted_;
-  int total_ = 0;
-  bool needs_room_ = false;  ///< idle nodes that no waiting job uses are given back at once
 };
 
 std::string reason_of(const Block& block) {
@@ -379,6 +239,17 @@ std::string reason_of(const Block& block) {
 
 }  // namespace
 
+std::vector<const ComputeEnvironment*> environments_of(const ClusterSettings& cluster,
+                                                       const Job& job) {
+  std::vector<const ComputeEnvironment*> list;
+  const auto* queue = queue_of(cluster, job.spec.queue);
+  if (queue == nullptr) return list;
+  for (const auto& name : queue->environments) {
+    if (const auto* environment = environment_of(cluster, name)) list.push_back(environment);
+  }
+  return list;
+}
+
 std::string to_sentence(const Block& block) {
   const auto reason = reason_of(block);
   return block.note.empty() ? reason : fmt::format("{}; {}", reason, block.note);
@@ -396,21 +267,5 @@ std::optional<Fit> smallest_fit(const ComputeEnvironment& environment, const Job
 }
 
 Placements place(const Snapshot& snapshot) { return Placer(snapshot).run(); }
-
-ScalePlan scale(const Snapshot& snapshot) {
-  std::map<ComputeEnvironmentName, Scaler> scalers;
-  for (const auto& environment : snapshot.cluster->environments) {
-    scalers.emplace(environment.name, Scaler(snapshot, environment));
-  }
-  for (const auto* job : snapshot.waiting) {
-    if (holds_nodes(*job)) continue;
-    for (const auto* environment : environments_of(*snapshot.cluster, *job)) {
-      if (scalers.at(environment->name).serve(*job)) break;
-    }
-  }
-  ScalePlan plan;
-  for (auto& [name, scaler] : scalers) scaler.finish(plan);
-  return plan;
-}
 
 }  // namespace cox::core
