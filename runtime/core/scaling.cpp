@@ -56,6 +56,10 @@ class Scaler {
   bool make_room(const Job& job) {
     auto need = need_of(job);
     if (!need) return false;
+    if (room_is_kept_) {  // what could be made would be for the job before this one
+      take(job, *need, 0);
+      return true;
+    }
     int wanted = (need->missing - need->busy) * need->fit.type.vcpus;
     int made = room();
     std::vector<Slot*> leaving;

@@ -217,6 +217,7 @@ RC_GTEST_PROP(Scaling, WantsNothingMoreWhenItsPlanIsCarriedOut, ()) {
 
 RC_GTEST_PROP(Scaling, ComesToRestWhileNothingEnds, ()) {
   const auto world = any_world();
+  RC_LOG() << in_words(*world);
   std::vector<std::string> last{"not begun"};
   for (int round = 0; round < 12 && !last.empty(); ++round) {
     const auto placed = place(world->snapshot());
