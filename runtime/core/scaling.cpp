@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -67,10 +68,10 @@ class Scaler {
       made += slot.vcpus;
       leaving.push_back(&slot);
     };
+    const std::set<const Slot*> found(need->found.begin(), need->found.end());
     for (auto& slot : slots_) {
-      const bool found =
-          std::find(need->found.begin(), need->found.end(), &slot) != need->found.end();
-      if (made < wanted && !found && is_idle(slot)) let_go(slot);
+      if (made >= wanted) break;
+      if (is_idle(slot) && !found.contains(&slot)) let_go(slot);
     }
     for (auto slot = need->found.rbegin(); slot != need->found.rend() && made < wanted; ++slot) {
       if (!is_idle(**slot) || (*slot)->vcpus <= need->fit.type.vcpus) continue;

@@ -1,7 +1,7 @@
 #include "runtime/core/scheduler.hpp"
 
 #include <algorithm>
-#include <set>
+#include <tuple>
 #include <utility>
 
 #include "runtime/core/lifecycle.hpp"
@@ -26,26 +26,22 @@ const ComputeEnvironment* environment_of(const ClusterSettings& cluster,
   return nullptr;
 }
 
-bool could_hold(const Node& node, const JobSpec& spec) {
-  return node.vcpus >= spec.vcpus && node.memory >= spec.memory;
-}
-
-/// vCPUs of an environment's nodes, those on their way included.
-int vcpus_in(const std::vector<FreeNode>& nodes, const ComputeEnvironmentName& name) {
-  int sum = 0;
-  for (const auto& each : nodes) {
-    if (each.node->environment == name && counts(*each.node)) sum += each.node->vcpus;
-  }
-  return sum;
-}
-
-bool is_empty(const FreeNode& node) { return node.jobs == 0; }
-
 /// A pass of place(): what is free shrinks as jobs are placed, and nodes are set aside for jobs
 /// that wait for more of them.
 class Placer {
  public:
-  explicit Placer(const Snapshot& snapshot) : snapshot_(snapshot), nodes_(snapshot.nodes) {}
+  explicit Placer(const Snapshot& snapshot) : snapshot_(snapshot) {
+    for (const auto& environment : snapshot.cluster->environments) {
+      groups_[environment.name].environment = &environment;
+    }
+    for (const auto& each : snapshot.nodes) {
+      const auto group = groups_.find(each.node->environment);
+      if (group == groups_.end()) continue;
+      const auto& node = *each.node;
+      group->second.places.push_back({each, node.vcpus, node.memory, node.status});
+      if (counts(*each.node)) group->second.vcpus += each.node->vcpus;
+    }
+  }
 
   Placements run() {
     for (const auto* job : snapshot_.waiting) {
@@ -55,14 +51,34 @@ class Placer {
   }
 
  private:
+  struct Place {
+    FreeNode free;
+    int vcpus = 0;  ///< of the whole node; here, as a pass looks at all of them for every job
+    MiB memory;
+    NodeStatus status = NodeStatus::pending;
+    const Job* kept_for = nullptr;  ///< set aside for this job
+
+    /// Whether the node, were it empty, could take (a node's part of) the job.
+    [[nodiscard]] bool suits(const Job& job) const {
+      return vcpus >= job.spec.vcpus && memory >= job.spec.memory;
+    }
+  };
+  /// The nodes of an environment, in id order.
+  struct Group {
+    const ComputeEnvironment* environment = nullptr;
+    std::vector<Place> places;
+    int vcpus = 0;  ///< of those there or on their way
+  };
+
   void consider(const Job& job) {
     std::vector<Block> blocks;
+    kept_.clear();
     for (const auto* environment : environments_of(*snapshot_.cluster, job)) {
-      if (auto block = try_environment(job, *environment)) {
+      if (auto block = try_group(job, groups_.at(environment->name))) {
         blocks.push_back(*block);
       } else {
         // What was set aside in environments before this one is not needed.
-        std::erase_if(reserved_, [&](const auto& each) { return each.second == job.id; });
+        for (auto* place : kept_) place->kept_for = nullptr;
         return;
       }
     }
@@ -70,7 +86,8 @@ class Placer {
   }
 
   /// Places the job, or says why not.
-  std::optional<Block> try_environment(const Job& job, const ComputeEnvironment& environment) {
+  std::optional<Block> try_group(const Job& job, Group& group) {
+    const auto& environment = *group.environment;
     Block block{BlockKind::nodes_busy, environment.name, job.node_count(), 0, JobId{}};
     if (!environment.enabled) {
       block.kind = BlockKind::environment_disabled;
@@ -80,7 +97,7 @@ class Placer {
       block.kind = BlockKind::spot_multi_node;
       return block;
     }
-    auto candidates = free_nodes(job, environment);
+    const auto candidates = free_places(job, group);
     block.have = static_cast<int>(candidates.size());
     if (block.have >= job.node_count()) {
       take(job, candidates);
@@ -93,116 +110,123 @@ class Placer {
       block.have = environment.max_vcpus;
       return block;
     }
-    explain(job, environment, *fit, block);
-    set_aside(job, environment, *fit, candidates);
+    explain(job, group, *fit, block);
+    set_aside(job, group, *fit, candidates);
     return block;
   }
 
-  /// Nodes that could take (a node's part of) the job now, best first.
-  std::vector<FreeNode*> free_nodes(const Job& job, const ComputeEnvironment& environment) {
-    std::vector<FreeNode*> list;
-    for (auto& each : nodes_) {
-      if (each.node->environment != environment.name || each.node->status != NodeStatus::up ||
-          !could_hold(*each.node, job.spec) || reserved_.contains(each.node->id)) {
-        continue;
+  /// Nodes that could take (a node's part of) the job now, the best first: all that there are, or
+  /// as many as it needs.
+  static std::vector<Place*> free_places(const Job& job, Group& group) {
+    std::vector<Place*> list;
+    for (auto& place : group.places) {
+      const auto& free = place.free;
+      const bool fits = job.is_multi_node() ? free.jobs == 0
+                                            : free.free_vcpus >= job.spec.vcpus &&
+                                                  free.free_memory >= job.spec.memory;
+      if (fits && place.kept_for == nullptr && place.status == NodeStatus::up && place.suits(job)) {
+        list.push_back(&place);
       }
-      const bool fits = job.is_multi_node() ? is_empty(each)
-                                            : each.free_vcpus >= job.spec.vcpus &&
-                                                  each.free_memory >= job.spec.memory;
-      if (fits) list.push_back(&each);
     }
-    std::stable_sort(list.begin(), list.end(), [](const FreeNode* a, const FreeNode* b) {
-      return std::tie(a->free_vcpus, a->free_memory) < std::tie(b->free_vcpus, b->free_memory);
+    keep_first(list, static_cast<std::size_t>(job.node_count()), [](const Place* place) {
+      return std::tuple(place->free.free_vcpus, place->free.free_memory);
     });
     return list;
   }
 
-  void take(const Job& job, const std::vector<FreeNode*>& candidates) {
+  void take(const Job& job, const std::vector<Place*>& candidates) {
     Placement placement{job.id, {}};
-    for (int i = 0; i < job.node_count(); ++i) {
-      FreeNode& node = *candidates[static_cast<std::size_t>(i)];
-      placement.nodes.push_back(node.node->id);
-      node.jobs += 1;
-      node.free_vcpus = job.is_multi_node() ? 0 : node.free_vcpus - job.spec.vcpus;
-      node.free_memory = job.is_multi_node() ? MiB{} : node.free_memory - job.spec.memory;
+    for (auto* place : candidates) {
+      auto& free = place->free;
+      placement.nodes.push_back(free.node->id);
+      free.jobs += 1;
+      free.free_vcpus = job.is_multi_node() ? 0 : free.free_vcpus - job.spec.vcpus;
+      free.free_memory = job.is_multi_node() ? MiB{} : free.free_memory - job.spec.memory;
     }
     result_.placed.push_back(std::move(placement));
   }
 
-  void explain(const Job& job, const ComputeEnvironment& environment, const Fit& fit,
-               Block& block) const {
+  static void explain(const Job& job, const Group& group, const Fit& fit, Block& block) {
     int starting = 0;
-    for (const auto& each : nodes_) {
-      const auto& node = *each.node;
-      if (node.environment != environment.name || !could_hold(node, job.spec)) continue;
-      if (node.status == NodeStatus::pending) ++starting;
-      if (const auto held = reserved_.find(node.id); held != reserved_.end()) {
-        block.kind = BlockKind::behind_wide_job;
-        block.by = held->second;
-      }
+    const Job* before = nullptr;
+    for (const auto& place : group.places) {
+      if (!place.suits(job)) continue;
+      if (place.status == NodeStatus::pending) ++starting;
+      if (place.kept_for != nullptr) before = place.kept_for;
     }
-    if (block.kind == BlockKind::behind_wide_job) return;
-    const int in_use = vcpus_in(nodes_, environment.name);
-    if (starting + block.have >= job.node_count()) {
+    if (before != nullptr) {
+      block.kind = BlockKind::behind_wide_job;
+      block.by = before->id;
+    } else if (starting + block.have >= job.node_count()) {
       block.kind = BlockKind::nodes_starting;
       block.have += starting;
-    } else if (in_use + fit.type.vcpus > environment.max_vcpus) {
+    } else if (group.vcpus + fit.type.vcpus > group.environment->max_vcpus) {
       block.kind = BlockKind::environment_full;
       block.wanted = fit.type.vcpus * (job.node_count() - block.have);
-      block.have = environment.max_vcpus - in_use;
+      block.have = group.environment->max_vcpus - group.vcpus;
     }
+  }
+
+  void keep(Place& place, const Job& job) {
+    place.kept_for = &job;
+    kept_.push_back(&place);
   }
 
   /// Keeps nodes for a job that later ones would otherwise starve: those that are free now, and
   /// when the environment cannot grow by the rest, the busy ones that will be free soonest; and
   /// where there are not enough of those, nodes of other types, whose end makes room for it.
-  void set_aside(const Job& job, const ComputeEnvironment& environment, const Fit& fit,
-                 const std::vector<FreeNode*>& candidates) {
-    int missing = job.node_count();
-    for (const auto* node : candidates) {
-      reserved_.emplace(node->node->id, job.id);
-      --missing;
-    }
-    std::vector<const FreeNode*> busy;
-    std::vector<const FreeNode*> unfit;
-    for (const auto& each : nodes_) {
-      if (each.node->environment != environment.name || !counts(*each.node) ||
-          reserved_.contains(each.node->id)) {
-        continue;
-      }
-      if (!could_hold(*each.node, job.spec)) {
-        unfit.push_back(&each);
-      } else if (each.node->status == NodeStatus::pending) {
-        reserved_.emplace(each.node->id, job.id);
+  void set_aside(const Job& job, Group& group, const Fit& fit,
+                 const std::vector<Place*>& candidates) {
+    int missing = job.node_count() - static_cast<int>(candidates.size());
+    for (auto* place : candidates) keep(*place, job);
+    std::vector<Place*> busy;
+    std::vector<Place*> unfit;
+    for (auto& place : group.places) {
+      if (place.kept_for != nullptr || !counts(*place.free.node)) continue;
+      if (!place.suits(job)) {
+        unfit.push_back(&place);
+      } else if (place.status == NodeStatus::pending) {
+        keep(place, job);
         if (--missing <= 0) return;
       } else {
-        busy.push_back(&each);
+        busy.push_back(&place);
       }
     }
-    int room = environment.max_vcpus - vcpus_in(nodes_, environment.name);
+    int room = group.environment->max_vcpus - group.vcpus;
     for (; missing > 0 && room >= fit.type.vcpus; --missing) room -= fit.type.vcpus;
-    for (const auto* node : soonest_free_first(busy)) {
-      if (missing <= 0) return;
-      reserved_.emplace(node->node->id, job.id);
-      --missing;
-    }
-    for (const auto* node : soonest_free_first(unfit)) {
+    if (missing <= 0) return;
+    soonest_free_first(busy, static_cast<std::size_t>(missing));
+    for (auto* place : busy) keep(*place, job);
+    missing -= static_cast<int>(busy.size());
+    soonest_free_first(unfit, unfit.size());
+    for (auto* place : unfit) {
       if (room >= missing * fit.type.vcpus) return;
-      reserved_.emplace(node->node->id, job.id);
-      room += node->node->vcpus;
+      keep(*place, job);
+      room += place->vcpus;
     }
   }
 
-  static std::vector<const FreeNode*> soonest_free_first(std::vector<const FreeNode*> nodes) {
-    std::stable_sort(nodes.begin(), nodes.end(), [](const FreeNode* a, const FreeNode* b) {
-      return std::pair(a->jobs, -a->free_vcpus) < std::pair(b->jobs, -b->free_vcpus);
+  /// Keeps the first `count` of those that will be free soonest.
+  static void soonest_free_first(std::vector<Place*>& places, std::size_t count) {
+    keep_first(places, count, [](const Place* place) {
+      return std::tuple(place->free.jobs, -place->free.free_vcpus);
     });
-    return nodes;
+  }
+
+  /// Keeps the first `count` by rank; of equals the first by id, in which order places lie.
+  template <class Rank>
+  static void keep_first(std::vector<Place*>& places, std::size_t count, Rank rank) {
+    const auto kept = std::min(count, places.size());
+    std::partial_sort(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(kept),
+                      places.end(), [&](const Place* a, const Place* b) {
+                        return std::pair(rank(a), a) < std::pair(rank(b), b);
+                      });
+    places.resize(kept);
   }
 
   const Snapshot& snapshot_;
-  std::vector<FreeNode> nodes_;
-  std::map<NodeId, JobId> reserved_;
+  std::map<ComputeEnvironmentName, Group> groups_;
+  std::vector<Place*> kept_;  ///< what was set aside for the job that is considered
   Placements result_;
 };
 
