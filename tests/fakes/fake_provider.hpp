@@ -37,6 +37,8 @@ class FakeProvider : public NodeProvider {
   [[nodiscard]] const std::set<NodeId>& living() const { return living_; }
   [[nodiscard]] bool has_provisions() const { return !provisions_.empty(); }
   [[nodiscard]] bool has_ends() const { return !ends_.empty(); }
+  /// A node from before the head's life.
+  void add_living(const NodeId& id) { living_.insert(id); }
 
   /// Brings the oldest node asked for up, or fails it. Returns its id.
   NodeId finish_provision(bool well) {
