@@ -128,7 +128,7 @@ std::map<std::string, std::string> environment() {
   return values;
 }
 
-Result<std::string> read_stdin() { return os::read_file("/dev/stdin"); }
+Result<std::string> read_stdin() { return os::read_all(STDIN_FILENO, "standard input"); }
 
 /// Scripts from other systems end their lines with CR LF; the CR would become part of every last
 /// word.

@@ -87,10 +87,8 @@ Result<std::vector<std::string>> normalise(const std::vector<std::string>& args,
   for (std::size_t i = 0; i < args.size(); ++i) {
     const auto& word = args[i];
     const bool is_option = word.size() > 1 && word[0] == '-' && !is_number(word);
-    if (word == "--" || (!is_option && has_command)) {
-      words.insert(words.end(),
-                   args.begin() + static_cast<std::ptrdiff_t>(i + (word == "--" ? 1 : 0)),
-                   args.end());
+    if (word == "--") {
+      words.insert(words.end(), args.begin() + static_cast<std::ptrdiff_t>(i) + 1, args.end());
       break;
     }
     if (!is_option) {
@@ -103,7 +101,12 @@ Result<std::vector<std::string>> normalise(const std::vector<std::string>& args,
     }
     auto named =
         word.starts_with("--") ? by_long_name(word, options) : by_short_name(word, options);
-    if (!named) return fail(named.error());
+    if (!named) {
+      // As argparse: an option may stand behind the command too, so this one is not the command's.
+      if (!has_command || words.empty()) return fail(named.error());
+      return fail(Errc::invalid_argument, "{} (options of the command itself go behind \"--\")",
+                  named.error().message);
+    }
     const auto& option = *named->option;
     if (!option.takes_value) {
       if (named->value)

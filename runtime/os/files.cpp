@@ -49,16 +49,20 @@ Error errno_error(int error_number, std::string_view what) {
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return fail(errno_error(errno, path));
+  return read_all(file.get(), path, bytes_max);
+}
+
+Result<std::string> read_all(int fd, std::string_view shown, std::size_t bytes_max) {
   std::string content;
   std::array<char, 65536> piece{};
   for (;;) {
-    const auto got = ::read(file.get(), piece.data(), piece.size());
+    const auto got = ::read(fd, piece.data(), piece.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail(errno_error(errno, path));
+    if (got < 0) return fail(errno_error(errno, shown));
     if (got == 0) return content;
     content.append(piece.data(), static_cast<std::size_t>(got));
     if (content.size() > bytes_max) {
-      return fail(Errc::invalid_argument, "{}: larger than {} bytes", path, bytes_max);
+      return fail(Errc::invalid_argument, "{}: larger than {} bytes", shown, bytes_max);
     }
   }
 }

@@ -17,6 +17,10 @@ namespace cox::os {
 [[nodiscard]] Result<std::string> read_file(const std::string& path,
                                             std::size_t bytes_max = 64u << 20);
 
+/// What is left to read of an open descriptor; errors as read_file(), naming it `shown`.
+[[nodiscard]] Result<std::string> read_all(int fd, std::string_view shown,
+                                           std::size_t bytes_max = 64u << 20);
+
 /// Replaces the file at once: temporary file beside it, fsync, rename, fsync of the directory.
 [[nodiscard]] Result<void> write_file_atomic(const std::string& path, std::string_view content,
                                              unsigned mode = 0600);

@@ -203,9 +203,10 @@ class Cluster:
         return self.submit(*more, *words, stdin=text)
 
     def details(self, job):
-        """awsbstat -d of one item, as a map."""
+        """awsbstat -d of one item as a map; the whole text, with the children's, under ""."""
         done = self.person.run("awsbstat", "-c", self.name, "-d", job).ok()
-        return dict(re.findall(r"^(\S+)\s*: (.*)$", done.out, re.M)) | {"": done.out}
+        item = done.out.split("-" * 25 + "\n")[0]
+        return dict(re.findall(r"^(\S+)\s*: (.*)$", item, re.M)) | {"": done.out}
 
     def status(self, job):
         return self.details(job).get("status", "")

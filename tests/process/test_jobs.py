@@ -31,7 +31,7 @@ def test_what_a_job_sees(cluster):
 
 
 def test_inline_without_a_terminal(cluster):
-    job = cluster.submit("echo", "-n", "no newline")
+    job = cluster.submit("--", "echo", "-n", "no newline")
     assert cluster.finish(job)["status"] == "SUCCEEDED"
     assert cluster.output(job) == ["no newline"]
     assert cluster.details(job)["command"] == "echo -n 'no newline'"
@@ -126,7 +126,7 @@ def test_an_array(cluster):
 
 
 def test_a_memory_limit(cluster):
-    job = cluster.submit("-m", "64", "python3", "-c", "x = bytearray(300 << 20); print(len(x))")
+    job = cluster.submit("-m", "64", "--", "python3", "-c", "x = bytearray(300 << 20); print(len(x))")
     end = cluster.finish(job)
     assert (end["status"], end["exitCode"]) == ("FAILED", "137"), end[""]
     assert "OutOfMemory" in end["reason"]
@@ -147,7 +147,12 @@ def test_multi_node_kill_and_children(cluster):
 
 
 def test_the_main_nodes_end_ends_the_job(cluster):
-    job = cluster.script("[ $AWS_BATCH_JOB_NODE_INDEX = 0 ] && exit 4\ntrap 'echo told; exit 0' TERM\nsleep 60 & wait\n", nodes=2)
+    job = cluster.script("""ready=/shared/${AWS_BATCH_JOB_ID%#*}
+if [ $AWS_BATCH_JOB_NODE_INDEX = 0 ]; then for i in $(seq 500); do [ -e $ready ] && exit 4; sleep 0.05; done; exit 5; fi
+trap 'echo told; exit 0' TERM
+touch $ready
+sleep 60 & wait
+""", nodes=2)
     assert cluster.finish(job)["status"] == "FAILED"
     harness.wait_until(lambda: (cluster.output(f"{job}#1") == ["told"], cluster.output(f"{job}#1")), "the other node", 20)
 
