@@ -41,6 +41,7 @@ struct SharedStorage {
   std::string type;           ///< "Ebs", "Efs", "Raid", "FsxLustre", ...
   std::string file_system_id;
   std::string source = "existing";  ///< Coxswain/SharedStorage: or "staged", "server:/export"
+  std::string path{};               ///< where it stands: "SharedStorage[0]"
 };
 
 struct ComputeResource {

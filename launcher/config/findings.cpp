@@ -18,7 +18,9 @@ constexpr std::size_t kFindingsMax = 500;
 
 void add_consequences(std::vector<Finding>& findings, std::vector<Finding> more) {
   std::set<std::string> faulty;
-  for (const auto& finding : findings) faulty.insert(finding.path);
+  for (const auto& finding : findings) {
+    if (finding.level == Level::error) faulty.insert(finding.path);
+  }
   for (auto& finding : more) {
     const auto at_or_below = faulty.lower_bound(finding.path);
     const bool known = !finding.path.empty() && at_or_below != faulty.end() &&

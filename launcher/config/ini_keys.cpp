@@ -258,7 +258,7 @@ std::optional<std::string> ini_fault(const IniKey& key, const std::string& value
     case choice: {
       const auto allowed = split(key.rule, '|');
       if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return std::nullopt;
-      const auto near = nearest(value, allowed);
+      const auto near = nearest_word(value, allowed);
       return fmt::format("must be one of {}, not '{}'{}", join(allowed, ", "), value,
                          near ? "; did you mean " + *near + "?" : "");
     }

@@ -207,7 +207,7 @@ bool is_list_of_choices(std::string_view rule) {
 }
 
 std::string not_one_of(const std::string& word, const std::vector<std::string>& allowed) {
-  const auto near = nearest(word, allowed);
+  const auto near = nearest_word(word, allowed);
   return fmt::format("Must be one of: {}.{}", join(allowed, ", "),
                      near ? fmt::format(" Did you mean {}?", *near) : "");
 }
@@ -231,7 +231,8 @@ std::optional<std::string> one_text_fault(const std::string& rule, const std::st
   }
   if (const auto* form = find_form(rule)) {
     if (form->holds(word)) return std::nullopt;
-    const auto shown = rule == "mount" ? fmt::format("'{}'", word) : word;
+    const bool quoted = rule == "mount" || word.empty();
+    const auto shown = quoted ? fmt::format("'{}'", word) : word;
     return fmt::format("{} {}", shown, form->is_not);
   }
   if (is_id_rule(rule)) {
@@ -251,6 +252,11 @@ std::optional<std::string> text_fault(std::string_view rules, const std::string&
     if (auto fault = one_text_fault(rule, word)) return fault;
   }
   return std::nullopt;
+}
+
+std::optional<std::string> nearest_word(const std::string& word,
+                                        const std::vector<std::string>& allowed) {
+  return to_int(word) ? std::nullopt : nearest(word, allowed);
 }
 
 std::optional<std::string> integer_fault(std::string_view rule, std::int64_t value) {

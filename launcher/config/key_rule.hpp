@@ -23,6 +23,10 @@ namespace cox::config {
 [[nodiscard]] std::optional<std::string> text_fault(std::string_view rules,
                                                     const std::string& word);
 
+/// What a misspelt word may mean; nothing for a number, which is not near another one.
+[[nodiscard]] std::optional<std::string> nearest_word(const std::string& word,
+                                                      const std::vector<std::string>& allowed);
+
 [[nodiscard]] std::optional<std::string> integer_fault(std::string_view rule, std::int64_t value);
 [[nodiscard]] std::optional<std::string> number_fault(std::string_view rule, double value);
 

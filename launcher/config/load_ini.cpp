@@ -40,12 +40,31 @@ class IniLoader : private IniChecker {
  private:
   Loaded finish(bool has_cluster) {
     check_titles();
+    drop_notes_on_faults();
     const bool usable = has_cluster && !stands_in_the_way(findings_);
     keep_readable(findings_);
     Loaded loaded;
     if (usable) loaded.config = std::move(config_);
     loaded.findings = std::move(findings_);
     return loaded;
+  }
+
+  /// What only AWS would do is not said of a key that has a fault.
+  void drop_notes_on_faults() {
+    const auto faulty = fault_places();
+    std::erase_if(findings_, [&](const Finding& finding) {
+      return finding.level == Level::info &&
+             faulty.contains({finding.place.line, finding.place.column});
+    });
+  }
+
+  [[nodiscard]] std::set<std::pair<int, int>> fault_places() const {
+    std::set<std::pair<int, int>> places;
+    for (const auto& finding : findings_) {
+      if (finding.level != Level::error) continue;
+      places.insert({finding.place.line, finding.place.column});
+    }
+    return places;
   }
 
   /// [aws], [global] and [aliases].
@@ -228,7 +247,8 @@ class IniLoader : private IniChecker {
     storage.mount_dir = directory.starts_with("/") ? directory : "/" + directory;
     storage.type = type;
     if (id != nullptr) storage.file_system_id = section.get(id);
-    origins_[fmt::format("SharedStorage[{}]", config_.shared.size())] = {&section, "shared_dir"};
+    storage.path = fmt::format("SharedStorage[{}]", config_.shared.size());
+    origins_[storage.path] = {&section, "shared_dir"};
     config_.shared.push_back(std::move(storage));
   }
 
@@ -337,10 +357,7 @@ class IniLoader : private IniChecker {
   }
 
   void apply_rules(const IniSection& cluster) {
-    std::set<std::pair<int, int>> faulty;
-    for (const auto& finding : findings_) {
-      faulty.insert({finding.place.line, finding.place.column});
-    }
+    const auto faulty = fault_places();
     for (auto& finding : check_rules(config_, options_.providers)) {
       // Version 2 lets its labels be what they like.
       if (finding.rule == "NameValidator") continue;

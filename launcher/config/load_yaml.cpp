@@ -52,8 +52,8 @@ Loaded load_yaml(std::string_view text, const LoadOptions& options) {
   check_region(*tree, options, findings);
   auto config = read_config(*tree, options);
   add_consequences(findings, placed_rules(*tree, config, options));
+  add_consequences(findings, check_fates(*tree));
   const bool usable = !stands_in_the_way(findings);
-  append(findings, check_fates(*tree));
   keep_readable(findings);
   if (usable) loaded.config = std::move(config);
   return loaded;

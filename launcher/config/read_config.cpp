@@ -132,14 +132,21 @@ SharedStorage read_storage(const Tree& tree) {
 
 /// Coxswain.SharedStorage: the source of a directory that the file has, or a directory more.
 void read_sources(const Tree& own, std::vector<SharedStorage>& shared) {
-  for (const auto& item : items_at(own, "SharedStorage")) {
+  const auto items = items_at(own, "SharedStorage");
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const auto& item = items[i];
     const auto written = text_at(item, "MountDir");
     auto entry = std::find_if(shared.begin(), shared.end(), [&](const SharedStorage& storage) {
       return storage.mount_dir == absolute(written);
     });
     if (entry == shared.end()) {
-      shared.push_back(
-          {fmt::format("shared-{}", shared.size() + 1), absolute(written), written, "Ebs", "", ""});
+      SharedStorage more;
+      more.name = fmt::format("shared-{}", shared.size() + 1);
+      more.mount_dir = absolute(written);
+      more.as_configured = written;
+      more.type = "Ebs";
+      more.path = fmt::format("Coxswain.SharedStorage[{}]", i);
+      shared.push_back(std::move(more));
       entry = shared.end() - 1;
     }
     entry->source = text_at(item, "Source", "existing");
@@ -227,6 +234,7 @@ ClusterConfig read_config(const Tree& tree, const LoadOptions& options) {
   }
   for (const auto& item : items_at(tree, "SharedStorage")) {
     config.shared.push_back(read_storage(item));
+    config.shared.back().path = fmt::format("SharedStorage[{}]", config.shared.size() - 1);
   }
   if (const auto* own = tree.find("Coxswain")) read_own(*own, config);
   return config;

@@ -182,6 +182,7 @@ class Rules {
       const auto here = resource.several_types
                             ? fmt::format("{}.Instances[{}].InstanceType", path, i)
                             : path + ".InstanceType";
+      if (word.empty()) continue;  // a key that is missing has its fault
       if (!find_instance_type(word)) {
         const auto expanded = expand_instance_types({word});
         add(here, "InstanceTypeValidator",
@@ -219,7 +220,7 @@ class Rules {
 
   void check_storage(std::size_t i) {
     const auto& storage = config_.shared[i];
-    const auto path = fmt::format("SharedStorage[{}]", i);
+    const auto& path = storage.path;
     const auto mount = path + ".MountDir";
     if (storage.name == "default" || storage.name.empty() || storage.name.front() == '.' ||
         storage.name.find('/') != std::string::npos) {
@@ -252,29 +253,39 @@ class Rules {
   }
 
   /// What a storage counts as, and how many of that there may be.
-  static std::pair<std::string, int> class_of(const SharedStorage& storage) {
-    if (storage.type == "Ebs") return {"of type Ebs", 5};
-    if (storage.type == "Raid") return {"of type Raid", 1};
+  struct StorageClass {
+    std::string name;  ///< of one where there may be one, else of many
+    int most = 0;
+  };
+
+  static StorageClass class_of(const SharedStorage& storage) {
+    if (storage.type == "Ebs") return {"shared storages of type Ebs", 5};
+    if (storage.type == "Raid") return {"shared storage of type Raid", 1};
     const bool existing = !storage.file_system_id.empty() || storage.type == "FsxOntap" ||
                           storage.type == "FsxOpenZfs" || storage.type == "FileCache";
     const auto* type = storage.type == "Efs" ? "Efs" : "Fsx";
-    return existing ? std::pair(fmt::format("of type {} that exist already", type), 20)
-                    : std::pair(fmt::format("of type {} that are made with the cluster", type), 1);
+    if (existing) return {fmt::format("shared storages of type {} that exist already", type), 20};
+    return {fmt::format("shared storage of type {} that is made with the cluster", type), 1};
   }
 
   void check_storage_counts() {
     std::map<std::string, int> counts;
-    for (std::size_t i = 0; i < config_.shared.size(); ++i) {
-      if (config_.shared[i].type.empty()) continue;
-      const auto [what, most] = class_of(config_.shared[i]);
-      if (++counts[what] != most + 1) continue;
-      add(fmt::format("SharedStorage[{}]", i), "NumberOfStorageValidator",
-          fmt::format("At most {} shared storages {} can be used", most, what));
+    for (const auto& storage : config_.shared) {
+      if (storage.type.empty()) continue;
+      const auto [name, most] = class_of(storage);
+      if (++counts[name] != most + 1) continue;
+      add(storage.path, "NumberOfStorageValidator",
+          most == 1 ? fmt::format("Only one {} can be used", name)
+                    : fmt::format("At most {} {} can be used", most, name));
     }
   }
 
+  [[nodiscard]] bool is_served(const std::string& provider) const {
+    return std::find(providers_.begin(), providers_.end(), provider) != providers_.end();
+  }
+
   void check_provider(const std::string& provider, const std::string& path) {
-    if (std::find(providers_.begin(), providers_.end(), provider) != providers_.end()) return;
+    if (is_served(provider)) return;
     add(path, "ProviderValidator",
         fmt::format("provider {} is not served by this version, only {} is", provider,
                     join(providers_, ", ")));
@@ -292,7 +303,7 @@ class Rules {
         check_provider(resource.provider, "Coxswain.ComputeResources");
       }
     }
-    if (ssh && config_.ssh.hosts.empty()) {
+    if (ssh && is_served("ssh") && config_.ssh.hosts.empty()) {
       add("Coxswain.Ssh", "ProviderValidator", "provider ssh needs Coxswain.Ssh.Hosts");
     }
     std::set<std::pair<std::string, int>> seen;

@@ -30,8 +30,8 @@ void count_vcpus(ComputeResource& resource);
 /// The login name of an operating system.
 [[nodiscard]] std::string user_of_os(std::string_view os);
 
-/// Adds what is not a fault of something that has a fault already: a finding is left out when
-/// another one stands at its path or below it.
+/// Adds what is not said of something that has a fault already: a finding is left out when an error
+/// stands at its path or below it.
 void add_consequences(std::vector<Finding>& findings, std::vector<Finding> more);
 
 /// By line, then column; findings about the file as a whole come first.

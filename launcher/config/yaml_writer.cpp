@@ -37,6 +37,33 @@ std::string in_single_quotes(std::string_view word) {
   return quoted + '\'';
 }
 
+bool holds_only(std::string_view word, std::string_view characters) {
+  return word.find_first_not_of(characters) == std::string_view::npos;
+}
+
+/// A number of YAML 1.1: 7, 0x1f, 1_000, .5, 1.5e+3 (but 1e3 is a text there).
+bool is_number(std::string_view word) {
+  constexpr std::string_view kDigits = "0123456789_";
+  if (word.starts_with('+') || word.starts_with('-')) word.remove_prefix(1);
+  if (word.starts_with("0x")) {
+    return word.size() > 2 && holds_only(word.substr(2), "0123456789abcdefABCDEF_");
+  }
+  const auto point = word.find('.');
+  if (point == std::string_view::npos) {
+    return !word.empty() && word.front() != '_' && holds_only(word, kDigits);
+  }
+  auto fraction = word.substr(point + 1);
+  const auto mark = fraction.find_first_of("eE");
+  if (mark != std::string_view::npos) {
+    const auto power = fraction.substr(mark + 1);
+    if (power.size() < 2 || (power[0] != '+' && power[0] != '-')) return false;
+    if (!holds_only(power.substr(1), kDigits)) return false;
+    fraction = fraction.substr(0, mark);
+  }
+  return (point > 0 || !fraction.empty()) && holds_only(word.substr(0, point), kDigits) &&
+         holds_only(fraction, kDigits);
+}
+
 /// True when the word means something to YAML that is no text of these letters.
 bool needs_quotes(std::string_view word) {
   if (word.empty() || trim(word) != word || is_no_plain_text(word)) return true;
@@ -44,8 +71,8 @@ bool needs_quotes(std::string_view word) {
     // "-x" is a text; "- x" and "-" are not, and the rest are not either.
     return word.front() != '-' || word.size() == 1 || word[1] == ' ';
   }
-  // 1:05:00 and 2026-01-31 are a number and a date to YAML 1.1.
-  if (word.find_first_not_of("0123456789:-") == std::string_view::npos) return true;
+  // 1:05:00 and 2026-01-31 are a number and a date to YAML 1.1, 1e3 is a number to 1.2.
+  if (holds_only(word, "0123456789:-.+_eE")) return true;
   return word.find(": ") != std::string_view::npos || word.find(" #") != std::string_view::npos ||
          word.back() == ':';
 }
@@ -60,11 +87,7 @@ std::string quoted_where_needed(std::string_view word) {
 bool is_no_plain_text(std::string_view word) {
   constexpr std::array<std::string_view, 8> kWords{"true", "false", "yes",  "no",
                                                    "on",   "off",   "null", "~"};
-  const bool number = word.find_first_not_of("0123456789.+-_eExX") == std::string_view::npos &&
-                      word.find_first_of("0123456789") != std::string_view::npos &&
-                      std::count(word.begin(), word.end(), '.') <= 1 &&
-                      word.find('-', 1) == std::string_view::npos;
-  return number || std::find(kWords.begin(), kWords.end(), to_lower(word)) != kWords.end();
+  return is_number(word) || std::find(kWords.begin(), kWords.end(), to_lower(word)) != kWords.end();
 }
 
 YamlNode YamlNode::text(std::string_view word) { return plain(quoted_where_needed(word)); }
