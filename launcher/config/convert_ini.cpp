@@ -14,6 +14,13 @@ namespace {
 // As everywhere in the product, where AWS would know the account.
 constexpr const char* kAccount = "123456789012";
 
+/// Values may have several lines; remarks and comments have one.
+std::string on_one_line(std::string value) {
+  std::replace_if(
+      value.begin(), value.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+  return value;
+}
+
 }  // namespace
 
 IniConverter::IniConverter(std::string_view text, const ConvertOptions& options)
@@ -70,6 +77,10 @@ void IniConverter::note(const std::string& text) {
   comment(text);
 }
 
+void IniConverter::comment(const std::string& text) {
+  comments_ += "# " + on_one_line(text) + "\n";
+}
+
 void IniConverter::warn(const std::string& text) { remarks_.push_back("Warning: " + text); }
 
 void IniConverter::find_sections() {
@@ -103,8 +114,8 @@ void IniConverter::check_scheduler() {
 
 void IniConverter::drop(const IniSection* from, const std::string& key) {
   if (from == nullptr || from->get(key).empty()) return;
-  const auto value = from->get(key);
-  comment(fmt::format("{} = {} is ignored", key, join(split(value, '\n'), " ")));
+  const auto value = on_one_line(from->get(key));
+  comment(fmt::format("{} = {} is ignored", key, value));
   warn(fmt::format("{} = {} is not in version 3 and is left out.", key, value));
 }
 

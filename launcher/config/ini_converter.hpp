@@ -84,7 +84,7 @@ class IniConverter {
 
   void note(const std::string& text);
   void warn(const std::string& text);
-  void comment(const std::string& text) { comments_ += "# " + text + "\n"; }
+  void comment(const std::string& text);
   void drop(const IniSection* from, const std::string& key);
 
   const ConvertOptions& options_;

@@ -147,7 +147,12 @@ std::string value_schema(const SchemaKey& key, int indent) {
     case KeyKind::scalar:
       object.add("type", R"(["string", "boolean"])");
       break;
-    case KeyKind::any:
+    case KeyKind::settings:
+      object.add("type", "\"object\"");
+      break;
+    case KeyKind::settings_list:
+      object.add("type", "\"array\"");
+      object.add("items", R"({"type": "object"})");
       break;
   }
   return object.render(indent);

@@ -44,10 +44,12 @@ const char* name_of(KeyKind kind) {
       return "true or false";
     case KeyKind::scalar:
       return "text, true or false";
-    case KeyKind::any:
-      return "any";
+    case KeyKind::settings:
+      return "map of any keys";
+    case KeyKind::settings_list:
+      return "list of maps of any keys";
   }
-  return "any";
+  return "";
 }
 
 /// What becomes of the key, in words.

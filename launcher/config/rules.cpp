@@ -303,6 +303,14 @@ class Rules {
         check_provider(resource.provider, "Coxswain.ComputeResources");
       }
     }
+    for (const auto& storage : config_.shared) {
+      if (storage.source == "existing" || config_.provider != "local") continue;
+      add(storage.path, "ProviderValidator",
+          fmt::format(
+              "the source {} of {} is for the providers ssh and slurm: nodes of this machine "
+              "see its own directories",
+              storage.source, storage.as_configured));
+    }
     if (ssh && is_served("ssh") && config_.ssh.hosts.empty()) {
       add("Coxswain.Ssh", "ProviderValidator", "provider ssh needs Coxswain.Ssh.Hosts");
     }

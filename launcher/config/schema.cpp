@@ -125,8 +125,11 @@ class Checker {
   void check_value(const Tree& value, const SchemaKey& key, const std::string& shown,
                    const Place& where) {
     switch (key.kind) {
-      case KeyKind::any:
+      case KeyKind::settings:
+        if (value.kind != Tree::Kind::map) complain(shown, value.place, "Invalid input type.");
         return;
+      case KeyKind::settings_list:
+        return check_settings_list(value, shown);
       case KeyKind::map:
         if (value.kind != Tree::Kind::map)
           return complain(shown, value.place, "Invalid input type.");
@@ -158,6 +161,14 @@ class Checker {
       case KeyKind::boolean:
         if (!to_bool(value)) complain(shown, value.place, "Not a valid boolean.");
         return;
+    }
+  }
+
+  void check_settings_list(const Tree& value, const std::string& shown) {
+    if (value.kind != Tree::Kind::list) return complain(shown, value.place, "Not a valid list.");
+    for (std::size_t i = 0; i < value.items.size(); ++i) {
+      if (value.items[i].kind == Tree::Kind::map) continue;
+      complain(fmt::format("{}[{}]", shown, i), value.items[i].place, "Invalid input type.");
     }
   }
 

@@ -22,8 +22,9 @@ enum class KeyKind : std::uint8_t {
   integer,
   number,  ///< with a fraction or without
   boolean,
-  scalar,  ///< a text or a boolean
-  any,     ///< whatever stands there
+  scalar,         ///< a text or a boolean
+  settings,       ///< a map of keys that the table does not know
+  settings_list,  ///< a list of such maps
 };
 
 /// What becomes of a key.

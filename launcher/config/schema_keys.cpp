@@ -156,7 +156,7 @@ void add_login_keys(Keys& keys) {
             {"DirectoryService/LdapTlsReqCert", text, false, "never|allow|try|demand|hard", "hard"},
             {"DirectoryService/LdapAccessFilter", text},
             {"DirectoryService/GenerateSshKeysForUsers", boolean, false, "", "true"},
-            {"DirectoryService/AdditionalSssdConfigs", any}});
+            {"DirectoryService/AdditionalSssdConfigs", settings}});
 }
 
 const std::vector<SchemaKey>& schema() {
