@@ -77,7 +77,7 @@ TEST(TableOfKeys, HasDefaultsThatItsRulesTake) {
       ++checked;
     }
   }
-  EXPECT_GT(checked, 80);
+  EXPECT_GE(checked, 60);
 }
 
 TEST(JsonSchema, IsJsonWithEveryKey) {
