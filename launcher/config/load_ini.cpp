@@ -145,6 +145,22 @@ class IniLoader : private IniChecker {
     }
   }
 
+  std::vector<std::string> instance_types_of(const IniSection& cluster) {
+    // As many as there are types; each that is unknown is held against all of them.
+    constexpr std::size_t kTypesMax = 300;
+    std::vector<std::string> types;
+    for (const auto& word : split(cluster.get("compute_instance_type", "optimal"), ',')) {
+      types.emplace_back(trim(word));
+    }
+    if (types.size() > kTypesMax) {
+      complain(
+          cluster.place_of("compute_instance_type"),
+          fmt::format("compute_instance_type names {} types: more than there are", types.size()));
+      types.resize(kTypesMax);
+    }
+    return types;
+  }
+
   void read_batch(const IniSection& cluster) {
     Queue queue;
     queue.name = "batch-queue";
@@ -152,9 +168,7 @@ class IniLoader : private IniChecker {
     ComputeResource resource;
     resource.name = "batch-compute";
     resource.place = cluster.place;
-    for (const auto& word : split(cluster.get("compute_instance_type", "optimal"), ',')) {
-      resource.instance_types.emplace_back(trim(word));
-    }
+    resource.instance_types = instance_types_of(cluster);
     resource.min_vcpus = count(cluster, "min_vcpus", 0);
     resource.desired_vcpus = count(cluster, "desired_vcpus", 4);
     resource.max_vcpus = count(cluster, "max_vcpus", 10);
