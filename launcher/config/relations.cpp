@@ -25,6 +25,7 @@ class Relations : private TreeChecker {
       check_actions(pool + ".CustomActions");
     }
     check_tags("Tags");
+    check_own_resources();
     return std::move(findings_);
   }
 
@@ -132,6 +133,31 @@ class Relations : private TreeChecker {
       if (!has(path + ".Script") && !has(path + ".Sequence")) {
         add(path, kSchemaRule, "Either Script or Sequence must be given.");
       }
+    }
+  }
+
+  /// Coxswain.ComputeResources says something of resources that the queues have.
+  void check_own_resources() {
+    std::vector<std::string> known;
+    for (const auto* queues : {"Scheduling.AwsBatchQueues", "Scheduling.SlurmQueues"}) {
+      for (const auto& queue : items(queues)) {
+        for (const auto& resource : items(queue + ".ComputeResources")) {
+          known.push_back(text(resource + ".Name"));
+        }
+      }
+    }
+    std::set<std::string> seen;
+    for (const auto& resource : items("Coxswain.ComputeResources")) {
+      const auto path = resource + ".Name";
+      const auto name = text(path);
+      if (!name.empty() && !seen.insert(name).second) {
+        add(path, "DuplicateNameValidator", fmt::format("The name {} stands twice.", name));
+      }
+      if (name.empty() || std::find(known.begin(), known.end(), name) != known.end()) continue;
+      const auto near = nearest(name, known);
+      add(path, "ProviderValidator",
+          fmt::format("There is no compute resource {}{}", name,
+                      near ? fmt::format("; did you mean {}?", *near) : ""));
     }
   }
 
