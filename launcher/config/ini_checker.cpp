@@ -78,7 +78,7 @@ void IniChecker::check_value(const IniSection& section, const IniSectionKeys& kn
   if (const auto fault = ini_fault(*key, value.text)) {
     complain(value.place, fmt::format("The configuration parameter '{}' {}", key->name, *fault));
   } else if (!key->note.empty()) {
-    complain(value.place, fmt::format("{}: only on AWS: {}.", key->name, key->note),
+    complain(value.place, fmt::format("{} works on AWS only: it {}.", key->name, key->note),
              "AwsOnlyValidator", Level::info);
   }
 }

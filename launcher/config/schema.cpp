@@ -250,7 +250,11 @@ class FateTeller {
     }
     if (key.fate == Fate::aws_only) {
       findings_.push_back(
-          {Level::info, "AwsOnlyValidator", shown, {}, fmt::format("Only on AWS: {}.", key.note)});
+          {Level::info,
+           "AwsOnlyValidator",
+           shown,
+           {},
+           fmt::format("{} works on AWS only: it {}.", name_of(key.path), key.note)});
     } else {
       findings_.push_back({key.fate == Fate::warned ? Level::warning : Level::error,
                            "NotServedValidator",
