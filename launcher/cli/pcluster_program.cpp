@@ -12,11 +12,10 @@ namespace cox::cli {
 namespace {
 
 // Verbs of the originals that this version does not have.
-constexpr std::array<const char*, 20> kNotServed{"update-cluster",
+constexpr std::array<const char*, 19> kNotServed{"update-cluster",
                                                  "delete-cluster-instances",
                                                  "list-cluster-log-streams",
                                                  "get-cluster-log-events",
-                                                 "get-cluster-stack-events",
                                                  "list-images",
                                                  "build-image",
                                                  "delete-image",

@@ -3,8 +3,8 @@
 #include <ostream>
 
 #include "launcher/cli/connection.hpp"
-#include "launcher/cli/exit_codes.hpp"
 #include "launcher/cli/output.hpp"
+#include "launcher/cli/pcluster_answers.hpp"
 #include "launcher/cli/pcluster_file.hpp"
 #include "launcher/cli/pcluster_interrupt.hpp"
 #include "launcher/cli/pcluster_json.hpp"
@@ -23,55 +23,6 @@ namespace json = boost::json;
 namespace {
 
 using Takes = VerbOption::Takes;
-
-int say(Streams streams, const json::object& object, int status = kDone) {
-  streams.out << pretty(object);
-  return status;
-}
-
-int refuse(Streams streams, const std::string& message) {
-  return say(streams, {{"message", message}}, kFailed);
-}
-
-int bad_request(Streams streams, const std::string& text) {
-  return refuse(streams, "Bad Request: " + text);
-}
-
-std::string no_such_cluster(const std::string& name) {
-  return fmt::format(
-      "Cluster '{}' does not exist or belongs to an incompatible ParallelCluster major version.",
-      name);
-}
-
-/// true or false in lower, upper or title case.
-std::optional<bool> boolean(const std::string& word) {
-  if (word == "true" || word == "True" || word == "TRUE") return true;
-  if (word == "false" || word == "False" || word == "FALSE") return false;
-  return std::nullopt;
-}
-
-/// What is wrong with options that all verbs have; empty: nothing.
-std::string fault_of(const Words& words) {
-  if (words.has("--query")) {
-    return "--query is not served by this version: pipe the JSON through jq instead";
-  }
-  for (const auto* option : {"--dryrun", "--rollback-on-failure"}) {
-    if (words.has(option) && !boolean(words.get(option))) {
-      return fmt::format("expected 'boolean' value for {}, not {}", option, words.get(option));
-    }
-  }
-  if (words.has("--cluster-name")) {
-    if (auto good = cluster::check_name(words.get("--cluster-name")); !good) {
-      return "--cluster-name: " + good.error().message;
-    }
-  }
-  return {};
-}
-
-std::optional<cluster::Record> find_record(const Words& words) {
-  const auto record = cluster::current_record(words.get("--cluster-name"));
-  return record ? std::optional(*record) : std::nullopt;
-}
 
 bool is_suppressed(const config::Finding& finding, const std::vector<std::string>& suppressed) {
   if (!config::can_be_suppressed(finding)) return false;
@@ -313,19 +264,6 @@ int version(const Words&, Streams streams) {
   return say(streams, {{"version", cluster::kVersion}});
 }
 
-VerbOption name_option() {
-  return {"--cluster-name", {"-n"}, Takes::one, true, "name of the cluster"};
-}
-
-/// A verb with the options that all have.
-Verb make_verb(const char* name, const char* summary, std::vector<VerbOption> options,
-               const char* examples) {
-  options.push_back({"--region", {"-r"}, Takes::one, false, "AWS region that the cluster shows"});
-  options.push_back({"--debug", {}, Takes::nothing, false, "accepted"});
-  options.push_back({"--query", {}, Takes::one, false});
-  return {name, summary, std::move(options), "", examples};
-}
-
 VerbOption status_option() {
   return {"--status",
           {},
@@ -401,6 +339,7 @@ const std::vector<VerbEntry>& version3_verbs() {
                   {"--next-token", {}, Takes::one, false}},
                  "  pcluster describe-cluster-instances -n laptop --node-type ComputeNode\n"),
        describe_instances},
+      stack_events_verb(),
       {make_verb("version", "Shows the version.", {}, "  pcluster version\n"), version}};
   return verbs;
 }

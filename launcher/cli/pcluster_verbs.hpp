@@ -17,6 +17,11 @@ struct VerbEntry {
 [[nodiscard]] const std::vector<VerbEntry>& version2_verbs();
 [[nodiscard]] const std::vector<VerbEntry>& version3_verbs();
 
+// Verbs of version 3 that have a file of their own.
+[[nodiscard]] VerbEntry log_streams_verb();
+[[nodiscard]] VerbEntry log_events_verb();
+[[nodiscard]] VerbEntry stack_events_verb();
+
 /// `ssh`, of both families: `ssh NAME [ssh's words] [COMMAND ...]`, `ssh -n NAME ...`.
 int run_pcluster_ssh(const std::vector<std::string>& args, Streams streams);
 

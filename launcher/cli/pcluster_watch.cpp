@@ -16,7 +16,7 @@ Result<ResourceEvent> parse_event(std::string_view line) {
   const auto* object = error ? nullptr : parsed.if_object();
   if (object == nullptr) return fail(Errc::internal, "this is no event: {}", line);
   return ResourceEvent{text_of(*object, "resource"), text_of(*object, "state"),
-                       text_of(*object, "reason")};
+                       text_of(*object, "reason"), int_of(*object, "at")};
 }
 
 namespace {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@ struct ResourceEvent {
   std::string resource;  ///< "HeadNode"
   std::string state;     ///< "CREATE_COMPLETE"
   std::string reason;
+  std::int64_t at_ms = 0;
 
   friend bool operator==(const ResourceEvent&, const ResourceEvent&) = default;
 };

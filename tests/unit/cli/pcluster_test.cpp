@@ -185,7 +185,7 @@ TEST(ParseEvent, ReadsALineOfTheHead) {
   const auto event =
       parse_event(R"({"at":1,"resource":"HeadNode","state":"CREATE_COMPLETE","reason":""})");
   ASSERT_TRUE(event);
-  EXPECT_EQ(*event, (ResourceEvent{"HeadNode", "CREATE_COMPLETE", ""}));
+  EXPECT_EQ(*event, (ResourceEvent{"HeadNode", "CREATE_COMPLETE", "", 1}));
   EXPECT_FALSE(parse_event("{"));
   EXPECT_FALSE(parse_event("[]"));
 }

@@ -1,0 +1,74 @@
+#include "launcher/cli/pcluster_answers.hpp"
+
+#include <boost/json.hpp>
+#include <ostream>
+
+#include "launcher/cli/pcluster_json.hpp"
+#include "launcher/cluster/lifecycle.hpp"
+#include "runtime/base/text.hpp"
+
+namespace cox::cli {
+
+namespace json = boost::json;
+
+int say(Streams streams, const json::object& object, int status) {
+  streams.out << pretty(object);
+  return status;
+}
+
+int refuse(Streams streams, const std::string& message) {
+  return say(streams, {{"message", message}}, kFailed);
+}
+
+int bad_request(Streams streams, const std::string& text) {
+  return refuse(streams, "Bad Request: " + text);
+}
+
+std::string no_such_cluster(const std::string& name) {
+  return fmt::format(
+      "Cluster '{}' does not exist or belongs to an incompatible ParallelCluster major version.",
+      name);
+}
+
+std::optional<bool> boolean(const std::string& word) {
+  if (word == "true" || word == "True" || word == "TRUE") return true;
+  if (word == "false" || word == "False" || word == "FALSE") return false;
+  return std::nullopt;
+}
+
+std::string fault_of(const Words& words) {
+  if (words.has("--query")) {
+    return "--query is not served by this version: pipe the JSON through jq instead";
+  }
+  for (const auto* option : {"--dryrun", "--rollback-on-failure", "--start-from-head"}) {
+    if (words.has(option) && !boolean(words.get(option))) {
+      return fmt::format("expected 'boolean' value for {}, not {}", option, words.get(option));
+    }
+  }
+  if (words.has("--cluster-name")) {
+    if (auto good = cluster::check_name(words.get("--cluster-name")); !good) {
+      return "--cluster-name: " + good.error().message;
+    }
+  }
+  return {};
+}
+
+std::optional<cluster::Record> find_record(const Words& words) {
+  const auto record = cluster::current_record(words.get("--cluster-name"));
+  return record ? std::optional(*record) : std::nullopt;
+}
+
+VerbOption name_option() {
+  return {"--cluster-name", {"-n"}, VerbOption::Takes::one, true, "name of the cluster"};
+}
+
+Verb make_verb(const char* name, const char* summary, std::vector<VerbOption> options,
+               const char* examples) {
+  options.push_back(
+      {"--region", {"-r"}, VerbOption::Takes::one, false, "AWS region that the cluster shows"});
+  options.push_back({"--debug", {}, VerbOption::Takes::nothing, false, "accepted"});
+  options.push_back({"--query", {}, VerbOption::Takes::one, false});
+  return {name, summary, std::move(options), "", examples};
+}
+
+}  // namespace cox::cli
