@@ -12,10 +12,8 @@ namespace cox::cli {
 namespace {
 
 // Verbs of the originals that this version does not have.
-constexpr std::array<const char*, 19> kNotServed{"update-cluster",
+constexpr std::array<const char*, 17> kNotServed{"update-cluster",
                                                  "delete-cluster-instances",
-                                                 "list-cluster-log-streams",
-                                                 "get-cluster-log-events",
                                                  "list-images",
                                                  "build-image",
                                                  "delete-image",

@@ -339,6 +339,8 @@ const std::vector<VerbEntry>& version3_verbs() {
                   {"--next-token", {}, Takes::one, false}},
                  "  pcluster describe-cluster-instances -n laptop --node-type ComputeNode\n"),
        describe_instances},
+      log_streams_verb(),
+      log_events_verb(),
       stack_events_verb(),
       {make_verb("version", "Shows the version.", {}, "  pcluster version\n"), version}};
   return verbs;

@@ -1,0 +1,95 @@
+"""What the verbs of version 3 say of a cluster beyond its description: events and logs."""
+
+import json
+import re
+
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+
+
+def pcluster(cluster, verb, *words):
+    return cluster.person.run("pcluster", verb, "-n", cluster.name, *words)
+
+
+def test_stack_events_tell_the_making_newest_first(cluster):
+    answer = pcluster(cluster, "get-cluster-stack-events").ok().json()
+    assert list(answer) == ["events"]
+    events = list(reversed(answer["events"]))
+    first = dict(events[0])
+    assert re.fullmatch(TIME, first.pop("timestamp")), first
+    assert first == {
+        "eventId": first["eventId"], "physicalResourceId": first["stackId"], "resourceStatus": "CREATE_IN_PROGRESS",
+        "resourceStatusReason": "User Initiated", "stackId": first["stackId"], "stackName": "shared",
+        "logicalResourceId": "shared", "resourceType": "AWS::CloudFormation::Stack"}
+    assert first["stackId"].startswith("arn:aws:cloudformation:us-west-2:123456789012:stack/shared/")
+    made = [event for event in events if event["resourceStatus"] == "CREATE_COMPLETE"]
+    head = pcluster(cluster, "describe-cluster").ok().json()["headNode"]["instanceId"]
+    assert [event["physicalResourceId"] for event in made if event["logicalResourceId"] == "HeadNode"] == [head]
+    assert "shared" in [event["logicalResourceId"] for event in made]
+    assert len({event["eventId"] for event in events}) == len(events)
+    # The page after the newest one is the others.
+    rest = pcluster(cluster, "get-cluster-stack-events", "--next-token", answer["events"][0]["eventId"]).ok().json()
+    assert rest == {"events": answer["events"][1:]}
+    wrong = pcluster(cluster, "get-cluster-stack-events", "--next-token", "x").fails(1)
+    assert wrong.json() == {"message": "Bad Request: the next token x is not valid"}
+
+
+def test_verbs_of_a_cluster_that_is_not_there_say_so(person):
+    message = "Cluster 'none' does not exist or belongs to an incompatible ParallelCluster major version."
+    for verb in (["get-cluster-stack-events"], ["list-cluster-log-streams"],
+                 ["get-cluster-log-events", "--log-stream-name", "coxd"]):
+        done = person.run("pcluster", verb[0], "-n", "none", *verb[1:]).fails(1)
+        assert done.json() == {"message": message} and done.err == "", done.story()
+
+
+def test_log_streams_are_the_daemons_and_each_nodes(cluster):
+    streams = pcluster(cluster, "list-cluster-log-streams").ok().json()["logStreams"]
+    nodes = {path.name: (path / "hostname").read_text().split(".")[0].strip()
+             for path in (cluster.directory / "nodes").iterdir()}
+    agents = [f"{host}.{node}.agent" for node, host in sorted(nodes.items())]
+    assert [stream["logStreamName"] for stream in streams] == ["coxd", *agents]
+    for stream in streams:
+        assert list(stream) == ["logStreamName", "creationTime", "firstEventTimestamp", "lastEventTimestamp",
+                                "lastIngestionTime", "uploadSequenceToken", "logStreamArn"]
+        assert re.fullmatch(TIME, stream["lastEventTimestamp"]), stream
+    head = pcluster(cluster, "describe-cluster").ok().json()["headNode"]["instanceId"]
+    of_head = pcluster(cluster, "list-cluster-log-streams", "--filters", "Name=node-type,Values=HeadNode").ok().json()
+    assert [stream["logStreamName"] for stream in of_head["logStreams"]] == ["coxd", f"{nodes[head]}.{head}.agent"]
+    wrong = pcluster(cluster, "list-cluster-log-streams", "--filters", "Name=colour,Values=red").fails(1)
+    assert wrong.json()["message"].startswith("Bad Request: filters parameter must be in the form "), wrong.story()
+
+
+def test_log_events_are_the_files_lines_in_pages(cluster):
+    def events(*words):
+        return pcluster(cluster, "get-cluster-log-events", "--log-stream-name", "coxd", *words).ok().json()
+
+    # Nothing but the cluster's own doing is in the log while these are read.
+    lines = (cluster.directory / "coxd.log").read_text().splitlines()
+    head = events("--start-from-head", "true", "--limit", "2")
+    assert list(head) == ["nextToken", "prevToken", "events"]
+    assert [event["message"] for event in head["events"]] == [line.split(" ", 1)[1] for line in lines[:2]]
+    assert all(re.fullmatch(TIME, event["timestamp"]) for event in head["events"])
+    following = events("--limit", "1", "--next-token", head["nextToken"])
+    assert [event["message"] for event in following["events"]] == [lines[2].split(" ", 1)[1]]
+    assert events("--limit", "2", "--next-token", following["prevToken"])["events"] == head["events"]
+    assert events("--next-token", head["prevToken"])["events"] == []
+    first = head["events"][0]["timestamp"]
+    assert events("--end-time", first)["events"] == []
+    assert events("--start-time", first, "--start-from-head", "true")["events"][:2] == head["events"]
+
+
+def test_log_events_refuse_what_is_wrong_in_the_originals_words(cluster):
+    def message(*words, stream="coxd"):
+        done = pcluster(cluster, "get-cluster-log-events", "--log-stream-name", stream, *words).fails(1)
+        assert done.err == "", done.story()
+        return json.loads(done.out)["message"]
+
+    assert message(stream="../config") == "The specified log stream ../config does not exist."
+    assert message("--limit", "0") == "Bad Request: 'limit' must be a positive integer."
+    assert message("--limit", "many") == "Bad Request: expected 'integer' value for --limit, not many"
+    assert message("--start-from-head", "maybe").startswith("Bad Request: expected 'boolean' value for ")
+    assert message("--next-token", "f/x") == "Bad Request: the next token f/x is not valid"
+    assert message("--start-time", "2026-01-02", "--end-time", "2026-01-01") == \
+        "Bad Request: start_time filter must be earlier than end_time filter."
+    assert message("--end-time", "noon").startswith("Bad Request: end_time filter must be in the ISO 8601 format")
+    unnamed = pcluster(cluster, "get-cluster-log-events").fails(2)
+    assert unnamed.out == "" and "--log-stream-name" in unnamed.err, unnamed.story()
