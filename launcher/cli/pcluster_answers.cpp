@@ -40,7 +40,8 @@ std::string fault_of(const Words& words) {
   if (words.has("--query")) {
     return "--query is not served by this version: pipe the JSON through jq instead";
   }
-  for (const auto* option : {"--dryrun", "--rollback-on-failure", "--start-from-head"}) {
+  for (const auto* option :
+       {"--dryrun", "--rollback-on-failure", "--start-from-head", "--keep-s3-objects"}) {
     if (words.has(option) && !boolean(words.get(option))) {
       return fmt::format("expected 'boolean' value for {}, not {}", option, words.get(option));
     }

@@ -12,7 +12,7 @@ namespace cox::cli {
 namespace {
 
 // Verbs of the originals that this version does not have.
-constexpr std::array<const char*, 17> kNotServed{"update-cluster",
+constexpr std::array<const char*, 16> kNotServed{"update-cluster",
                                                  "delete-cluster-instances",
                                                  "list-images",
                                                  "build-image",
@@ -24,7 +24,6 @@ constexpr std::array<const char*, 17> kNotServed{"update-cluster",
                                                  "list-official-images",
                                                  "configure",
                                                  "dcv-connect",
-                                                 "export-cluster-logs",
                                                  "export-image-logs",
                                                  "update",
                                                  "createami",

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tarfile
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
@@ -93,3 +94,36 @@ def test_log_events_refuse_what_is_wrong_in_the_originals_words(cluster):
     assert message("--end-time", "noon").startswith("Bad Request: end_time filter must be in the ISO 8601 format")
     unnamed = pcluster(cluster, "get-cluster-log-events").fails(2)
     assert unnamed.out == "" and "--log-stream-name" in unnamed.err, unnamed.story()
+
+
+def test_exported_logs_are_the_streams_and_the_events(cluster, tmp_path):
+    target = cluster.person.home / "logs.tar.gz"
+    done = pcluster(cluster, "export-cluster-logs", "--bucket", "any", "--output-file", "logs.tar.gz").ok()
+    assert done.json() == {"path": str(target)}
+    with tarfile.open(target) as archive:
+        archive.extractall(tmp_path)
+    (top,) = tmp_path.iterdir()
+    assert re.fullmatch(r"shared-logs-\d{12}", top.name)
+    events = pcluster(cluster, "get-cluster-stack-events").ok().json()
+    assert json.loads((top / "shared-cfn-events").read_text()) == events
+    streams = pcluster(cluster, "list-cluster-log-streams").ok().json()["logStreams"]
+    kept = {path.name: path.read_text() for path in (top / "cloudwatch-logs").iterdir()}
+    assert sorted(kept) == sorted(stream["logStreamName"] for stream in streams)
+    shown = pcluster(cluster, "get-cluster-log-events", "--log-stream-name", "coxd").ok().json()["events"]
+    assert kept["coxd"].splitlines() == [f"{event['timestamp']} {event['message']}" for event in shown]
+
+
+def test_exported_logs_without_a_file_go_here_and_a_bad_place_leaves_nothing(cluster):
+    here = cluster.person.home
+    url = pcluster(cluster, "export-cluster-logs", "--filters", "Name=node-type,Values=HeadNode").ok().json()["url"]
+    assert re.fullmatch(rf"file://{here}/shared-logs-\d{{12}}\.tar\.gz", url), url
+    with tarfile.open(url.removeprefix("file://")) as archive:
+        assert len([name for name in archive.getnames() if "/cloudwatch-logs/" in name]) == 2
+    before = sorted(here.iterdir())
+    bad = pcluster(cluster, "export-cluster-logs", "--output-file", "no/such/place.tar.gz").fails(1)
+    assert bad.out == "" and bad.err.startswith(f"ERROR: {here}/no/such/place.tar.gz: "), bad.story()
+    nowhere = pcluster(cluster, "export-cluster-logs", "--output-file", ".").fails(1)
+    assert nowhere.err == "ERROR: .: this is no file\n"
+    wrong = pcluster(cluster, "export-cluster-logs", "--start-time", "noon").fails(1)
+    assert wrong.err.startswith("ERROR: start_time filter must be in the ISO 8601 format"), wrong.story()
+    assert sorted(here.iterdir()) == before

@@ -34,10 +34,9 @@ TEST(LogFilters, ThatAreWrongAreNamed) {
   };
   for (const auto* word : {"HeadNode", "Name=node-type", "Name=node-type,Values=",
                            "Name=node-type,Values=HeadNode,", "Name=colour,Values=red"}) {
-    EXPECT_EQ(message({word}),
-              std::string("filters parameter must be in the form "
-                          "Name=private-dns-name|node-type,Values=a,b; not ") +
-                  word);
+    EXPECT_EQ(message({word}), std::string("filters parameter must be in the form "
+                                           "Name=private-dns-name|node-type,Values=a,b; not ") +
+                                   word);
   }
   EXPECT_EQ(message({"Name=node-type,Values=Headnode"}),
             "node-type is HeadNode or ComputeNode, not Headnode");
@@ -56,11 +55,11 @@ TEST(LogTimes, AreReadIntoTheQuery) {
 TEST(LogEvents, HaveTheOriginalsShape) {
   const std::vector<LogEntry> entries{{1, "a"}, {2, "b"}, {3, "c"}};
   EXPECT_EQ(log_events_answer(entries, {{1}, "f/2", "b/1"}),
-            (json::object{{"nextToken", "f/2"},
-                          {"prevToken", "b/1"},
-                          {"events", json::array{json::object{
-                                         {"message", "b"},
-                                         {"timestamp", "1970-01-01T00:00:00.002Z"}}}}}));
+            (json::object{
+                {"nextToken", "f/2"},
+                {"prevToken", "b/1"},
+                {"events", json::array{json::object{{"message", "b"},
+                                                    {"timestamp", "1970-01-01T00:00:00.002Z"}}}}}));
 }
 
 }  // namespace
