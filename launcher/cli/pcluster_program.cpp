@@ -12,7 +12,7 @@ namespace cox::cli {
 namespace {
 
 // Verbs of the originals that this version does not have.
-constexpr std::array<const char*, 16> kNotServed{"update-cluster",
+constexpr std::array<const char*, 15> kNotServed{"update-cluster",
                                                  "delete-cluster-instances",
                                                  "list-images",
                                                  "build-image",
@@ -22,7 +22,6 @@ constexpr std::array<const char*, 16> kNotServed{"update-cluster",
                                                  "get-image-log-events",
                                                  "get-image-stack-events",
                                                  "list-official-images",
-                                                 "configure",
                                                  "dcv-connect",
                                                  "export-image-logs",
                                                  "update",

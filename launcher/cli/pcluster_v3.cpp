@@ -342,6 +342,7 @@ const std::vector<VerbEntry>& version3_verbs() {
       log_streams_verb(),
       log_events_verb(),
       stack_events_verb(),
+      configure_verb(),
       export_logs_verb(),
       {make_verb("version", "Shows the version.", {}, "  pcluster version\n"), version}};
   return verbs;

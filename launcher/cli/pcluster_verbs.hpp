@@ -18,6 +18,7 @@ struct VerbEntry {
 [[nodiscard]] const std::vector<VerbEntry>& version3_verbs();
 
 // Verbs of version 3 that have a file of their own.
+[[nodiscard]] VerbEntry configure_verb();
 [[nodiscard]] VerbEntry export_logs_verb();
 [[nodiscard]] VerbEntry log_streams_verb();
 [[nodiscard]] VerbEntry log_events_verb();

@@ -1,4 +1,4 @@
-"""What the verbs of version 3 say of a cluster beyond its description: events and logs."""
+"""What the verbs of version 3 say of a cluster beyond its description: events, logs and the file of a new one."""
 
 import json
 import re
@@ -127,3 +127,29 @@ def test_exported_logs_without_a_file_go_here_and_a_bad_place_leaves_nothing(clu
     wrong = pcluster(cluster, "export-cluster-logs", "--start-time", "noon").fails(1)
     assert wrong.err.startswith("ERROR: start_time filter must be in the ISO 8601 format"), wrong.story()
     assert sorted(here.iterdir()) == before
+
+
+def test_configure_writes_a_file_that_validates_and_makes_a_cluster(person):
+    typed = "us-wst-2\nus-west-2\n2\n\nfirst\nc4.lrge\nc4.large\n4\n/scratch\n"
+    done = person.run("pcluster", "configure", "-c", "made.yaml", stdin=typed).ok()
+    assert "ERROR: there is no region us-wst-2; did you mean us-west-2?\n" in done.out
+    assert "ERROR: instance type c4.lrge is not known; did you mean c4.large?\n" in done.out and done.err == ""
+    path = person.home / "made.yaml"
+    assert path.stat().st_mode & 0o777 == 0o600 and path.stat().st_uid == person.uid
+    validated = person.run("cox", "validate", "made.yaml").ok().out
+    assert validated == "made.yaml: a file of version 3: no errors, no warnings, no notes\n"
+    cluster = person.create("made", config=path)
+    assert cluster.ssh("stat -c %F /scratch").ok().out == "directory\n"
+    assert person.run("pcluster", "describe-cluster", "-n", "made").ok().json()["region"] == "us-west-2"
+
+
+def test_configure_that_is_broken_off_leaves_files_as_they_were(person):
+    before = sorted(person.home.iterdir())
+    ended = person.run("pcluster", "configure", "-c", "new.yaml", "-r", "us-west-2", stdin="\n\n").fails(1)
+    assert ended.err == "ERROR: the input ended before all was answered: nothing is written\n"
+    assert sorted(person.home.iterdir()) == before
+    kept = person.write("kept.yaml", "Region: us-west-2\n")
+    refused = person.run("pcluster", "configure", "-c", "kept.yaml", stdin="\n").fails(1)
+    assert refused.err == "ERROR: kept.yaml is left as it is\n"
+    assert kept.read_text() == "Region: us-west-2\n"
+    assert "--config" in person.run("pcluster", "configure").fails(2).err
