@@ -16,23 +16,11 @@ namespace json = boost::json;
 
 namespace {
 
-const char* name_of(config::Level level) {
-  switch (level) {
-    case config::Level::info:
-      return "INFO";
-    case config::Level::warning:
-      return "WARNING";
-    case config::Level::error:
-      return "ERROR";
-  }
-  return "ERROR";
-}
-
 json::object to_json(const ClusterFile& file) {
   json::array findings;
   for (const auto& finding : file.loaded.findings) {
     json::object shown{
-        {"level", name_of(finding.level)}, {"type", finding.rule}, {"message", finding.text}};
+        {"level", to_string(finding.level)}, {"type", finding.rule}, {"message", finding.text}};
     if (!finding.path.empty()) shown["path"] = finding.path;
     if (finding.place.line > 0) {
       shown["line"] = finding.place.line;

@@ -22,6 +22,7 @@ struct Place {
 };
 
 enum class Level : std::uint8_t { info, warning, error };
+[[nodiscard]] const char* to_string(Level level);  ///< "INFO", "WARNING", "ERROR"
 
 /// Something to say about the file.
 struct Finding {

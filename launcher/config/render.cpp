@@ -11,18 +11,6 @@ namespace {
 constexpr std::size_t kWidth = 120;
 constexpr std::size_t kLead = 40;
 
-const char* name_of(Level level) {
-  switch (level) {
-    case Level::info:
-      return "info";
-    case Level::warning:
-      return "warning";
-    case Level::error:
-      return "error";
-  }
-  return "error";
-}
-
 /// The line with a caret below the column, both indented; columns count bytes, as yaml-cpp does,
 /// but a character of several bytes takes one place in the caret's line.
 std::string line_and_caret(Place place, std::string_view text) {
@@ -63,13 +51,25 @@ std::string where(Place place, std::string_view file_name) {
 
 }  // namespace
 
+const char* to_string(Level level) {
+  switch (level) {
+    case Level::info:
+      return "INFO";
+    case Level::warning:
+      return "WARNING";
+    case Level::error:
+      return "ERROR";
+  }
+  return "ERROR";
+}
+
 std::string render(const Finding& finding, std::string_view file_name, std::string_view text) {
   auto what =
       finding.path.empty() ? finding.text : fmt::format("{}: {}", finding.path, finding.text);
   // A validator's name is what --suppress-validators takes.
   if (can_be_suppressed(finding)) what += fmt::format(" [{}]", finding.rule);
-  return fmt::format("{}: {}: {}\n{}", where(finding.place, file_name), name_of(finding.level),
-                     what, line_and_caret(finding.place, text));
+  return fmt::format("{}: {}: {}\n{}", where(finding.place, file_name),
+                     to_lower(to_string(finding.level)), what, line_and_caret(finding.place, text));
 }
 
 std::string render_place(const Finding& finding, std::string_view file_name,
