@@ -2,7 +2,10 @@
 
 import json
 import re
+import shutil
 import tarfile
+
+import harness
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
@@ -153,3 +156,24 @@ def test_configure_that_is_broken_off_leaves_files_as_they_were(person):
     assert refused.err == "ERROR: kept.yaml is left as it is\n"
     assert kept.read_text() == "Region: us-west-2\n"
     assert "--config" in person.run("pcluster", "configure").fails(2).err
+
+
+def test_a_cluster_that_failed_tells_why_and_exports_it(person):
+    tree = person.directory / "tree"
+    shutil.copytree(harness.BIN, tree, symlinks=True)
+    (tree / "cox-agent").write_text("#!/bin/sh\nexit 3\n")
+    (tree / "cox-agent").chmod(0o755)
+    path = person.write("bad.yaml", harness.cluster_file())
+    person.clusters.append("bad")
+    made = person.run("pcluster", "create-cluster", "-n", "bad", "-c", path, "--rollback-on-failure", "false",
+                      "--wait", env={"PATH": f"{tree}:/usr/bin:/bin:/usr/sbin:/sbin"}).fails(1)
+    reason = made.json()["failures"][0]["failureReason"]
+    bad = harness.Cluster(person, "bad")
+    events = pcluster(bad, "get-cluster-stack-events").ok().json()["events"]
+    failed = [(event["logicalResourceId"], event["resourceStatusReason"]) for event in events
+              if event["resourceStatus"] == "CREATE_FAILED"]
+    assert ("bad", reason) in failed, events
+    pcluster(bad, "export-cluster-logs", "--output-file", "bad.tar.gz").ok()
+    with tarfile.open(person.home / "bad.tar.gz") as archive:
+        (log,) = [name for name in archive.getnames() if name.endswith("/cloudwatch-logs/coxd")]
+        assert f"bad CREATE_FAILED {reason}" in archive.extractfile(log).read().decode()
