@@ -88,9 +88,10 @@ std::vector<EnvVar> part_environment(const Job& job, int node_index, const PartC
   if (job.is_multi_node()) {
     list.push_back({"AWS_BATCH_JOB_NUM_NODES", std::to_string(job.node_count())});
     list.push_back({"AWS_BATCH_JOB_NODE_INDEX", std::to_string(node_index)});
-    list.push_back({"AWS_BATCH_JOB_MAIN_NODE_INDEX", "0"});
-    if (node_index != 0) {
-      list.push_back({"AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS", attempt.nodes[0].address});
+    list.push_back({"AWS_BATCH_JOB_MAIN_NODE_INDEX", std::to_string(job.spec.main_node)});
+    if (node_index != job.spec.main_node) {
+      const auto& main = attempt.nodes[static_cast<std::size_t>(job.spec.main_node)];
+      list.push_back({"AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS", main.address});
     }
   }
   add_pcluster(list, context);
@@ -108,6 +109,12 @@ Result<wire::Prepare> make_prepare(const Job& job, int node_index, const PartCon
   prepare.memory_mib = spec.memory.value;
   prepare.multi_node = job.is_multi_node();
   prepare.environment = spec.environment;
+  if (const auto* group = spec.group_of(node_index)) {
+    prepare.command = group->command;
+    prepare.environment = group->environment;
+    prepare.vcpus = group->vcpus;
+    prepare.memory_mib = group->memory.value;
+  }
   const auto ours = part_environment(job, node_index, context);
   prepare.environment.insert(prepare.environment.end(), ours.begin(), ours.end());
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/head/access_keys.hpp"
 #include "runtime/head/blobs.hpp"
 #include "runtime/head/head.hpp"
 #include "runtime/head/journal.hpp"
@@ -185,18 +186,28 @@ class HeadCore : public Head {
 
   // routes.cpp
   void handle(os::HttpRequest request, const std::shared_ptr<os::HttpReply>& reply);
-  void handle_aws(const os::HttpRequest& request, const JobUser& user,
+  void handle_aws(const os::HttpRequest& request, const JobUser& user, const std::string& region,
                   const std::shared_ptr<os::HttpReply>& reply);
   void handle_own(os::HttpRequest request, const JobUser& user,
                   const std::shared_ptr<os::HttpReply>& reply);
-  void read_log(const api::ReadLog& asked, const JobUser& user,
-                const std::shared_ptr<os::HttpReply>& reply);
   void route_of_job(const std::string& route, const std::map<std::string, std::string>& query,
                     const JobUser& user, const std::shared_ptr<os::HttpReply>& reply);
   void route_wait(const JobRef& ref, const std::shared_ptr<os::HttpReply>& reply);
   void route_explain(const Job& job, const std::shared_ptr<os::HttpReply>& reply);
   [[nodiscard]] bool is_owner(const JobUser& user) const;
   [[nodiscard]] bool may_see(const Job& job, const JobUser& user) const;
+
+  void change_catalog(const api::ChangeCatalog& change);
+  // log_routes.cpp
+  void read_log(const api::ReadLog& asked, const JobUser& user,
+                const std::shared_ptr<os::HttpReply>& reply);
+  void list_streams(api::ListStreams list, const api::Request& request,
+                    const std::shared_ptr<os::HttpReply>& reply);
+  void search_logs(const api::SearchLogs& search, const std::shared_ptr<os::HttpReply>& reply);
+  // signed_routes.cpp
+  [[nodiscard]] Result<void> serve_network();
+  void handle_signed(const os::HttpRequest& request, const std::shared_ptr<os::HttpReply>& reply);
+  void route_credentials(const JobUser& user, const std::shared_ptr<os::HttpReply>& reply);
 
   // cluster_routes.cpp
   void route_blob(std::string bytes, const std::shared_ptr<os::HttpReply>& reply);
@@ -236,6 +247,10 @@ class HeadCore : public Head {
   os::CaKeys ca_;
   std::unique_ptr<os::FrameServer> agents_;
   std::unique_ptr<os::HttpServer> http_;
+  std::unique_ptr<os::HttpServer> network_;
+  AccessKeys keys_;
+  ReplayWindow replays_;
+  std::string endpoint_;  ///< "http://127.0.0.1:4711"; empty: none
   std::random_device random_;
 
   // The turn.

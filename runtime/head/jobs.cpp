@@ -19,7 +19,8 @@ bool concerns_scheduler(const core::JobEvent& event) {
   return !std::holds_alternative<core::Placed>(event) &&
          !std::holds_alternative<core::NodeReady>(event) &&
          !std::holds_alternative<core::NodeStarted>(event) &&
-         !std::holds_alternative<core::ChildChanged>(event);
+         !std::holds_alternative<core::ChildChanged>(event) &&
+         !std::holds_alternative<core::Tagged>(event);
 }
 
 }  // namespace
@@ -124,7 +125,7 @@ void HeadCore::kill(const JobId& id, const std::string& reason, bool only_waitin
   if (job == nullptr || is_terminal(job->status)) return;
   if (only_waiting && !job->is_array_parent() && job->status >= JobStatus::starting) return;
   const int children = job->is_array_parent() ? *job->spec.array_size : 0;
-  apply(id, core::KillAsked{clock_.now(), reason});
+  apply(id, core::KillAsked{clock_.now(), reason, only_waiting});
   // The last first: each ends by the kill, none as the dependent of one before it.
   for (int i = children - 1; i >= 0; --i) kill(child_of(id, i), reason, only_waiting);
 }

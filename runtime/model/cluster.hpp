@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,13 @@ struct ComputeEnvironment {
   /// Types that may be provisioned, smallest first: by vCPUs, then memory, then name.
   std::vector<InstanceType> instance_types;
   std::int64_t idle_ms_before_release = 0;  ///< negative: never given back
+  bool from_file = true;                    ///< of the cluster's own file: it cannot be deleted
+  bool managed = true;                      ///< false: UNMANAGED, nodes come by other ways
+  int unmanaged_vcpus = 0;
+  std::string resources = {};      ///< JSON: computeResources as given by API; empty: from file
+  std::string service_role = {};   ///< carried and described only
+  std::string update_policy = {};  ///< JSON; empty: not given
+  std::map<std::string, std::string> tags = {};
 
   friend bool operator==(const ComputeEnvironment&, const ComputeEnvironment&) = default;
 };
@@ -41,6 +49,10 @@ struct JobQueue {
   int priority = 1;
   bool enabled = true;
   std::vector<ComputeEnvironmentName> environments;  ///< tried in this order
+  bool from_file = true;           ///< of the cluster's own file: it cannot be deleted
+  std::string policy = {};         ///< name of its scheduling policy; empty: first in, first out
+  std::string limit_actions = {};  ///< JSON: jobStateTimeLimitActions; empty: none
+  std::map<std::string, std::string> tags = {};
 
   friend bool operator==(const JobQueue&, const JobQueue&) = default;
 };
