@@ -119,7 +119,9 @@ struct SearchLogs {
   std::vector<std::string> any_of;   ///< and one of these, where there are any
   std::vector<std::string> none_of;  ///< and none of these
   std::size_t limit = 10'000;
-  std::size_t skipped = 0;  ///< events of earlier pages
+  /// Where an earlier page ended: on in this stream behind this record, then in those after it.
+  std::string after_stream;
+  std::uint64_t after_sequence = 0;
 };
 /// Read lines of a log and answer by render_log_events().
 struct ReadLog {
@@ -177,8 +179,13 @@ struct FoundEvent {
 };
 /// True when the line has what the search asks for.
 [[nodiscard]] bool is_sought(const SearchLogs& asked, std::string_view line);
-/// `events` in order of time: those after `skipped`, one more than `limit` when there are more.
-[[nodiscard]] Answer render_found(const SearchLogs& asked, const std::vector<FoundEvent>& events);
+/// What one look found, in any order, and where the next must go on; null: all was looked at.
+struct FoundPage {
+  std::vector<FoundEvent> events;
+  const LogStream* next_stream = nullptr;
+  std::uint64_t next_sequence = 0;
+};
+[[nodiscard]] Answer render_found(FoundPage page);
 
 /// Any failure as AWS's clients expect it: ClientException 400, or ServerException 500.
 [[nodiscard]] Answer render_error(const Error& error);

@@ -69,6 +69,14 @@ const Shape& requirement_shape() {
   return shape;
 }
 
+/// Up to 255 letters, digits, '-' and '_'.
+bool is_volume_name(std::string_view name) {
+  return !name.empty() && name.size() <= 255 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+  });
+}
+
 bool is_exit_code_pattern(std::string_view text) {
   if (text.ends_with('*')) text.remove_suffix(1);
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -215,7 +223,9 @@ void check_container(const json::object& container, std::optional<Error>& compla
   std::set<std::string> volumes;
   for (const auto& volume : array_in(container, "volumes")) {
     const auto name = text_in(volume.get_object(), "name");
-    if (!is_name(name)) complain(complaint, fmt::format("Volume name {} is not valid", name));
+    if (!is_volume_name(name)) {
+      complain(complaint, fmt::format("Volume name {} is not valid", name));
+    }
     if (!volumes.insert(name).second) {
       complain(complaint, fmt::format("Volume {} is given twice", name));
     }

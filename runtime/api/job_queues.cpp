@@ -86,7 +86,13 @@ void read_queue(const View& view, const json::object& body, JobQueue& queue,
   read_order(view, body, queue, complaint);
   read_policy(view, body, queue, complaint);
   if (const auto* actions = body.if_contains("jobStateTimeLimitActions")) {
-    queue.limit_actions = actions->as_array().empty() ? "" : json::serialize(*actions);
+    queue.limit_actions.clear();
+    for (const auto& value : actions->as_array()) {
+      const auto& action = value.as_object();
+      queue.limit_actions.push_back({text_in(action, "reason"),
+                                     static_cast<int>(integer_in(action, "maxTimeSeconds", 0)),
+                                     text_in(action, "action") == "TERMINATE"});
+    }
   }
 }
 
@@ -115,9 +121,14 @@ json::object described(const Arns& arns, const JobQueue& queue) {
                      {"computeEnvironmentOrder", std::move(order)},
                      {"tags", tags_object(queue.tags)}};
   if (!queue.policy.empty()) shown["schedulingPolicyArn"] = arns.of(kPolicyKind, queue.policy);
-  if (!queue.limit_actions.empty()) {
-    shown["jobStateTimeLimitActions"] = json::parse(queue.limit_actions);
+  json::array actions;
+  for (const auto& action : queue.limit_actions) {
+    actions.push_back(json::object{{"reason", action.reason},
+                                   {"state", "RUNNABLE"},
+                                   {"maxTimeSeconds", action.max_seconds},
+                                   {"action", action.terminate ? "TERMINATE" : "CANCEL"}});
   }
+  if (!actions.empty()) shown["jobStateTimeLimitActions"] = std::move(actions);
   return shown;
 }
 

@@ -92,6 +92,19 @@ void read_pattern(std::string_view pattern, SearchLogs& search, std::optional<Er
   }
 }
 
+/// A token is "<record> <stream>", as pages have it.
+void read_position(const std::string& token, SearchLogs& search, std::optional<Error>& complaint) {
+  if (token.empty()) return;
+  const auto key = read_page(json::object{{"nextToken", token}}, complaint).after;
+  const auto blank = key.find(' ');
+  const auto sequence = to_int(key.substr(0, blank));
+  if (blank == std::string::npos || !sequence || *sequence < 0) {
+    return complain(complaint, "The specified nextToken is invalid.");
+  }
+  search.after_sequence = static_cast<std::uint64_t>(*sequence);
+  search.after_stream = key.substr(blank + 1);
+}
+
 }  // namespace
 
 Outcome describe_log_streams(const View& view, const Request& request, const json::object& asked) {
@@ -204,12 +217,7 @@ Outcome filter_log_events(const View& view, const Request& request, const json::
   if (!names.empty() && body.contains("logStreamNamePrefix")) {
     complain(complaint, "logStreamNames and logStreamNamePrefix exclude each other");
   }
-  if (const auto token = text_in(body, "nextToken"); !token.empty()) {
-    json::object page{{"nextToken", token}};
-    const auto skipped = to_int(read_page(page, complaint).after);
-    if (!skipped || *skipped < 1) complain(complaint, "The specified nextToken is invalid.");
-    search.skipped = static_cast<std::size_t>(skipped.value_or(0));
-  }
+  read_position(text_in(body, "nextToken"), search, complaint);
   if (auto refused = refuse_group(body, complaint)) return *refused;
   search.streams = streams_of(view, request, text_in(body, "logStreamNamePrefix"));
   if (!names.empty()) {
@@ -230,10 +238,12 @@ bool is_sought(const SearchLogs& asked, std::string_view line) {
          (asked.any_of.empty() || std::any_of(asked.any_of.begin(), asked.any_of.end(), has));
 }
 
-Answer render_found(const SearchLogs& asked, const std::vector<FoundEvent>& events) {
+Answer render_found(FoundPage page) {
+  std::stable_sort(
+      page.events.begin(), page.events.end(),
+      [](const FoundEvent& a, const FoundEvent& b) { return a.event.at_ms < b.event.at_ms; });
   json::array list;
-  for (const auto& [stream, event] : events) {
-    if (list.size() == asked.limit) break;
+  for (const auto& [stream, event] : page.events) {
     list.push_back(json::object{{"logStreamName", stream->name},
                                 {"timestamp", event.at_ms},
                                 {"message", event.message},
@@ -242,8 +252,8 @@ Answer render_found(const SearchLogs& asked, const std::vector<FoundEvent>& even
                                                         stream->node_index, event.sequence)}});
   }
   json::object body;
-  if (events.size() > asked.limit) {
-    body["nextToken"] = token_for(std::to_string(asked.skipped + asked.limit));
+  if (page.next_stream != nullptr) {
+    body["nextToken"] = token_for(fmt::format("{} {}", page.next_sequence, page.next_stream->name));
   }
   body["events"] = std::move(list);
   body["searchedLogStreams"] = json::array{};

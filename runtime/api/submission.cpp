@@ -339,6 +339,25 @@ void read_queue(const View& view, const std::string& given, const json::object& 
   }
 }
 
+/// An override's command has no empty words.
+void check_words(const json::object* overrides, std::optional<Error>& complaint) {
+  if (overrides == nullptr) return;
+  const auto command = texts_in(*overrides, "command");
+  if (std::find(command.begin(), command.end(), "") != command.end()) {
+    complain(complaint, "containerOverrides.command can't have an empty string in it");
+  }
+}
+
+void check_all_words(const json::object& body, std::optional<Error>& complaint) {
+  check_words(object_in(body, "containerOverrides"), complaint);
+  const auto* nodes = object_in(body, "nodeOverrides");
+  const auto* list = nodes == nullptr ? nullptr : nodes->if_contains("nodePropertyOverrides");
+  if (list == nullptr) return;
+  for (const auto& value : list->as_array()) {
+    check_words(object_in(value.as_object(), "containerOverrides"), complaint);
+  }
+}
+
 void read_container(const json::object& body, const json::object& definition,
                     std::optional<Error>& complaint, JobSpec& spec) {
   const bool multi_node = definition.contains("nodeProperties");
@@ -410,6 +429,8 @@ Result<JobSpec> read_submission(const View& view, const Request& request,
     spec.array_size = static_cast<int>(integer_in(*array, "size", 2));
   }
   read_labels(body, definition, complaint, spec);
+  // Our own commands take any words, as a shell does.
+  if (!members.has("coxswain")) check_all_words(body, complaint);
   read_container(body, definition, complaint, spec);
   read_dependencies(view, request, members, complaint, spec);
   read_retry_and_timeout(body, definition, complaint, spec);

@@ -124,6 +124,8 @@ Result<wire::Prepare> make_prepare(const Job& job, int node_index, const PartCon
     prepare.peers.push_back({static_cast<int>(i), run.node, run.address, run.hostname, run.slots});
     slots.push_back({run.address, run.slots});
   }
+  // The main node first, where rank 0 then is.
+  std::rotate(slots.begin(), slots.begin() + spec.main_node, slots.begin() + spec.main_node + 1);
   if (job.is_multi_node() || spec.mpi) {
     auto hostfile = mpi::render_hostfile(slots);
     if (!hostfile) return fail(hostfile.error());

@@ -260,6 +260,10 @@ void HeadCore::rearm_timer(Millis now) {
   consider(state_.next_deadline());
   consider(state_.next_release(now));
   if (const auto end = state_.first_end()) consider(*end + kKeptMs);
+  for (const auto& queue : state_.cluster().queues) {
+    const auto head = queue_heads_.find(queue.name);
+    if (head != queue_heads_.end()) consider(core::next_action(queue, head->second));
+  }
   for (const auto& [environment, backoff] : backoff_) {
     if (backoff.until > now) consider(backoff.until);
   }

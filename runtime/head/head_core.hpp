@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/core/time_limits.hpp"
 #include "runtime/head/access_keys.hpp"
 #include "runtime/head/blobs.hpp"
 #include "runtime/head/head.hpp"
@@ -167,6 +168,7 @@ class HeadCore : public Head {
   void want_pass();
   void pass(Millis now);
   void place(const core::Placement& placement, Millis now);
+  void keep_time_limits(Millis now);
   [[nodiscard]] bool may_try(const ComputeEnvironmentName& environment) const;
   void launch(const core::NodesWanted& wanted);
   void provision(Node node);
@@ -265,7 +267,8 @@ class HeadCore : public Head {
   std::map<std::pair<JobId, int>, FailedRank> failed_ranks_;
   std::map<wire::PartKey, DelayedEnd> delayed_ends_;
 
-  std::map<ComputeEnvironmentName, Backoff> backoff_;  ///< the empty name: the head node's
+  std::map<QueueName, core::HeadOfQueue> queue_heads_;  ///< of queues with time limits
+  std::map<ComputeEnvironmentName, Backoff> backoff_;   ///< the empty name: the head node's
   std::set<NodeId> were_up_;  ///< have been up, in this life of the head or before
   bool shutting_down_ = false;
 

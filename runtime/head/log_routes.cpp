@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "runtime/base/text.hpp"
 #include "runtime/head/head_core.hpp"
 #include "runtime/head/plain_text.hpp"
@@ -10,6 +8,7 @@ namespace cox::head {
 namespace {
 
 constexpr std::size_t kReadAtOnce = 1000;
+constexpr std::size_t kReadInAll = 100'000;  // some 50 ms
 
 /// The job, attempt and node whose log a CloudWatch stream name means.
 struct StreamPart {
@@ -36,47 +35,52 @@ std::optional<StreamPart> parse_stream(const std::string& stream) {
   return std::nullopt;
 }
 
-/// Reads the stream on from its last event, up to the end of the asked time.
-class Source {
+/// One look at logs: stream after stream, until enough is found or enough was read. The rest is for
+/// the client's next request, so that no search holds up the head.
+class Look {
  public:
-  Source(const logs::LogStore& logs, const api::SearchLogs& asked, const api::LogStream& stream)
-      : logs_(logs), asked_(asked), stream_(stream) {}
+  Look(const logs::LogStore& logs, const api::SearchLogs& asked) : logs_(logs), asked_(asked) {}
 
-  /// The next line that is sought, or null.
-  const api::LogEvent* next() {
-    while (at_ == events_.size() && !over_) refill();
-    return at_ == events_.size() ? nullptr : &events_[at_];
+  api::FoundPage run() {
+    for (const auto& stream : asked_.streams) {
+      if (stream.name < asked_.after_stream) continue;
+      const bool goes_on = stream.name == asked_.after_stream;
+      if (!read_on(stream, goes_on ? asked_.after_sequence : 0)) break;
+    }
+    return std::move(page_);
   }
-  void pass() { ++at_; }
-  [[nodiscard]] const api::LogStream& stream() const { return stream_; }
 
  private:
-  void refill() {
-    events_.clear();
-    at_ = 0;
+  /// False when the look is over within the stream.
+  bool read_on(const api::LogStream& stream, std::uint64_t after) {
     logs::ReadSpec what;
     if (asked_.start_ms) what.from = Millis{*asked_.start_ms};
     if (asked_.end_ms) what.before = Millis{*asked_.end_ms};
-    what.after_sequence = after_;
     what.first = kReadAtOnce;
-    const auto lines = logs_.read(main_log(stream_.job, stream_.attempt, stream_.node_index), what);
-    over_ = !lines || lines->size() < kReadAtOnce;
-    if (!lines) return;
-    for (const auto& line : *lines) {
-      after_ = line.sequence;
-      auto text = as_utf8(line.text);
-      if (!api::is_sought(asked_, text)) continue;
-      events_.push_back({line.sequence, line.at.value, std::move(text)});
+    for (;;) {
+      what.after_sequence = after;
+      const auto lines = logs_.read(main_log(stream.job, stream.attempt, stream.node_index), what);
+      if (!lines) return true;
+      for (const auto& line : *lines) {
+        if (page_.events.size() == asked_.limit || read_ == kReadInAll) {
+          page_.next_stream = &stream;
+          page_.next_sequence = after;
+          return false;
+        }
+        ++read_;
+        after = line.sequence;
+        auto text = as_utf8(line.text);
+        if (!api::is_sought(asked_, text)) continue;
+        page_.events.push_back({&stream, {line.sequence, line.at.value, std::move(text)}});
+      }
+      if (lines->size() < kReadAtOnce) return true;
     }
   }
 
   const logs::LogStore& logs_;
   const api::SearchLogs& asked_;
-  const api::LogStream& stream_;
-  std::vector<api::LogEvent> events_;
-  std::size_t at_ = 0;
-  std::uint64_t after_ = 0;
-  bool over_ = false;
+  api::FoundPage page_;
+  std::size_t read_ = 0;
 };
 
 }  // namespace
@@ -133,34 +137,7 @@ void HeadCore::list_streams(api::ListStreams list, const api::Request& request,
 
 void HeadCore::search_logs(const api::SearchLogs& search,
                            const std::shared_ptr<os::HttpReply>& reply) {
-  std::vector<Source> sources;
-  sources.reserve(search.streams.size());
-  for (const auto& stream : search.streams) sources.emplace_back(*logs_, search, stream);
-  // The earliest first, over all streams.
-  const auto later = [](Source* a, Source* b) { return a->next()->at_ms > b->next()->at_ms; };
-  std::vector<Source*> heap;
-  for (auto& source : sources) {
-    if (source.next() != nullptr) heap.push_back(&source);
-  }
-  std::make_heap(heap.begin(), heap.end(), later);
-  std::vector<api::FoundEvent> found;
-  std::size_t skipped = 0;
-  while (!heap.empty() && found.size() <= search.limit) {
-    std::pop_heap(heap.begin(), heap.end(), later);
-    auto* source = heap.back();
-    if (skipped < search.skipped) {
-      ++skipped;
-    } else {
-      found.push_back({&source->stream(), *source->next()});
-    }
-    source->pass();
-    if (source->next() == nullptr) {
-      heap.pop_back();
-    } else {
-      std::push_heap(heap.begin(), heap.end(), later);
-    }
-  }
-  const auto given = api::render_found(search, found);
+  const auto given = api::render_found(Look(*logs_, search).run());
   answer(reply, given.status, given.body, given.error_type);
 }
 

@@ -46,6 +46,25 @@ void HeadCore::pass(Millis now) {
   const auto plan = core::scale(state_.snapshot(now));
   for (const auto& wanted : plan.launch) launch(wanted);
   for (const auto& id : plan.release) release(id, "it was idle");
+  keep_time_limits(now);
+}
+
+/// Ends jobs that have been at the head of their queue for longer than the queue allows.
+void HeadCore::keep_time_limits(Millis now) {
+  std::vector<std::pair<JobId, std::string>> ended;
+  std::map<QueueName, core::HeadOfQueue> heads;
+  for (const auto& queue : state_.cluster().queues) {
+    const auto* job = queue.limit_actions.empty() ? nullptr : state_.first_runnable(queue.name);
+    if (job == nullptr) continue;
+    auto head = core::seen_again(queue_heads_[queue.name], job->id,
+                                 core::blocked_cause(state_.blocks(job->id)), now);
+    if (const auto* action = core::due_action(queue, head, now)) {
+      ended.emplace_back(job->id, action->reason);
+    }
+    heads[queue.name] = std::move(head);
+  }
+  queue_heads_ = std::move(heads);
+  for (const auto& [id, reason] : ended) kill(id, reason, true);
 }
 
 void HeadCore::place(const core::Placement& placement, Millis now) {

@@ -53,6 +53,8 @@ class State : public api::View {
 
   /// Jobs whose current attempt holds a part of the node.
   [[nodiscard]] std::vector<const Job*> holders(const NodeId& id) const;
+  /// The RUNNABLE job of a queue that was submitted first, or null.
+  [[nodiscard]] const Job* first_runnable(const QueueName& queue) const;
   /// Jobs that wait for this one to end.
   [[nodiscard]] std::vector<JobId> dependents(const JobId& id) const;
 

@@ -42,6 +42,15 @@ struct ComputeEnvironment {
   friend bool operator==(const ComputeEnvironment&, const ComputeEnvironment&) = default;
 };
 
+/// What is done with a job that stands RUNNABLE at the head of its queue for too long.
+struct LimitAction {
+  std::string reason;  ///< a cause of AWS's, or words of the user's own
+  int max_seconds = 600;
+  bool terminate = false;  ///< TERMINATE, else CANCEL: the same for a job that has not started
+
+  friend bool operator==(const LimitAction&, const LimitAction&) = default;
+};
+
 /// Where jobs wait. Higher priority is served first.
 struct JobQueue {
   QueueName name;
@@ -49,9 +58,9 @@ struct JobQueue {
   int priority = 1;
   bool enabled = true;
   std::vector<ComputeEnvironmentName> environments;  ///< tried in this order
-  bool from_file = true;           ///< of the cluster's own file: it cannot be deleted
-  std::string policy = {};         ///< name of its scheduling policy; empty: first in, first out
-  std::string limit_actions = {};  ///< JSON: jobStateTimeLimitActions; empty: none
+  bool from_file = true;    ///< of the cluster's own file: it cannot be deleted
+  std::string policy = {};  ///< name of its scheduling policy; empty: first in, first out
+  std::vector<LimitAction> limit_actions = {};
   std::map<std::string, std::string> tags = {};
 
   friend bool operator==(const JobQueue&, const JobQueue&) = default;

@@ -139,6 +139,11 @@ constexpr auto members(Of<ComputeEnvironment> /*of*/) {
                     Member{"update_policy", &T::update_policy},
                     Member{"tags", &T::tags}};
 }
+constexpr auto members(Of<LimitAction> /*of*/) {
+  using T = LimitAction;
+  return std::tuple{Member{"reason", &T::reason}, Member{"max_seconds", &T::max_seconds},
+                    Member{"terminate", &T::terminate}};
+}
 constexpr auto members(Of<JobQueue> /*of*/) {
   using T = JobQueue;
   return std::tuple{Member{"name", &T::name},
@@ -263,7 +268,7 @@ constexpr bool all_members_are_listed(Of<std::variant<Ts...>> /*of*/) {
 static_assert(all_members_are_listed(Of<core::JobEvent>{}));
 static_assert(all_members_are_listed(
     Of<std::variant<EnvVar, JobUser, JobFile, Dependency, MpiRun, ExitRule, NodeGroup, NodeRun,
-                    Node, JobSpec, InstanceType, Share>>{}));
+                    Node, JobSpec, InstanceType, Share, LimitAction>>{}));
 static_assert(all_members_are_listed(Of<CatalogItem>{}));
 
 }  // namespace cox::store

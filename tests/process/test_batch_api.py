@@ -2,7 +2,9 @@
 
 import datetime
 import json
+import os
 import re
+import signal
 import time
 import urllib.error
 import urllib.request
@@ -118,9 +120,9 @@ def test_requests_that_are_not_signed_well_are_refused(aws):
     assert caught.value.code == 403
 
 
-def signed(aws, body, monkeypatch, at=None):
+def signed(aws, body, monkeypatch=None, at=None, path="/v1/describejobqueues"):
     """Headers of a signed SubmitJob or the like; `at`: signed as if it were then."""
-    request = botocore.awsrequest.AWSRequest(method="POST", url=aws.endpoint + "/v1/describejobqueues", data=body,
+    request = botocore.awsrequest.AWSRequest(method="POST", url=aws.endpoint + path, data=body,
                                              headers={"Content-Type": "application/json"})
     if at:
         class Then(datetime.datetime):
@@ -157,6 +159,42 @@ def test_a_changed_body_an_old_date_and_a_replay_are_refused(aws, monkeypatch):
     for minutes in (-6, 6):
         headers = signed(aws, b"{}", monkeypatch, at=now + datetime.timedelta(minutes=minutes))
         assert post(aws, headers, b"{}") == (403, "InvalidSignatureException"), minutes
+
+
+def test_a_key_is_a_user(cluster, aws):
+    """Jobs run as the key's user and are hidden from others; the cluster is its owner's to change."""
+    if os.geteuid() != 0:
+        return  # there is nobody else to be
+    other = harness.Person(harness.TEST_USER if cluster.person.is_root else None)
+    own_state, other.state = other.state, cluster.person.state
+    if not cluster.person.is_root:
+        # Such a head can start jobs as its own user only.
+        for words in (["cox", "credentials", cluster.name], ["awsbsub", "-c", cluster.name, "id"], ["awsbstat", "-c", cluster.name]):
+            assert f"is for user {cluster.person.name} alone" in other.run(*words).fails(1).err
+    else:
+        theirs = Aws(harness.Cluster(other, cluster.name))
+        assert theirs.variables["AWS_ACCESS_KEY_ID"] != aws.variables["AWS_ACCESS_KEY_ID"]
+        job = theirs.submit(command=["id", "-u"])
+        assert theirs.lines(theirs.wait(job, "SUCCEEDED")) == [str(other.uid)]
+        mine = aws.submit(command=["sleep", "600"])
+        aws.wait(mine, "RUNNING")
+        assert theirs.batch.describe_jobs(jobs=[mine])["jobs"] == []
+        assert mine not in str(theirs.batch.list_jobs(jobQueue="queue1", jobStatus="RUNNING"))
+        assert "does not exist" in refused(theirs.submit, dependsOn=[{"jobId": mine}])
+        refused(theirs.batch.tag_resource, resourceArn=aws.arn("job", mine), tags={"a": "b"})
+        theirs.batch.terminate_job(jobId=mine, reason="not mine")
+        assert aws.job(mine)["status"] == "RUNNING"
+        stream = aws.job(mine)["container"]["logStreamName"]
+        refused(theirs.logs.get_log_events, "ResourceNotFoundException", logGroupName="/aws/batch/job", logStreamName=stream)
+        assert theirs.logs.describe_log_streams(logGroupName="/aws/batch/job", logStreamNamePrefix=stream)["logStreams"] == []
+        denied = "AccessDeniedException"
+        refused(theirs.batch.update_job_queue, denied, jobQueue="queue1", state="DISABLED")
+        refused(theirs.batch.create_scheduling_policy, denied, name="mine")
+        made = aws.batch.register_job_definition(jobDefinitionName="roots", type="container", containerProperties=container())
+        refused(theirs.batch.deregister_job_definition, denied, jobDefinition=made["jobDefinitionArn"])
+        aws.batch.terminate_job(jobId=mine, reason="done")
+    other.state = own_state
+    other.close()
 
 
 # Job definitions.
@@ -334,12 +372,33 @@ def test_an_environment_and_a_queue_made_by_api_run_jobs_and_outlive_the_head(aw
     assert aws.batch.describe_compute_environments(computeEnvironments=["extra"])["computeEnvironments"] == []
 
 
+def test_queues_of_newer_clients(aws):
+    """What this boto3's model does not have: sent as newer ones do."""
+    def call(operation, **body):
+        headers = signed(aws, json.dumps(body).encode(), None, path=f"/v1/{operation}")
+        request = urllib.request.Request(f"{aws.endpoint}/v1/{operation}", data=json.dumps(body).encode(), headers=headers)
+        return json.load(urllib.request.urlopen(request))
+    action = {"reason": "too long", "state": "RUNNABLE", "maxTimeSeconds": 600, "action": "CANCEL"}
+    call("createjobqueue", jobQueueName="timed", priority=1, jobStateTimeLimitActions=[action],
+         computeEnvironmentOrder=[{"order": 1, "computeEnvironment": f"{aws.cluster.name}-small"}])
+    [shown] = call("describejobqueues", jobQueues=["timed"])["jobQueues"]
+    assert shown["jobStateTimeLimitActions"] == [action]
+    for wrong in (dict(maxTimeSeconds=599), dict(state="RUNNING"), dict(action="WAIT"), dict(reason="")):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            call("updatejobqueue", jobQueue="timed", jobStateTimeLimitActions=[{**action, **wrong}])
+        assert caught.value.code == 400 and list(wrong)[0] in caught.value.read().decode()
+    waiting = [aws.submit(jobQueue="timed", containerOverrides={"command": ["true"], "vcpus": 64}) for _ in range(2)]
+    front = call("getjobqueuesnapshot", jobQueue="timed")["frontOfQueue"]
+    assert [j["jobArn"] for j in front["jobs"]] == [aws.arn("job", j) for j in waiting]
+    assert front["jobs"][0]["earliestTimeAtPosition"] <= front["lastUpdatedAt"]
+    call("updatejobqueue", jobQueue="timed", state="DISABLED")
+    call("deletejobqueue", jobQueue="timed")
+    assert [aws.job(j)["statusReason"] for j in waiting] == ["Job queue was deleted"] * 2
+
+
 def restart(aws):
     """Kills the head; its keeper starts it again."""
-    before = aws.cluster.daemons()
-    import os
-    import signal
-    os.kill(max(before), signal.SIGKILL)
+    os.kill(max(aws.cluster.daemons()), signal.SIGKILL)
 
     def back():
         try:
@@ -459,6 +518,7 @@ def test_tags(aws):
     (dict(schedulingPriorityOverride=10000), "schedulingPriorityOverride"),
     (dict(nodeOverrides={"numNodes": 2}), "nodeOverrides"),
     (dict(tags={"aws:x": "1"}), "aws:"),
+    (dict(command=["echo", ""]), "empty string"),
 ])
 def test_what_makes_no_job(aws, given, said):
     assert said in refused(aws.submit, **given)
