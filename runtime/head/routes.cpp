@@ -85,6 +85,12 @@ bool HeadCore::may_see(const Job& job, const JobUser& user) const {
 void HeadCore::handle(os::HttpRequest request, const std::shared_ptr<os::HttpReply>& reply) {
   if (!request.peer) return refuse(reply, 403, "who is asking is not known");
   const JobUser user{request.peer->uid, request.peer->gid, user_name(request.peer->uid)};
+  if (::geteuid() != 0 && user.uid != ::geteuid()) {
+    return refuse(reply, 403,
+                  fmt::format("cluster {} is for user {} alone: jobs of others would run as that "
+                              "user, because only root can start them as theirs",
+                              state_.cluster().name, user_name(::geteuid())));
+  }
   if (request.target.starts_with(kOwnRoot)) return handle_own(std::move(request), user, reply);
   handle_aws(request, user, "", reply);
 }
