@@ -6,7 +6,7 @@
 
 # The long options and the short ones that "$@ --help" shows.
 _cox_options() {
-  "$@" --help 2>/dev/null |
+  cox "$@" --help 2>/dev/null |
     sed -nE '/^ +-/ { s/^ +//; s/  .*//; p }' |
     grep -oE '(^|[ ,])--?[a-z][a-z-]*' |
     tr -d ' ,'
@@ -91,6 +91,7 @@ _cox_value() {
 _cox_words() {
   local command=$1
   case $command in
+    credentials) _cox_reply -W "$(_cox_clusters)" ;;
     awsbsub) compopt -o filenames 2>/dev/null && _cox_reply -c -f ;;
     awsbstat | awsbout) _cox_reply -W "$(_cox_jobs ${cluster:+"$cluster"} -s ALL)" ;;
     awsbkill) _cox_reply -W "$(_cox_jobs ${cluster:+"$cluster"})" ;;

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 #include <ostream>
 #include <utility>
@@ -6,6 +5,7 @@
 #include "launcher/cli/commands.hpp"
 #include "launcher/cli/connection.hpp"
 #include "launcher/cli/exit_codes.hpp"
+#include "launcher/cli/program.hpp"
 #include "runtime/base/text.hpp"
 
 namespace cox::cli {
@@ -24,39 +24,39 @@ constexpr std::pair<const char*, const char*> kVariables[] = {
 }  // namespace
 
 int run_credentials(const std::vector<std::string>& args, Streams streams) {
-  std::string cluster;
-  bool as_json = false;
-  CLI::App app("Prints what boto3 and the AWS CLI need to reach a cluster, as lines for a shell.",
-               "cox credentials");
-  app.add_flag("--json", as_json, "print JSON");
-  app.add_option("cluster", cluster,
-                 "the cluster; that of ~/.parallelcluster/awsbatch-cli.cfg if omitted");
-  app.footer(
-      "Examples:\n"
+  CommonOptions common;
+  std::vector<std::string> clusters;
+  Program program(
+      "cox credentials",
+      "Prints what boto3 and the AWS CLI need to reach a cluster, as lines for a shell.", common);
+  program.words(Program::Words::any, "cluster", clusters, "the cluster, as with --cluster");
+  program.examples(
       "  eval \"$(cox credentials tutor2)\"\n"
+      "  cox credentials tutor2 --json\n"
       "  aws batch describe-job-queues --endpoint-url \"$AWS_ENDPOINT_URL\"\n"
-      "\n"
-      "boto3 before 1.28 and the AWS CLI before 2.13 (and 1.29) do not read AWS_ENDPOINT_URL:\n"
-      "pass it as endpoint_url, or as --endpoint-url.\n");
-  const std::vector<OptionNames> names{{"--json", {}, false}, {"--help", {"-h"}, false}};
-  if (const int status = parse(app, args, names, false, streams); status >= 0) return status;
+      "      (boto3 from 1.28 and the AWS CLI from 2.13 or 1.29 read the variable themselves)\n");
+  if (const int status = program.parse(args, streams); status >= 0) return status;
+  if (clusters.size() > 1 || (!clusters.empty() && !common.cluster.empty())) {
+    streams.err << "cox credentials: error: one cluster at a time\n";
+    return kMisused;
+  }
 
-  auto connection = Connection::open(cluster);
+  auto connection = Connection::open(clusters.empty() ? common.cluster : clusters.front());
   const auto answer =
       connection ? connection->post("credentials", json::object{}) : fail(connection.error());
   if (!answer) {
-    streams.err << "cox: error: " << answer.error().message << '\n';
+    streams.err << "cox credentials: error: " << answer.error().message << '\n';
     return kFailed;
   }
   json::object shown;
   for (const auto& [variable, member] : kVariables) {
     const auto value = text_of(answer->as_object(), member);
     shown[variable] = value;
-    if (!as_json) {
+    if (!common.json) {
       streams.out << "export " << variable << '=' << shell_quote(std::string_view(value)) << '\n';
     }
   }
-  if (as_json) streams.out << json::serialize(shown) << '\n';
+  if (common.json) streams.out << json::serialize(shown) << '\n';
   return kDone;
 }
 
