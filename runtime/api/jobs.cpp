@@ -73,7 +73,7 @@ void add_runtime(json::object& container, const Arns& arns, const Job& job, cons
 }
 
 /// The definition's container with what the job has in its place.
-json::object container_object(const JobSpec& spec, int node_index, json::object container) {
+json::object container_object(const JobSpec& spec, int node_index, const json::object& defined) {
   const auto* group = spec.group_of(node_index);
   const auto vcpus = group != nullptr ? group->vcpus : spec.vcpus;
   const auto memory = group != nullptr ? group->memory : spec.memory;
@@ -81,18 +81,25 @@ json::object container_object(const JobSpec& spec, int node_index, json::object 
   for (const auto& variable : group != nullptr ? group->environment : spec.environment) {
     environment.push_back(json::object{{"name", variable.name}, {"value", variable.value}});
   }
-  container["command"] = strings(group != nullptr ? group->command : spec.command);
-  container["environment"] = std::move(environment);
-  for (const char* name : {"volumes", "mountPoints", "ulimits", "networkInterfaces", "secrets"}) {
-    if (!container.contains(name)) container[name] = json::array{};
-  }
-  container["vcpus"] = vcpus;
-  container["memory"] = memory.value;
-  container["resourceRequirements"] = json::array{};
+  json::array requirements;
   if (!spec.cpu_and_memory_legacy) {
-    container["resourceRequirements"] =
-        json::array{json::object{{"type", "VCPU"}, {"value", std::to_string(vcpus)}},
+    requirements = {json::object{{"type", "VCPU"}, {"value", std::to_string(vcpus)}},
                     json::object{{"type", "MEMORY"}, {"value", std::to_string(memory.value)}}};
+  }
+  json::object container{{"command", strings(group != nullptr ? group->command : spec.command)},
+                         {"environment", std::move(environment)},
+                         {"volumes", json::array{}},
+                         {"mountPoints", json::array{}},
+                         {"ulimits", json::array{}},
+                         {"networkInterfaces", json::array{}},
+                         {"resourceRequirements", std::move(requirements)},
+                         {"secrets", json::array{}},
+                         {"vcpus", vcpus},
+                         {"memory", memory.value}};
+  for (const auto& [name, value] : defined) {
+    const bool is_jobs = name == "command" || name == "environment" || name == "vcpus" ||
+                         name == "memory" || name == "resourceRequirements";
+    if (!is_jobs) container[name] = value;
   }
   return container;
 }
