@@ -118,18 +118,6 @@ std::string schema_message(const std::vector<config::Finding>& findings) {
   return "[" + pairs + "]";
 }
 
-const char* level_name(config::Level level) {
-  switch (level) {
-    case config::Level::info:
-      return "INFO";
-    case config::Level::warning:
-      return "WARNING";
-    case config::Level::error:
-      return "ERROR";
-  }
-  return "ERROR";
-}
-
 json::object head_node(const json::object& shown) {
   return {{"instanceId", text_of(shown, "id")},
           {"instanceType", text_of(shown, "instanceType")},
@@ -212,7 +200,7 @@ json::array validation_messages(const std::vector<config::Finding>& findings) {
       continue;
     }
     entries.push_back(json::object{
-        {"level", level_name(finding.level)}, {"type", finding.rule}, {"message", finding.text}});
+        {"level", to_string(finding.level)}, {"type", finding.rule}, {"message", finding.text}});
   }
   return entries;
 }

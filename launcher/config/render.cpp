@@ -11,18 +11,6 @@ namespace {
 constexpr std::size_t kWidth = 120;
 constexpr std::size_t kLead = 40;
 
-const char* name_of(Level level) {
-  switch (level) {
-    case Level::info:
-      return "info";
-    case Level::warning:
-      return "warning";
-    case Level::error:
-      return "error";
-  }
-  return "error";
-}
-
 /// The line with a caret below the column, both indented; columns count bytes, as yaml-cpp does,
 /// but a character of several bytes takes one place in the caret's line.
 std::string line_and_caret(Place place, std::string_view text) {
@@ -36,13 +24,19 @@ std::string line_and_caret(Place place, std::string_view text) {
   }
   auto column = std::min(static_cast<std::size_t>(std::max(place.column, 1)) - 1, line.size());
   std::string lead;
+  const auto is_first_byte = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; };
+  // Cuts stand between characters, not within one.
+  const auto cut_at = [&](std::size_t at) {
+    while (at > 0 && !is_first_byte(line[at])) --at;
+    return at;
+  };
   if (line.size() > kWidth && column > kLead) {
-    line = line.substr(column - kLead);
-    column = kLead;
+    const auto begin = cut_at(column - kLead);
+    line = line.substr(begin);
+    column -= begin;
     lead = "...";
   }
-  if (line.size() > kWidth) line = line.substr(0, kWidth) + "...";
-  const auto is_first_byte = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; };
+  if (line.size() > kWidth) line = line.substr(0, cut_at(kWidth)) + "...";
   const auto blanks =
       lead.size() +
       static_cast<std::size_t>(std::count_if(
@@ -57,13 +51,25 @@ std::string where(Place place, std::string_view file_name) {
 
 }  // namespace
 
+const char* to_string(Level level) {
+  switch (level) {
+    case Level::info:
+      return "INFO";
+    case Level::warning:
+      return "WARNING";
+    case Level::error:
+      return "ERROR";
+  }
+  return "ERROR";
+}
+
 std::string render(const Finding& finding, std::string_view file_name, std::string_view text) {
   auto what =
       finding.path.empty() ? finding.text : fmt::format("{}: {}", finding.path, finding.text);
   // A validator's name is what --suppress-validators takes.
   if (can_be_suppressed(finding)) what += fmt::format(" [{}]", finding.rule);
-  return fmt::format("{}: {}: {}\n{}", where(finding.place, file_name), name_of(finding.level),
-                     what, line_and_caret(finding.place, text));
+  return fmt::format("{}: {}: {}\n{}", where(finding.place, file_name),
+                     to_lower(to_string(finding.level)), what, line_and_caret(finding.place, text));
 }
 
 std::string render_place(const Finding& finding, std::string_view file_name,

@@ -12,7 +12,7 @@ namespace cox::sim {
 namespace {
 
 constexpr int kTurns = 1500;
-constexpr std::uint64_t kSeeds = 24;
+constexpr std::uint64_t kSeeds = 16;
 
 std::vector<std::uint64_t> seeds() {
   std::vector<std::uint64_t> list;
