@@ -27,8 +27,8 @@ const std::map<std::string, Command>& commands() {
 constexpr const char* kHelp =
     "usage: cox COMMAND [arguments ...]\n"
     "\n"
-    "Launches MPI clusters and runs jobs on them. Each command but credentials can also "
-    "be called by its own name.\n"
+    "Launches MPI clusters and runs jobs on them. All but credentials and validate can "
+    "also be called by their own names.\n"
     "\n"
     "  pcluster     make, show, enter and end clusters (verbs of ParallelCluster 2 and 3)\n"
     "  awsbsub      submit a job\n"
