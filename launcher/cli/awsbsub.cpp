@@ -12,6 +12,7 @@
 #include "launcher/cli/output.hpp"
 #include "launcher/cli/submission.hpp"
 #include "runtime/base/text.hpp"
+#include "runtime/mpi/direct_plan.hpp"
 #include "runtime/os/files.hpp"
 
 namespace cox::cli {
@@ -50,6 +51,7 @@ std::vector<OptionNames> option_names() {
                                                      {"--ranks-per-node", {}, true},
                                                      {"--map-by", {}, true},
                                                      {"--bind-to", {}, true},
+                                                     {"--mpi-launch", {}, true},
                                                      {"--dry-run", {}, false},
                                                      {"--wait", {}, false},
                                                      {"--json", {}, false}}) {
@@ -90,11 +92,16 @@ void add_options(CLI::App& app, SubmitOptions& options, std::string& ignored, bo
   app.add_option("--depends-on", options.depends_on,
                  "-d: jobId=ID[,type=N_TO_N|SEQUENTIAL], several with , or ;");
   app.add_flag("--mpi", options.mpi,
-               "the command is an MPI source or program: compile it and run it by mpirun");
+               "the command is an MPI source or program: compile it and run its ranks");
   app.add_option("--ranks-per-node", options.ranks_per_node,
                  "with --mpi: ranks on each node; one a slot if omitted");
   app.add_option("--map-by", options.map_by, "with --mpi: as mpirun's option");
   app.add_option("--bind-to", options.bind_to, "with --mpi: as mpirun's option");
+  app.add_option("--mpi-launch", options.mpi_launch,
+                 "with --mpi: ranks are started by the nodes themselves (direct), by mpirun, or "
+                 "directly where the program allows it (auto)")
+      ->check(CLI::IsMember({"auto", "direct", "mpirun"}))
+      ->capture_default_str();
   app.add_flag("--dry-run", options.dry_run,
                "with --mpi: print which rank goes to which node and core");
   app.add_flag("--wait", options.wait, "wait for the job's end; the exit status is the job's");
@@ -116,6 +123,7 @@ struct Upload {
 struct Payload {
   std::vector<std::string> command;
   std::vector<Upload> files;
+  mpi::Linkage linkage;  ///< of an MPI program
 };
 
 std::map<std::string, std::string> environment() {
@@ -190,6 +198,7 @@ Result<Payload> make_mpi_payload(const SubmitOptions& options) {
   Payload payload;
   payload.command = options.command;
   payload.command[0] = binary->name;
+  payload.linkage = mpi::linkage_of(*bytes);
   payload.files.push_back({binary->name, std::move(*bytes), 0755});
   for (const auto& file : options.input_files) {
     auto content = os::read_file(file, 512u << 20);
@@ -259,9 +268,13 @@ json::object make_request(const SubmitOptions& options, const Connection& connec
   json::object extension{{"files", std::move(files)},
                          {"slotsPerNode", options.vcpus_given ? options.vcpus : 0}};
   if (options.mpi) {
-    extension["mpi"] = json::object{{"ranksPerNode", options.ranks_per_node},
-                                    {"mapBy", options.map_by},
-                                    {"bindTo", options.bind_to}};
+    extension["mpi"] =
+        json::object{{"ranksPerNode", options.ranks_per_node},
+                     {"mapBy", options.map_by},
+                     {"bindTo", options.bind_to},
+                     {"launch", options.mpi_launch == "auto" ? "" : options.mpi_launch},
+                     {"library", payload.linkage.library},
+                     {"whyUnknown", payload.linkage.why_unknown}};
   }
   request["coxswain"] = std::move(extension);
   return request;
