@@ -16,7 +16,7 @@
 #include <cstring>
 #include <utility>
 
-#include "runtime/os/accept_loop.hpp"
+#include "runtime/os/accept_loop_impl.hpp"
 #include "runtime/os/event_loop_impl.hpp"
 #include "runtime/os/log.hpp"
 

@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "runtime/base/text.hpp"
-#include "runtime/os/accept_loop.hpp"
+#include "runtime/os/accept_loop_impl.hpp"
 #include "runtime/os/event_loop_impl.hpp"
 #include "runtime/os/http.hpp"
 

@@ -147,7 +147,12 @@ def test_multi_node_kill_and_children(cluster):
 
 
 def test_the_main_nodes_end_ends_the_job(cluster):
-    job = cluster.script("[ $AWS_BATCH_JOB_NODE_INDEX = 0 ] && exit 4\ntrap 'echo told; exit 0' TERM\nsleep 60 & wait\n", nodes=2)
+    job = cluster.script("""ready=/shared/${AWS_BATCH_JOB_ID%#*}
+if [ $AWS_BATCH_JOB_NODE_INDEX = 0 ]; then for i in $(seq 500); do [ -e $ready ] && exit 4; sleep 0.05; done; exit 5; fi
+trap 'echo told; exit 0' TERM
+touch $ready
+sleep 60 & wait
+""", nodes=2)
     assert cluster.finish(job)["status"] == "FAILED"
     harness.wait_until(lambda: (cluster.output(f"{job}#1") == ["told"], cluster.output(f"{job}#1")), "the other node", 20)
 

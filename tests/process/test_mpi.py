@@ -85,36 +85,43 @@ echo text | ssh $(tail -1 $HOME/hostfile | cut -d' ' -f1) 'cat; exit 6'; echo co
     assert lines[3:] == ["text", "code 6"]
 
 
-def test_big_messages_and_windows(cluster):
-    """The tuned settings must not break one-sided, threaded or large transfers."""
+@pytest.mark.parametrize("how", ["threads", "windows"])
+def test_big_messages_threads_and_windows(cluster, how):
+    """The tuned settings must not break one-sided, threaded or large transfers. Both at once is what Open MPI 4.1
+    itself refuses over TCP."""
     cluster.person.write("big.c", r"""
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 int main(int argc, char** argv) {
+  int windows = strcmp(argv[1], "windows") == 0, wanted = windows ? MPI_THREAD_FUNNELED : MPI_THREAD_MULTIPLE;
   int provided, rank, size, i, bad = 0, got = -1;
-  MPI_Win win;
-  int* shared;
   char* big = malloc(32 << 20);
-  MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided);
+  MPI_Init_thread(&argc, &argv, wanted, &provided);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &size);
   for (i = 0; i < 32 << 20; ++i) big[i] = rank == 0 ? (char)i : 0;
   MPI_Bcast(big, 32 << 20, MPI_CHAR, 0, MPI_COMM_WORLD);
   for (i = 0; i < 32 << 20; ++i) bad += big[i] != (char)i;
-  MPI_Win_allocate(sizeof(int), sizeof(int), MPI_INFO_NULL, MPI_COMM_WORLD, &shared, &win);
-  MPI_Win_fence(0, win);
-  MPI_Put(&rank, 1, MPI_INT, (rank + 1) % size, 0, 1, MPI_INT, win);
-  MPI_Win_fence(0, win);
-  got = *shared;
-  MPI_Win_free(&win);
-  bad += got != (rank + size - 1) % size;
+  if (windows) {
+    MPI_Win win;
+    int* shared;
+    MPI_Win_allocate(sizeof(int), sizeof(int), MPI_INFO_NULL, MPI_COMM_WORLD, &shared, &win);
+    MPI_Win_fence(0, win);
+    MPI_Put(&rank, 1, MPI_INT, (rank + 1) % size, 0, 1, MPI_INT, win);
+    MPI_Win_fence(0, win);
+    got = *shared;
+    MPI_Win_free(&win);
+    bad += got != (rank + size - 1) % size;
+  }
   MPI_Finalize();
-  printf("rank %d bad %d provided %d\n", rank, bad, provided == MPI_THREAD_MULTIPLE);
+  printf("rank %d bad %d provided %d\n", rank, bad, provided >= wanted);
   return bad != 0;
 }
 """)
-    job = cluster.submit("-n", "3", "-m", "1024", "--mpi", "big.c")
+    job = cluster.submit("-n", "3", "-m", "1024", "--mpi", "big.c", how)
     end = cluster.finish(job, seconds=120)
-    lines = cluster.output(f"{job}#0")
+    # mpirun says so when its child was quicker than itself, with any remote shell.
+    lines = [line for line in cluster.output(f"{job}#0") if "plm:rsh: Warning: setpgid" not in line]
     assert end["status"] == "SUCCEEDED" and sorted(lines) == [f"rank {r} bad 0 provided 1" for r in range(6)], end[""] + "\n".join(lines)

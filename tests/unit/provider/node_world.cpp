@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <pty.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,19 +41,22 @@ constexpr auto kLongest = 30s;
   ::_exit(70);
 }
 
+/// Waits until there is something to read, an end too. False when the time has run out.
+bool becomes_readable(int fd, Clock::time_point until) {
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
+  pollfd waited{fd, POLLIN, 0};
+  return ::poll(&waited, 1, static_cast<int>(std::max<std::int64_t>(0, left.count()))) > 0;
+}
+
 std::string read_to_end(int fd, Clock::time_point until) {
   std::string text;
   std::array<char, 4096> buffer{};
   (void)::fcntl(fd, F_SETFL, O_NONBLOCK);
-  while (Clock::now() < until) {
+  while (becomes_readable(fd, until)) {
     const ssize_t got = ::read(fd, buffer.data(), buffer.size());
     // A terminal whose last program has ended gives EIO.
     if (got == 0 || (got < 0 && errno == EIO)) return text;
-    if (got > 0) {
-      text.append(buffer.data(), static_cast<std::size_t>(got));
-    } else {
-      std::this_thread::sleep_for(1ms);
-    }
+    if (got > 0) text.append(buffer.data(), static_cast<std::size_t>(got));
   }
   return text + " (and then nothing for too long)";
 }
@@ -212,12 +217,10 @@ std::string NodeWorld::read_all(const os::Fd& descriptor) {
 }
 
 int NodeWorld::wait_for_exit(int pid) {
-  const auto until = Clock::now() + kLongest;
+  const os::Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!process || !becomes_readable(process.get(), Clock::now() + kLongest)) return -1;
   int status = 0;
-  while (::waitpid(pid, &status, WNOHANG) == 0) {
-    if (Clock::now() > until) return -1;
-    std::this_thread::sleep_for(1ms);
-  }
+  if (::waitpid(pid, &status, 0) != pid) return -1;
   return os::exit_code_of(status);
 }
 
@@ -229,7 +232,7 @@ std::vector<std::string> NodeWorld::leftovers_now() const {
     if (!pid) continue;
     const std::string program = fs::read_symlink(process.path() / "exe", error).string();
     const bool ours =
-        program.find(directory_) == 0 || program.find("/run/coxswain/bin/") == 0 ||
+        program.find(directory_) == 0 ||
         content_of(process.path() / "mountinfo").find(directory_) != std::string::npos;
     if (ours && (!lasting_ || *pid != *lasting_)) {
       left.push_back(fmt::format("process {} {}", *pid, program));
@@ -251,7 +254,7 @@ std::vector<std::string> NodeWorld::leftovers() const {
   while (!left.empty() && Clock::now() < until) {
     while (::waitpid(-1, nullptr, WNOHANG) > 0) {
     }
-    std::this_thread::sleep_for(5ms);
+    std::this_thread::sleep_for(5ms);  // house-rule: between two looks of a bounded wait
     left = leftovers_now();
   }
   return left;
