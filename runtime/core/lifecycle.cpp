@@ -181,7 +181,9 @@ Result<Job> on(Job job, const NodeLost& event) {
     nodes[i].reason = fmt::format("Host EC2 (instance {}) terminated: node {} was lost: {}",
                                   event.node, nodes[i].hostname, event.reason);
     const NodeRun ended = nodes[i];
-    settle(job, ended, i == 0, had_started, event.at, ended.reason);
+    // The nodes of a direct launch need each other.
+    const bool decides = i == 0 || job.attempts.back().is_direct();
+    settle(job, ended, decides, had_started, event.at, ended.reason);
   }
   return job;
 }

@@ -41,7 +41,8 @@ constexpr auto members(Of<Dependency> /*of*/) {
 }
 constexpr auto members(Of<MpiRun> /*of*/) {
   using T = MpiRun;
-  return std::tuple{Member{"ranks_per_node", &T::ranks_per_node}, Member{"map_by", &T::map_by},
+  return std::tuple{Member{"ranks_per_node", &T::ranks_per_node},
+                    Member{"map_by", &T::map_by},
                     Member{"bind_to", &T::bind_to},
                     Member{"launch", &T::launch},
                     Member{"library", &T::library},

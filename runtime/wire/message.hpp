@@ -82,7 +82,7 @@ struct Hello {
 };
 struct Prepared {
   PartKey part;
-  Meeting meeting;  ///< of a direct launch, from its main node
+  Meeting meeting = {};  ///< of a direct launch, from its main node
   friend bool operator==(const Prepared&, const Prepared&) = default;
 };
 struct Started {
@@ -113,7 +113,7 @@ struct RankExited {
   int exit_code = 0;  ///< 128 + signal for a signal
   std::int64_t max_rss_kib = 0;
   std::int64_t cpu_us = 0;
-  std::string how;  ///< "called MPI_Abort with code 7"; empty: what the exit code says
+  std::string how = {};  ///< "called MPI_Abort with code 7"; empty: what the exit code says
   friend bool operator==(const RankExited&, const RankExited&) = default;
 };
 /// cox-rsh asks for a command on another node of the job; the head passes it on, the other agent
@@ -193,7 +193,7 @@ struct Prepare {
 };
 struct Launch {
   PartKey part;
-  Meeting meeting;  ///< of a direct launch
+  Meeting meeting = {};  ///< of a direct launch
   friend bool operator==(const Launch&, const Launch&) = default;
 };
 /// SIGTERM now, SIGKILL after grace_s. A part that has not started is dropped with `reason`.
