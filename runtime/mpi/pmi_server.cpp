@@ -7,7 +7,7 @@
 
 #include "runtime/base/text.hpp"
 
-// Keys travel between nodes as "key value\n": PMI-1 allows neither blanks nor line ends in them.
+// Keys travel between nodes as "key value\n": a key has no blank, a value may.
 
 namespace cox::mpi {
 namespace {
@@ -32,9 +32,14 @@ PmiServer::Outcome PmiServer::line(int rank, std::string_view text) {
   Outcome outcome;
   const auto found = ranks_.find(rank);
   Words words;
-  for (const auto& piece : split(text, ' ')) {
-    const auto equals = piece.find('=');
-    if (equals != std::string::npos) words[piece.substr(0, equals)] = piece.substr(equals + 1);
+  while (!text.empty()) {
+    const auto equals = std::min(text.find('='), text.size());
+    const auto name = trim(text.substr(0, equals));
+    text.remove_prefix(std::min(equals + 1, text.size()));
+    // A value is the last of its line, whatever is in it: Open MPI's are padded with blanks.
+    const auto end = name == "value" ? text.size() : std::min(text.find(' '), text.size());
+    words[std::string(name)] = std::string(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
   }
   if (found == ranks_.end() || !words.contains("cmd")) {
     outcome.refused = true;

@@ -75,14 +75,15 @@ static int read_line(char* line) {
   return PMI_SUCCESS;
 }
 
-/* The value of NAME=value in a line; NULL when it is not there. */
+/* The value of NAME=value in a line; NULL when it is not there. What is named value is the last of
+ * its line and may hold blanks: Open MPI's are padded with them. */
 static const char* member(char* line, const char* name) {
   const size_t size = strlen(name);
   for (char* at = line; at != NULL; at = strchr(at, ' ')) {
     while (*at == ' ') ++at;
     if (strncmp(at, name, size) != 0 || at[size] != '=') continue;
     char* const value = at + size + 1;
-    value[strcspn(value, " ")] = '\0';
+    if (strcmp(name, "value") != 0) value[strcspn(value, " ")] = '\0';
     return value;
   }
   return NULL;
