@@ -77,7 +77,8 @@ void add_ranks(wire::Prepare& prepare, const JobSpec& spec, const PartContext& c
     if (seat.node_index != prepare.part.node_index) seat.cores.clear();
   }
   prepare.mpi_library = spec.mpi->library;
-  prepare.mpi_environment = mpi::direct_defaults(kPaths, context.more_ranks_than_cores);
+  prepare.mpi_environment =
+      mpi::direct_defaults(kPaths, spec.mpi->library, context.more_ranks_than_cores);
 }
 
 }  // namespace

@@ -80,11 +80,13 @@ Road choose_road(const RoadQuestion& question) {
   return {true, fmt::format("direct: {} by PMI-1", shown(question.linkage))};
 }
 
-std::vector<EnvVar> direct_defaults(const NodePaths& paths, bool more_ranks_than_cores) {
+std::vector<EnvVar> direct_defaults(const NodePaths& paths, std::string_view library,
+                                    bool more_ranks_than_cores) {
   std::vector<EnvVar> settings;
   const auto set = [&settings](std::string_view name, std::string value) {
     settings.push_back({std::string(name), std::move(value)});
   };
+  if (library == "mpich") set("LD_PRELOAD", paths.bin_dir + "/libcox-mpich.so");
   if (!paths.interface.empty()) set("OMPI_MCA_btl_tcp_if_include", paths.interface);
   if (!paths.fast_fabric) {
     set("OMPI_MCA_pml", "ob1");

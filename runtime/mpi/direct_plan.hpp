@@ -44,9 +44,10 @@ struct Road {
 /// Direct where it was asked for or is known to work, mpirun otherwise; says why. Pure.
 [[nodiscard]] Road choose_road(const RoadQuestion& question);
 
-/// Settings of the direct road that the job may overrule: the fast components. Times are of
-/// MPI_Init of a rank. Source: ompi_info of Open MPI 4.1. Pure.
-[[nodiscard]] std::vector<EnvVar> direct_defaults(const NodePaths& paths,
+/// Settings of the direct road that the job may overrule: the fast components, and for MPICH a
+/// library of ours that mends its end. `library`: as Linkage. Source: ompi_info of Open MPI 4.1.
+/// Pure.
+[[nodiscard]] std::vector<EnvVar> direct_defaults(const NodePaths& paths, std::string_view library,
                                                   bool more_ranks_than_cores);
 
 /// A rank as its node starts it.

@@ -209,11 +209,16 @@ TEST(RankEnvironment, TellsARankWhoItIsInEveryWayThatIsRead) {
 
 TEST(DirectDefaults, LeaveOutWhatDoesNotApply) {
   NodePaths paths{"/bin", "/mpirun"};
-  EXPECT_THAT(direct_defaults(paths, true), Contains(EnvVar{"OMPI_MCA_mpi_yield_when_idle", "1"}));
-  EXPECT_THAT(direct_defaults(paths, false), Contains(EnvVar{"OMPI_MCA_btl", "self,vader,tcp"}));
+  EXPECT_THAT(direct_defaults(paths, "openmpi", true),
+              Contains(EnvVar{"OMPI_MCA_mpi_yield_when_idle", "1"}));
+  EXPECT_THAT(direct_defaults(paths, "openmpi", false),
+              Contains(EnvVar{"OMPI_MCA_btl", "self,vader,tcp"}));
+  EXPECT_THAT(direct_defaults(paths, "mpich", false),
+              Contains(EnvVar{"LD_PRELOAD", "/bin/libcox-mpich.so"}));
   paths.fast_fabric = true;
-  for (const auto& variable : direct_defaults(paths, false)) {
+  for (const auto& variable : direct_defaults(paths, "openmpi", false)) {
     EXPECT_NE(variable.name, "OMPI_MCA_btl");
+    EXPECT_NE(variable.name, "LD_PRELOAD");
     EXPECT_NE(variable.name, "OMPI_MCA_mpi_yield_when_idle");
   }
 }
