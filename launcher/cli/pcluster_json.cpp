@@ -49,14 +49,16 @@ std::uint64_t fnv1a(std::string_view text, std::uint64_t hash) {
 
 /// Faults by key, as marshmallow nests them.
 struct FaultTree {
+  std::string key;
   std::vector<std::string> faults;
-  std::vector<std::pair<std::string, FaultTree>> below;
+  std::vector<FaultTree> below;
 
-  FaultTree& at(const std::string& key) {
-    for (auto& [name, tree] : below) {
-      if (name == key) return tree;
+  FaultTree& at(const std::string& wanted) {
+    for (auto& tree : below) {
+      if (tree.key == wanted) return tree;
     }
-    return below.emplace_back(key, FaultTree{}).second;
+    below.push_back({wanted, {}, {}});
+    return below.back();
   }
 };
 
@@ -91,8 +93,8 @@ std::string python_faults(const FaultTree& tree) {
   list = "[" + list + "]";
   if (tree.below.empty()) return list;
   std::string map = tree.faults.empty() ? "" : "'_schema': " + list;
-  for (const auto& [key, below] : tree.below) {
-    const auto name = to_int(key) ? key : python_quoted(key);
+  for (const auto& below : tree.below) {
+    const auto name = to_int(below.key) ? below.key : python_quoted(below.key);
     map += (map.empty() ? "" : ", ") + name + ": " + python_faults(below);
   }
   return "{" + map + "}";
@@ -109,8 +111,9 @@ std::string schema_message(const std::vector<config::Finding>& findings) {
     at->faults.push_back(finding.text);
   }
   std::string pairs;
-  for (const auto& [key, tree] : root.below) {
-    pairs += (pairs.empty() ? "(" : ", (") + python_quoted(key) + ", " + python_faults(tree) + ")";
+  for (const auto& tree : root.below) {
+    pairs +=
+        (pairs.empty() ? "(" : ", (") + python_quoted(tree.key) + ", " + python_faults(tree) + ")";
   }
   return "[" + pairs + "]";
 }

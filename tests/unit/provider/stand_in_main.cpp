@@ -68,7 +68,7 @@ int serve_as_head(const std::string& directory) {
 
 int main(int argc, char** argv) {
   if (argc > 1 && std::strcmp(argv[1], "--bring-up-node") == 0) {
-    return cox::provider::bring_up_node();
+    ::_exit(cox::provider::bring_up_node());  // as coxd does
   }
   if (argc > 3 && std::strcmp(argv[1], "--head") == 0) return serve_as_head(argv[3]);
   if (argc > 4 && std::strcmp(argv[1], "--cluster-dir") == 0) {
