@@ -71,10 +71,10 @@ Result<void> check(const SubmitOptions& options, bool stdin_is_terminal) {
                 "Error: --mpi and --command-file options can't be used together");
   }
   if (!options.mpi && (options.dry_run || options.ranks_per_node > 0 || !options.map_by.empty() ||
-                       !options.bind_to.empty())) {
-    return fail(
-        Errc::invalid_argument,
-        "Error: --dry-run, --ranks-per-node, --map-by and --bind-to can be used only with --mpi");
+                       !options.bind_to.empty() || options.mpi_launch != "auto")) {
+    return fail(Errc::invalid_argument,
+                "Error: --dry-run, --ranks-per-node, --map-by, --bind-to and --mpi-launch can be "
+                "used only with --mpi");
   }
   for (const auto& file : options.input_files) {
     if (!is_file(file)) {

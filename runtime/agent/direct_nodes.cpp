@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <utility>
 
 #include "runtime/agent/direct_run.hpp"
@@ -17,7 +18,7 @@ namespace {
 
 constexpr std::size_t kGreetingBytesMax = 256;
 constexpr std::size_t kFrameBytesMax = 256u << 20;  // keys of all ranks
-constexpr std::size_t kStrangersMax = 64;
+constexpr std::ptrdiff_t kStrangersMax = 64;
 constexpr int kKilled = 137;
 
 }  // namespace
@@ -41,9 +42,13 @@ Result<wire::Meeting> DirectRun::open() {
 void DirectRun::accept() {
   os::Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   const auto nonce = socket ? random_word() : Result<std::string>(std::string());
-  const auto strangers =
-      std::count_if(guests_.begin(), guests_.end(), [](const auto& guest) { return !guest->node; });
-  if (!socket || !nonce || static_cast<std::size_t>(strangers) >= kStrangersMax) return;
+  if (!socket || !nonce) return;
+  const auto is_stranger = [](const auto& guest) { return guest->link.fd() >= 0 && !guest->node; };
+  if (std::count_if(guests_.begin(), guests_.end(), is_stranger) >= kStrangersMax) {
+    // The one that has kept its proof back for the longest.
+    const auto oldest = std::find_if(guests_.begin(), guests_.end(), is_stranger);
+    (*oldest)->link = HubLink(os::Fd());
+  }
   guests_.push_back(std::make_unique<Guest>(Guest{HubLink(std::move(socket)), *nonce, {}}));
   guests_.back()->link.send('N', *nonce);
 }
@@ -51,16 +56,16 @@ void DirectRun::accept() {
 void DirectRun::read_guest(Guest& guest) {
   if (guest.link.fd() < 0) return;
   guest.link.write();
-  std::vector<HubLink::Frame> frames;
-  const bool alive = guest.link.read(frames, guest.node ? kFrameBytesMax : kGreetingBytesMax);
-  for (const auto& frame : frames) {
+  const bool alive = guest.link.receive();
+  // Behind the greeting there may be more already, and larger.
+  while (auto frame = guest.link.next(guest.node ? kFrameBytesMax : kGreetingBytesMax)) {
     if (guest.node) {
-      hear(*guest.node, frame);
-    } else if (frame.kind == 'H') {
-      greet(guest, frame.text);
+      hear(*guest.node, *frame);
+    } else if (frame->kind == 'H') {
+      greet(guest, frame->text);
     }
   }
-  if (alive) return;
+  if (alive && !guest.link.is_broken()) return;
   const auto node = guest.node;
   guest.link = HubLink(os::Fd());
   if (!node) return;
@@ -140,11 +145,10 @@ void DirectRun::connect(const wire::Meeting& meeting) {
 }
 
 void DirectRun::read_hub() {
-  std::vector<HubLink::Frame> frames;
-  const bool alive = link_->read(frames, kFrameBytesMax);
-  for (const auto& frame : frames) hear_hub(frame);
+  const bool alive = link_->receive();
+  while (auto frame = link_->next(kFrameBytesMax)) hear_hub(*frame);
   link_->write();
-  if (alive) return;
+  if (alive && !link_->is_broken()) return;
   link_.emplace(os::Fd());
   // The main node's end decides what becomes of the job; here all is done, or there is no hub.
   end(done_told_ ? mpi::RankFailure{first_code_, ""}

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <utility>
 
 #include "runtime/os/files.hpp"
 #include "runtime/os/frame_link.hpp"
@@ -70,23 +71,27 @@ void HubLink::write() {
   if (broken_) outgoing_.clear();
 }
 
-bool HubLink::read(std::vector<Frame>& frames, std::size_t bytes_max) {
+bool HubLink::receive() {
   std::array<char, 64 * 1024> piece;
   const auto got = ::recv(fd(), piece.data(), piece.size(), MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return true;
   if (got <= 0) return false;
+  incoming_.erase(0, std::exchange(taken_, 0));
   incoming_.append(piece.data(), static_cast<std::size_t>(got));
-  std::size_t taken = 0;
-  const std::string_view bytes = incoming_;
-  while (bytes.size() - taken >= kHeadBytes) {
-    const auto size = length_of(bytes.substr(taken));
-    if (size > bytes_max) return false;
-    if (bytes.size() - taken < kHeadBytes + size) break;
-    frames.push_back({bytes[taken + 4], std::string(bytes.substr(taken + kHeadBytes, size))});
-    taken += kHeadBytes + size;
-  }
-  incoming_.erase(0, taken);
   return true;
+}
+
+std::optional<HubLink::Frame> HubLink::next(std::size_t bytes_max) {
+  const auto rest = std::string_view(incoming_).substr(taken_);
+  if (rest.size() < kHeadBytes || broken_) return std::nullopt;
+  const auto size = length_of(rest);
+  if (size > bytes_max) {
+    broken_ = true;
+    return std::nullopt;
+  }
+  if (rest.size() - kHeadBytes < size) return std::nullopt;
+  taken_ += kHeadBytes + size;
+  return Frame{rest[kHeadBytes - 1], std::string(rest.substr(kHeadBytes, size))};
 }
 
 Result<std::string> random_word() {

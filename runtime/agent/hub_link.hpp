@@ -1,8 +1,8 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "runtime/base/result.hpp"
 #include "runtime/os/fd.hpp"
@@ -31,20 +31,25 @@ class HubLink {
   explicit HubLink(os::Fd socket, bool held = false);
 
   [[nodiscard]] int fd() const { return socket_.get(); }
+  /// What came is no frame, or what was sent cannot arrive.
+  [[nodiscard]] bool is_broken() const { return broken_; }
   [[nodiscard]] bool wants_to_write() const { return !held_ && !outgoing_.empty(); }
   /// Sends what the socket takes now and keeps the rest for write().
   void send(char kind, std::string_view text);
   void write();
   /// Sends this before all that was held back, which follows.
   void greet(char kind, std::string_view text);
-  /// Appends the frames that have come. False: the connection has ended, or sent what is no frame
-  /// of at most `bytes_max`.
-  [[nodiscard]] bool read(std::vector<Frame>& frames, std::size_t bytes_max);
+  /// Reads what has come. False: the connection has ended.
+  [[nodiscard]] bool receive();
+  /// The next frame that is whole, of at most `bytes_max`: how much the peer may send can depend on
+  /// the frame before.
+  [[nodiscard]] std::optional<Frame> next(std::size_t bytes_max);
 
  private:
   os::Fd socket_;
   std::string incoming_;
   std::string outgoing_;
+  std::size_t taken_ = 0;  ///< of incoming_
   bool held_ = false;
   bool broken_ = false;
 };

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "runtime/agent/exec_words.hpp"
 #include "runtime/os/files.hpp"
 
 namespace cox::agent {
@@ -18,13 +19,6 @@ namespace {
 
 constexpr int kCannotExecute = 126;
 constexpr int kNotFound = 127;
-
-std::vector<char*> pointers(const std::vector<std::string>& words) {
-  std::vector<char*> list;
-  for (const auto& word : words) list.push_back(const_cast<char*>(word.c_str()));
-  list.push_back(nullptr);
-  return list;
-}
 
 /// What the child needs, made before it is: it borrows its parent's memory and may not allocate.
 struct Ready {
@@ -76,11 +70,11 @@ pid_t start(const Ready& ready) {
 }  // namespace
 
 Result<pid_t> start_rank(const RankStart& rank) {
-  const auto argv = pointers(rank.argv);
-  const auto environment = pointers(rank.environment);
+  const auto argv = exec_words(rank.argv);
+  const auto environment = exec_words(rank.environment);
   std::vector<std::string> by_shell{"/bin/bash"};
   by_shell.insert(by_shell.end(), rank.argv.begin(), rank.argv.end());
-  const auto shell_argv = pointers(by_shell);
+  const auto shell_argv = exec_words(by_shell);
   cpu_set_t cpus;
   CPU_ZERO(&cpus);
   for (const int cpu : rank.cpus) {

@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "runtime/agent/direct_run.hpp"
+#include "runtime/agent/exec_words.hpp"
 #include "runtime/agent/step.hpp"
 #include "runtime/agent/step_messages.hpp"
 #include "runtime/base/text.hpp"
@@ -90,17 +91,10 @@ Result<void> prepare(const StepPlan& plan) {
   return {};
 }
 
-std::vector<char*> pointers(const std::vector<std::string>& words) {
-  std::vector<char*> list;
-  for (const auto& word : words) list.push_back(const_cast<char*>(word.c_str()));
-  list.push_back(nullptr);
-  return list;
-}
-
 /// execve with the job's PATH; a script without an interpreter line is bash's. Returns errno.
 int execute(const std::vector<std::string>& argv, const std::vector<std::string>& environment) {
-  const auto words = pointers(argv);
-  const auto variables = pointers(environment);
+  const auto words = exec_words(argv);
+  const auto variables = exec_words(environment);
   std::vector<std::string> candidates;
   if (argv[0].find('/') != std::string::npos) {
     candidates.push_back(argv[0]);
@@ -118,7 +112,7 @@ int execute(const std::vector<std::string>& argv, const std::vector<std::string>
     if (errno == ENOEXEC) {
       std::vector<std::string> by_bash{"/bin/bash", candidate};
       by_bash.insert(by_bash.end(), argv.begin() + 1, argv.end());
-      ::execve("/bin/bash", pointers(by_bash).data(), variables.data());
+      ::execve("/bin/bash", exec_words(by_bash).data(), variables.data());
     }
     if (errno != ENOENT && errno != ENOTDIR) why = errno;
   }

@@ -93,7 +93,7 @@ std::vector<EnvVar> direct_defaults(const NodePaths& paths, std::string_view lib
     set("OMPI_MCA_btl", "self,vader,tcp");
     // Those that a rank would load and then not use: 8 of 32 ms.
     set("OMPI_MCA_coll", "^monitoring,sync,adapt,han");
-    set("OMPI_MCA_osc", "sm,rdma");
+    set("OMPI_MCA_osc", "^ucx,monitoring");  // sm and rdma alone: no window between nodes
   }
   set("OMPI_MCA_mpi_event_tick_rate", "1000");     // 28 ms: looks for messages each ms, not each 10
   set("OMPI_MCA_ess_base_stream_buffering", "1");  // by lines: else a killed rank's are lost
