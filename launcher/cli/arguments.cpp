@@ -1,6 +1,7 @@
 #include "launcher/cli/arguments.hpp"
 
 #include <algorithm>
+#include <span>
 
 namespace cox::cli {
 
@@ -94,41 +95,60 @@ bool is_option(const std::string& word, const std::vector<OptionNames>& options)
   return word.find(' ') == std::string::npos || by_name(word, options).has_value();
 }
 
+/// Every program has it: -h and its abbreviations name it as they name any other.
+std::vector<OptionNames> with_help(std::vector<OptionNames> options) {
+  options.push_back({"--help", {"-h"}, false});
+  return options;
+}
+
 class Reader {
  public:
-  Reader(const std::vector<std::string>& args, const std::vector<OptionNames>& options)
+  Reader(std::span<const std::string> args, const std::vector<OptionNames>& options)
       : args_(args), options_(options) {}
 
   Result<Arguments> read(bool has_command) {
-    for (; at_ < args_.size(); ++at_) {
+    for (; at_ < args_.size() && !read_.help; ++at_) {
       const auto& word = args_[at_];
-      read_.marked = word == "--";
-      if (read_.marked || (has_command && !is_option(word, options_))) {
-        const auto begin = at_ + (read_.marked ? 1 : 0);
-        read_.words.insert(read_.words.end(), args_.begin() + static_cast<std::ptrdiff_t>(begin),
-                           args_.end());
+      if (word == "--") {
+        add_rest(at_ + 1);
         break;
       }
-      if (!is_option(word, options_)) {
+      if (is_option(word, options_)) {
+        ended_ = !read_.words.empty();
+        if (auto good = take(word); !good)
+          return has_command ? of_command(good.error()) : fail(good.error());
+      } else if (has_command && ended_) {
+        return of_command(unrecognized(word).value());
+      } else {
         read_.words.push_back(word);
-        continue;
       }
-      if (auto good = take(word); !good) return fail(good.error());
-      if (read_.help) break;
     }
     return std::move(read_);
   }
 
  private:
+  void add_rest(std::size_t begin) {
+    const auto rest = args_.subspan(begin);
+    read_.words.insert(read_.words.end(), rest.begin(), rest.end());
+  }
+
+  /// The error, with what helps where the word was meant for the command.
+  [[nodiscard]] tl::unexpected<Error> of_command(Error error) const {
+    if (!read_.words.empty()) {
+      error.message += " (options of the command itself go behind \"--\")";
+    }
+    return tl::make_unexpected(std::move(error));
+  }
+
   /// Takes an option, or flags joined to it, with the next word where that is its value.
   Result<void> take(const std::string& word) {
-    if (word == "-h" || word == "--help") {
-      read_.help = true;
-      return {};
-    }
     auto named = by_name(word, options_);
     if (!named) return fail(named.error());
     const auto& option = options_[named->option];
+    if (option.name == "--help") {
+      read_.help = true;
+      return {};
+    }
     if (!option.takes_value) {
       read_.given.push_back({named->option, std::nullopt});
       if (!named->value) return {};
@@ -150,9 +170,10 @@ class Reader {
     return {};
   }
 
-  const std::vector<std::string>& args_;
+  std::span<const std::string> args_;
   const std::vector<OptionNames>& options_;
   std::size_t at_ = 0;
+  bool ended_ = false;  ///< the command: an option stood behind it
   Arguments read_;
 };
 
@@ -166,21 +187,21 @@ std::string shown_name(const OptionNames& option) {
 
 Result<Arguments> read_arguments(const std::vector<std::string>& args,
                                  const std::vector<OptionNames>& options, bool has_command) {
-  return Reader(args, options).read(has_command);
+  const auto all = with_help(options);
+  return Reader(args, all).read(has_command);
 }
 
-Result<std::vector<std::string>> normalise(const std::vector<std::string>& args,
-                                           const std::vector<OptionNames>& options,
-                                           bool has_command) {
-  const auto read = read_arguments(args, options, has_command);
-  if (!read) return fail(read.error());
+std::vector<std::string> plain_words(const Arguments& read,
+                                     const std::vector<OptionNames>& options) {
   std::vector<std::string> plain;
-  for (const auto& [option, value] : read->given) {
-    plain.push_back(options[option].name + (value ? "=" + *value : ""));
+  for (const auto& [option, value] : read.given) {
+    // "--name=" alone would take the next word for its value.
+    plain.push_back(options[option].name + (value && !value->empty() ? "=" + *value : ""));
+    if (value && value->empty()) plain.emplace_back();
   }
-  if (read->help) plain.emplace_back("--help");
-  if (!read->words.empty()) plain.emplace_back("--");
-  plain.insert(plain.end(), read->words.begin(), read->words.end());
+  if (read.help) plain.emplace_back("--help");
+  if (!read.words.empty()) plain.emplace_back("--");
+  plain.insert(plain.end(), read.words.begin(), read.words.end());
   return plain;
 }
 

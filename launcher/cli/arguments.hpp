@@ -30,25 +30,25 @@ struct Arguments {
   std::vector<Given> given;  ///< in the order typed
   std::vector<std::string> words;
   bool help = false;
-  bool marked = false;  ///< "--" stood before the words
 };
 
 /// Reads "-jn X", "-jn=X", "-n3", "--job X", "--job-name=X", and flags of one letter joined
 /// ("-ed"). A short name of two letters may have its value attached ("-hd3"), which argparse
-/// refuses. The first word that is neither an option nor an option's value begins the command, when
-/// `has_command`: it and all behind it are the command's own, which argparse refuses where they
-/// look like options. After "--" all is words. -h and --help end the reading.
+/// refuses. After "--" all is words. -h and --help end the reading.
+///
+/// With `has_command` the words are one command, its words together: options may stand before and
+/// behind it, and what looks like one is none of the command's but behind a "--" ("ls -- -l").
 ///
 /// Errors: invalid_argument for an unknown or ambiguous option ("unrecognized arguments: …"), one
-///         whose value is missing, or a flag with a value. Pure.
+///         whose value is missing, a flag with a value, or words behind a command that has ended.
+///         Pure.
 [[nodiscard]] Result<Arguments> read_arguments(const std::vector<std::string>& args,
                                                const std::vector<OptionNames>& options,
                                                bool has_command);
 
-/// The same as words for a parser that knows plain long options only: "--job-name=X", "--help",
-/// and the words behind "--". Pure.
-[[nodiscard]] Result<std::vector<std::string>> normalise(const std::vector<std::string>& args,
-                                                         const std::vector<OptionNames>& options,
-                                                         bool has_command);
+/// What was given as words for a parser that knows plain long options only: "--job-name=X",
+/// "--help", and the words behind "--". Pure.
+[[nodiscard]] std::vector<std::string> plain_words(const Arguments& read,
+                                                   const std::vector<OptionNames>& options);
 
 }  // namespace cox::cli

@@ -1,4 +1,5 @@
-#include <CLI/CLI.hpp>
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/json.hpp>
 #include <ostream>
@@ -6,6 +7,7 @@
 #include "launcher/cli/commands.hpp"
 #include "launcher/cli/connection.hpp"
 #include "launcher/cli/exit_codes.hpp"
+#include "launcher/cli/hosts_and_queues.hpp"
 #include "launcher/cli/output.hpp"
 
 namespace cox::cli {
@@ -36,56 +38,57 @@ Details details_of(const json::object& host) {
 
 }  // namespace
 
-int run_awsbhosts(const std::vector<std::string>& args, Streams streams) {
-  exit_quietly_on_interrupt();
-  std::string cluster;
-  std::string log_level;
-  bool as_details = false;
-  bool as_json = false;
-  std::vector<std::string> ids;
-  CLI::App app("Shows the nodes that run jobs.", "awsbhosts");
-  app.add_option("--cluster", cluster, "-c: the cluster");
-  app.add_flag("--details", as_details, "-d: all that is known of each node");
-  app.add_flag("--json", as_json, "print JSON");
-  app.add_option("--log-level", log_level)->group("");
-  app.add_option("instance_ids", ids, "nodes to show; all if omitted");
-  app.footer("Examples:\n  awsbhosts\n  awsbhosts -d i-0123456789abcdef0\n");
-  auto names = common_options();
-  names.push_back({"--details", {"-d"}, false});
-  names.push_back({"--json", {}, false});
-  if (const int status = parse(app, args, names, false, streams); status >= 0) return status;
+std::string render_host_details(const json::array& hosts, bool colour) {
+  std::vector<Details> items;
+  for (const auto& host : hosts) items.push_back(details_of(host.as_object()));
+  return render_details(items, colour);
+}
 
-  auto connection = Connection::open(cluster);
-  auto answer = connection ? connection->get("nodes") : fail(connection.error());
-  if (!answer) {
-    streams.err << "Error: " << answer.error().message << '\n';
-    return kFailed;
+std::string render_hosts(const json::array& hosts) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& value : hosts) {
+    const auto& host = value.as_object();
+    const auto address = text_of(host, "publicIpAddress");
+    rows.push_back({text_of(host, "ec2InstanceId"), text_of(host, "instanceType"),
+                    text_of(host, "privateIpAddress"), address.empty() ? "-" : address,
+                    std::to_string(int_of(host, "runningJobs"))});
   }
+  return render_table({{"ec2InstanceId"},
+                       {"instanceType"},
+                       {"privateIpAddress"},
+                       {"publicIpAddress"},
+                       {.name = "runningJobs", .may_be_numeric = true}},
+                      rows);
+}
+
+int run_awsbhosts(const std::vector<std::string>& args, Streams streams) {
+  CommonOptions common;
+  bool as_details = false;
+  std::vector<std::string> ids;
+  Program program("awsbhosts", "Shows the nodes that run jobs.", common);
+  program.flag({"--details", {"-d"}}, as_details, "all that is known of each node");
+  program.words(Program::Words::any, "instance_ids", ids, "nodes to show; all if omitted");
+  program.examples(
+      "  awsbhosts\n"
+      "  awsbhosts -d\n"
+      "  awsbhosts i-0123456789abcdef0\n");
+  if (const int status = program.parse(args, streams); status >= 0) return status;
+
+  auto connection = Connection::open_complete(common.cluster);
+  const auto answer = connection ? connection->get("nodes") : fail(connection.error());
+  if (!answer) return complain(streams, "awsbhosts:run", "Error: " + answer.error().message);
   json::array hosts;
-  for (auto& host : answer->as_array()) {
+  for (const auto& host : answer->as_array()) {
     const auto id = text_of(host.as_object(), "ec2InstanceId");
     if (ids.empty() || std::find(ids.begin(), ids.end(), id) != ids.end()) hosts.push_back(host);
   }
-  if (as_json) {
+  const bool colour = shows_colour(STDOUT_FILENO);
+  if (common.json) {
     streams.out << json::serialize(hosts) << '\n';
   } else if (as_details || !ids.empty()) {
-    std::vector<Details> items;
-    for (const auto& host : hosts) items.push_back(details_of(host.as_object()));
-    streams.out << render_details(items);
+    streams.out << render_host_details(hosts, colour);
   } else {
-    std::vector<std::vector<std::string>> rows;
-    for (const auto& value : hosts) {
-      const auto& host = value.as_object();
-      rows.push_back({text_of(host, "ec2InstanceId"), text_of(host, "instanceType"),
-                      text_of(host, "privateIpAddress"), text_of(host, "publicIpAddress"),
-                      std::to_string(int_of(host, "runningJobs"))});
-    }
-    streams.out << render_table({{"ec2InstanceId", false},
-                                 {"instanceType", false},
-                                 {"privateIpAddress", false},
-                                 {"publicIpAddress", false},
-                                 {"runningJobs", true}},
-                                rows);
+    streams.out << render_hosts(hosts);
   }
   return kDone;
 }

@@ -1,11 +1,12 @@
-#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/json.hpp>
-#include <map>
 #include <ostream>
 
 #include "launcher/cli/commands.hpp"
 #include "launcher/cli/connection.hpp"
 #include "launcher/cli/exit_codes.hpp"
+#include "launcher/cli/job_items.hpp"
+#include "launcher/cli/output.hpp"
 
 namespace cox::cli {
 
@@ -13,67 +14,92 @@ namespace json = boost::json;
 
 namespace {
 
-int kill_jobs(const std::vector<std::string>& ids, const std::string& reason,
+/// What became of one job: its line, and the word for it in JSON.
+struct Outcome {
+  std::string id;
+  std::string status;  ///< before; empty for a job that is not known
+  std::string result;
+  std::string line;
+};
+
+/// Errors: the service's, when it refuses.
+Result<Outcome> end_job(const std::string& id, const std::string& status, const std::string& reason,
+                        Connection& connection) {
+  if (status == "SUCCEEDED" || status == "FAILED") {
+    return Outcome{id, status, "already_over",
+                   fmt::format("Job ({}) is already in ({}) status.", id, status)};
+  }
+  const auto ended =
+      connection.batch("terminatejob", json::object{{"jobId", id}, {"reason", reason}});
+  if (!ended) return fail(ended.error());
+  const bool runs = status == "STARTING" || status == "RUNNING";
+  const std::string action = runs ? "termination" : "cancellation";
+  return Outcome{id, status, action,
+                 fmt::format("Your job {} request for job ({}) in status ({}) has been submitted.",
+                             action, id, status)};
+}
+
+void print(const std::vector<Outcome>& outcomes, bool as_json, Streams streams) {
+  json::array list;
+  for (const auto& outcome : outcomes) {
+    list.push_back(json::object{
+        {"jobId", outcome.id}, {"status", outcome.status}, {"result", outcome.result}});
+    if (!as_json) streams.out << outcome.line << '\n';
+  }
+  if (as_json) streams.out << json::serialize(list) << '\n';
+}
+
+int kill_jobs(const std::vector<std::string>& ids, const std::string& reason, bool as_json,
               Connection& connection, Streams streams) {
-  json::array asked;
-  for (const auto& id : ids) asked.emplace_back(id);
-  const auto answer = connection.batch("describejobs", json::object{{"jobs", std::move(asked)}});
-  if (!answer) {
-    streams.err << "Error: " << answer.error().message << '\n';
-    return kFailed;
-  }
-  std::map<std::string, std::string> status_of;
-  for (const auto& job : answer->as_object().at("jobs").as_array()) {
-    status_of[text_of(job.as_object(), "jobId")] = text_of(job.as_object(), "status");
-  }
+  const auto jobs = describe(connection, ids);
+  if (!jobs) return complain(streams, "awsbkill:kill_jobs", "Error: " + jobs.error().message);
+  const auto find = [&](const std::string& id) {
+    return std::find_if(jobs->begin(), jobs->end(),
+                        [&](const json::object& job) { return text_of(job, "jobId") == id; });
+  };
+  std::vector<Outcome> outcomes;
   for (const auto& id : ids) {
-    if (!status_of.contains(id)) streams.out << fmt::format("Job ({}) not found.\n", id);
+    if (find(id) == jobs->end()) {
+      outcomes.push_back({id, "", "not_found", fmt::format("Job ({}) not found.", id)});
+    }
   }
+  int status = kDone;
   for (const auto& id : ids) {
-    const auto found = status_of.find(id);
-    if (found == status_of.end()) continue;
-    const auto& status = found->second;
-    if (status == "SUCCEEDED" || status == "FAILED") {
-      streams.out << fmt::format("Job ({}) is already in ({}) status.\n", id, status);
+    const auto job = find(id);
+    if (job == jobs->end()) continue;
+    auto outcome = end_job(id, text_of(*job, "status"), reason, connection);
+    if (outcome) {
+      outcomes.push_back(std::move(*outcome));
       continue;
     }
-    const auto ended =
-        connection.batch("terminatejob", json::object{{"jobId", id}, {"reason", reason}});
-    if (!ended) {
-      streams.err << "Error: " << ended.error().message << '\n';
-      return kFailed;
-    }
-    const bool runs = status == "STARTING" || status == "RUNNING";
-    streams.out << fmt::format(
-        "Your job {} request for job ({}) in status ({}) has been submitted.\n",
-        runs ? "termination" : "cancellation", id, status);
+    status =
+        complain(streams, "awsbkill:kill_jobs",
+                 fmt::format("Error: job ({}) was not killed: {}", id, outcome.error().message));
   }
-  return kDone;
+  print(outcomes, as_json, streams);
+  return status;
 }
 
 }  // namespace
 
 int run_awsbkill(const std::vector<std::string>& args, Streams streams) {
-  exit_quietly_on_interrupt();
-  std::string cluster;
+  CommonOptions common;
   std::string reason = "Terminated by the user";
-  std::string log_level;
-  std::vector<std::string> ids;
-  CLI::App app("Cancels jobs that wait and terminates jobs that run.", "awsbkill");
-  app.add_option("--cluster", cluster, "-c: the cluster");
-  app.add_option("--reason", reason, "-r: why, for the job's statusReason")->capture_default_str();
-  app.add_option("--log-level", log_level)->group("");
-  app.add_option("job_ids", ids, "the jobs")->required();
-  app.footer("Examples:\n  awsbkill ID\n  awsbkill -r \"wrong input\" ID ID:3\n");
-  auto names = common_options();
-  names.push_back({"--reason", {"-r"}, true});
-  if (const int status = parse(app, args, names, false, streams); status >= 0) return status;
-  auto connection = Connection::open(cluster);
+  std::vector<std::string> words;
+  Program program("awsbkill", "Cancels jobs that wait and terminates jobs that run.", common);
+  program.option({"--reason", {"-r"}}, "REASON", reason,
+                 "why, for the job's statusReason; 'Terminated by the user' if omitted");
+  program.words(Program::Words::some, "job_ids", words,
+                "the jobs; a child of an array (ID:3) alone, a whole array with its children");
+  program.examples(
+      "  awsbkill ID\n"
+      "  awsbkill -r \"wrong input\" ID ID:3\n");
+  if (const int status = program.parse(args, streams); status >= 0) return status;
+  auto connection = Connection::open_complete(common.cluster);
   if (!connection) {
-    streams.err << "Error: " << connection.error().message << '\n';
-    return kFailed;
+    return complain(streams, "awsbkill:run", "Error: " + connection.error().message);
   }
-  return kill_jobs(ids, reason, *connection, streams);
+  return kill_jobs(short_ids(words), reason, common.json, *connection, streams);
 }
 
 }  // namespace cox::cli

@@ -1,14 +1,14 @@
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <boost/json.hpp>
+#include <optional>
 #include <ostream>
 
 #include "launcher/cli/commands.hpp"
 #include "launcher/cli/connection.hpp"
 #include "launcher/cli/exit_codes.hpp"
+#include "launcher/cli/job_items.hpp"
 #include "launcher/cli/output.hpp"
-#include "runtime/base/text.hpp"
 
 namespace cox::cli {
 
@@ -17,7 +17,7 @@ namespace json = boost::json;
 namespace {
 
 struct OutOptions {
-  std::string cluster;
+  CommonOptions common;
   std::optional<int> head;
   std::optional<int> tail;
   bool stream = false;
@@ -27,7 +27,6 @@ struct OutOptions {
   bool only_out = false;
   bool only_err = false;
   bool tag = false;
-  bool json = false;
   std::string job_id;
 };
 
@@ -46,6 +45,9 @@ Result<void> check(const OutOptions& options) {
     return refuse("please specify --rank or --ranks, not both");
   if (options.only_out && options.only_err)
     return refuse("please specify --stdout or --stderr, not both");
+  for (const auto& number : {options.head, options.tail, options.rank}) {
+    if (number.value_or(0) < 0) return refuse("--head, --tail and --rank cannot be negative");
+  }
   return {};
 }
 
@@ -61,22 +63,17 @@ std::string route_of(const OutOptions& options) {
   return route;
 }
 
-std::string tag_of(const json::object& line) {
-  const auto where = text_of(line, "h");
-  const auto* rank = line.if_contains("r");
-  return fmt::format("[{}@{} {}] ", rank != nullptr ? std::to_string(int_of(line, "r")) : "-",
-                     where, text_of(line, "s"));
-}
-
-json::parse_options lenient() {
-  json::parse_options options;
-  options.allow_invalid_utf8 = true;
-  return options;
+/// "[3@ip-10-0-0-5 stderr] ", the rank in its colour.
+std::string tag_of(const json::object& line, bool colour) {
+  const bool ranked = line.contains("r");
+  const auto tag = fmt::format("[{}@{} {}]", ranked ? std::to_string(int_of(line, "r")) : "-",
+                               text_of(line, "h"), text_of(line, "s"));
+  return (colour && ranked ? coloured_rank(int_of(line, "r"), tag) : tag) + " ";
 }
 
 int print_output(const OutOptions& options, Connection& connection, Streams streams) {
   bool any = false;
-  const bool interactive = options.stream;
+  const bool colour = options.tag && shows_colour(STDOUT_FILENO);
   const auto done = connection.lines(route_of(options), [&](std::string_view text) {
     boost::system::error_code error;
     const auto parsed = json::parse(text, error, {}, lenient());
@@ -84,57 +81,51 @@ int print_output(const OutOptions& options, Connection& connection, Streams stre
     const auto& line = parsed.get_object();
     if (line.contains("end")) return true;
     any = true;
-    if (options.json) {
+    if (options.common.json) {
       streams.out << text << '\n';
     } else {
-      streams.out << render_date(int_of(line, "t")) << ": " << (options.tag ? tag_of(line) : "")
-                  << text_of(line, "m") << '\n';
+      streams.out << render_date(int_of(line, "t")) << ": "
+                  << (options.tag ? tag_of(line, colour) : "") << text_of(line, "m") << '\n';
     }
-    if (interactive) streams.out.flush();
+    if (options.stream) streams.out.flush();
     return streams.out.good();
   });
   if (!done) {
-    streams.err << "Error: " << done.error().message << '\n';
-    return kFailed;
+    streams.out.flush();
+    return complain(streams, "awsbout:print_output", "Error: " + done.error().message);
   }
-  if (!any && !options.json) streams.out << "No events found.\n";
+  if (!any && !options.common.json) streams.out << "No events found.\n";
   return kDone;
 }
 
 int show(const OutOptions& options, Streams streams) {
-  auto connection = Connection::open(options.cluster);
-  if (!connection) {
-    streams.err << "Error: " << connection.error().message << '\n';
-    return kFailed;
+  const auto refuse = [&](const std::string& text) {
+    return complain(streams, "awsbout:show", text);
+  };
+  auto connection = Connection::open_complete(options.common.cluster);
+  if (!connection) return refuse("Error: " + connection.error().message);
+  const auto jobs = describe(*connection, {options.job_id});
+  if (!jobs) {
+    return refuse("Error getting details about the Job. Failed with exception: " +
+                  jobs.error().message);
   }
-  const auto answer =
-      connection->batch("describejobs", json::object{{"jobs", json::array{options.job_id}}});
-  if (!answer) {
-    streams.err << "Error getting details about the Job. Failed with exception: "
-                << answer.error().message << '\n';
-    return kFailed;
+  if (jobs->empty()) {
+    return refuse(
+        fmt::format("Error getting details about the Job ({}). Job not found.", options.job_id));
   }
-  const auto& jobs = answer->as_object().at("jobs").as_array();
-  if (jobs.empty()) {
-    streams.err << fmt::format("Error getting details about the Job ({}). Job not found.\n",
-                               options.job_id);
-    return kFailed;
-  }
-  const auto& job = jobs.front().as_object();
-  const auto* array = object_of(job, "arrayProperties");
-  const bool array_parent = array != nullptr && array->contains("size");
-  const bool multi_node = job.contains("nodeProperties");
+  const auto& job = jobs->front();
+  const bool multi_node = node_count_of(job) > 0;
   const bool by_rank = options.rank || !options.ranks.empty();
-  if ((array_parent || multi_node) && !(by_rank && multi_node)) {
-    streams.err << fmt::format(
-        "No output available for the Job ({}). Please ask for its children.\n", options.job_id);
-    return kFailed;
+  if (is_parent(job) && !(by_rank && multi_node)) {
+    return refuse(fmt::format("No output available for the Job ({}). Please ask for its children.",
+                              options.job_id));
   }
   const auto* container = object_of(job, "container");
   const bool has_log = multi_node || (container != nullptr && container->contains("logStreamName"));
   const auto status = text_of(job, "status");
   const bool over = status == "SUCCEEDED" || status == "FAILED";
   if (!has_log && (over || !options.stream)) {
+    if (options.common.json) return kDone;
     streams.out << fmt::format("No log available for the Job ({}) in status ({}).\n",
                                options.job_id, status);
     return kDone;
@@ -145,48 +136,34 @@ int show(const OutOptions& options, Streams streams) {
 }  // namespace
 
 int run_awsbout(const std::vector<std::string>& args, Streams streams) {
-  exit_quietly_on_interrupt();
   OutOptions options;
-  std::string log_level;
-  CLI::App app("Shows what a job wrote.", "awsbout");
-  app.add_option("--cluster", options.cluster, "-c: the cluster");
-  app.add_option("--head", options.head, "-hd: only the first lines")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--tail", options.tail, "-t: only the last lines")->check(CLI::NonNegativeNumber);
-  app.add_flag("--stream", options.stream, "-s: follow until the job ends");
-  app.add_option("--stream-period", options.stream_period,
-                 "-sp: taken for the original's sake; nothing polls here");
-  app.add_option("--rank", options.rank, "what one MPI rank wrote")->check(CLI::NonNegativeNumber);
-  app.add_option("--ranks", options.ranks, "what several ranks wrote, by time: 0,2-4");
-  app.add_flag("--stdout", options.only_out, "only the standard output");
-  app.add_flag("--stderr", options.only_err, "only the standard error");
-  app.add_flag("--tag", options.tag, "put [rank@host stream] before each line");
-  app.add_flag("--json", options.json, "print a JSON object a line");
-  app.add_option("--log-level", log_level)->group("");
-  app.add_option("job_id", options.job_id, "the job, a child of an array (ID:3) or a node (ID#0)")
-      ->required();
-  app.footer(
-      "Examples:\n  awsbout ID#0                      what the main node wrote\n  awsbout -s ID#0  "
-      "                 as it comes, until the job ends\n"
-      "  awsbout ID --rank 3 -t 10         the last ten lines of rank 3\n  awsbout ID --ranks "
-      "0,2-4 --tag    several ranks, told apart\n");
-  auto names = common_options();
-  for (const auto& option : std::vector<OptionNames>{{"--head", {"-hd"}, true},
-                                                     {"--tail", {"-t"}, true},
-                                                     {"--stream", {"-s"}, false},
-                                                     {"--stream-period", {"-sp"}, true},
-                                                     {"--rank", {}, true},
-                                                     {"--ranks", {}, true},
-                                                     {"--stdout", {}, false},
-                                                     {"--stderr", {}, false},
-                                                     {"--tag", {}, false},
-                                                     {"--json", {}, false}}) {
-    names.push_back(option);
-  }
-  if (const int status = parse(app, args, names, false, streams); status >= 0) return status;
+  std::vector<std::string> words;
+  Program program("awsbout", "Shows what a job wrote.", options.common);
+  const auto added = [](const char* name) {
+    return OptionNames{.name = name, .shorts = {}, .added = true};
+  };
+  program.option({"--head", {"-hd"}}, "HEAD", options.head, "only the first HEAD lines");
+  program.option({"--tail", {"-t"}}, "TAIL", options.tail, "only the last TAIL lines");
+  program.flag({"--stream", {"-s"}}, options.stream, "follow until the job ends");
+  program.option({"--stream-period", {"-sp"}}, "SECONDS", options.stream_period,
+                 "taken as the original does; nothing polls here");
+  program.option(added("--rank"), "RANK", options.rank, "what one MPI rank wrote");
+  program.option(added("--ranks"), "RANKS", options.ranks, "what several wrote, by time: 0,2-4");
+  program.flag(added("--stdout"), options.only_out, "only the standard output");
+  program.flag(added("--stderr"), options.only_err, "only the standard error");
+  program.flag(added("--tag"), options.tag, "put [rank@host stream] before each line");
+  program.words(Program::Words::one, "job_id", words,
+                "the job, a child of an array (ID:3) or a node (ID#0)");
+  program.examples(
+      "  awsbout ID#0                      what the main node wrote\n"
+      "  awsbout -s ID#0                   as it comes, until the job ends\n"
+      "  awsbout ID --rank 3 -t 10         the last ten lines of rank 3\n"
+      "  awsbout ID --ranks 0,2-4 --tag    several ranks, told apart\n"
+      "  awsbout ID --rank 0 --stderr      what rank 0 wrote to its standard error\n");
+  if (const int status = program.parse(args, streams); status >= 0) return status;
+  options.job_id = short_id(words.front());
   if (const auto good = check(options); !good) {
-    streams.err << good.error().message << '\n';
-    return kFailed;
+    return complain(streams, "awsbout:check", good.error().message);
   }
   return show(options, streams);
 }

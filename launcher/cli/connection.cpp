@@ -5,6 +5,8 @@
 #include <boost/json.hpp>
 #include <cstdlib>
 
+#include "launcher/cli/cli_config.hpp"
+#include "launcher/cli/client_log.hpp"
 #include "launcher/cluster/lifecycle.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/os/files.hpp"
@@ -24,39 +26,12 @@ std::string node_cluster() {
   return name ? std::string(trim(*name)) : std::string();
 }
 
-json::parse_options lenient() {
-  json::parse_options options;
-  options.allow_invalid_utf8 = true;  // output of jobs is any bytes
-  return options;
-}
-
 }  // namespace
 
-Result<CliConfig> load_cli_config() {
-  const char* home = std::getenv("HOME");
-  const auto path = std::string(home != nullptr ? home : "") + "/.parallelcluster/awsbatch-cli.cfg";
-  const auto text = os::read_file(path, 1u << 20);
-  if (!text) return fail(Errc::not_found, "{} is not there", path);
-  CliConfig config;
-  std::string section;
-  bool has_main = false;
-  for (const auto& raw : split(*text, '\n')) {
-    const auto line = trim(raw);
-    if (line.empty() || line[0] == '#' || line[0] == ';') continue;
-    if (line.front() == '[' && line.back() == ']') {
-      section = std::string(trim(line.substr(1, line.size() - 2)));
-      has_main = has_main || section == "main";
-      continue;
-    }
-    const auto mark = line.find_first_of("=:");
-    if (section != "main" || mark == std::string_view::npos) continue;
-    const auto key = trim(line.substr(0, mark));
-    const std::string value(trim(line.substr(mark + 1)));
-    if (key == "cluster_name") config.cluster_name = value;
-    if (key == "env_blacklist") config.env_blacklist = value;
-  }
-  if (!has_main) return fail(Errc::invalid_argument, "No section: 'main' in file {}", path);
-  return config;
+json::parse_options lenient() {
+  json::parse_options options;
+  options.allow_invalid_utf8 = true;
+  return options;
 }
 
 Result<Connection> Connection::open(const std::string& given) {
@@ -64,12 +39,9 @@ Result<Connection> Connection::open(const std::string& given) {
   if (name.empty()) {
     const auto config = load_cli_config();
     if (config) {
-      name = config->cluster_name;
-      if (name.empty()) {
-        return fail(Errc::invalid_argument,
-                    "option cluster_name is missing in section [main] of "
-                    "~/.parallelcluster/awsbatch-cli.cfg");
-      }
+      const auto named = default_cluster(*config);
+      if (!named) return fail(named.error());
+      name = *named;
     } else if (config.error().code != Errc::not_found) {
       return fail(config.error());
     }
@@ -84,8 +56,22 @@ Result<Connection> Connection::open(const std::string& given) {
   return Connection(name, os::HttpClient(std::move(*socket)));
 }
 
+Result<Connection> Connection::open_complete(const std::string& name) {
+  auto connection = open(name);
+  // Inside a node there is no record to look at, and no need: the cluster has made the node.
+  const auto record = cluster::current_record(connection ? connection->cluster() : name);
+  if (record && record->status != "CREATE_COMPLETE" && record->status != "UPDATE_COMPLETE") {
+    return fail(Errc::conflict, "cluster {} is in an invalid state ({})", record->name,
+                record->status);
+  }
+  return connection;
+}
+
 Result<json::value> Connection::call(const os::HttpRequest& request) {
   auto response = client_.call(request);
+  client_log(LogLevel::debug, "connection:call",
+             fmt::format("{} {}: {}", request.method, request.target,
+                         response ? std::to_string(response->status) : response.error().message));
   if (!response) return fail(response.error());
   boost::system::error_code error;
   auto parsed = json::parse(response->body.empty() ? "{}" : response->body, error, {}, lenient());

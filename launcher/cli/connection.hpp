@@ -1,8 +1,8 @@
 #pragma once
 
 #include <boost/json/fwd.hpp>
+#include <boost/json/parse_options.hpp>
 #include <functional>
-#include <map>
 #include <string>
 #include <string_view>
 
@@ -11,21 +11,15 @@
 
 namespace cox::cli {
 
-/// What ~/.parallelcluster/awsbatch-cli.cfg says in [main].
-struct CliConfig {
-  std::string cluster_name;
-  std::string env_blacklist;  ///< empty: not given
-};
-
-/// Errors: not_found when there is no such file; invalid_argument when it lacks [main].
-[[nodiscard]] Result<CliConfig> load_cli_config();
-
 /// The API of one cluster.
 class Connection {
  public:
   /// `name` empty: the configuration file's cluster, or the node's own.
   /// Errors: invalid_argument "cluster parameter is required"; not_found, unavailable.
   [[nodiscard]] static Result<Connection> open(const std::string& name);
+  /// The same of a cluster that is made: for jobs. Errors too: conflict, with the state in
+  /// parentheses.
+  [[nodiscard]] static Result<Connection> open_complete(const std::string& name);
 
   [[nodiscard]] const std::string& cluster() const { return cluster_; }
 
@@ -50,6 +44,9 @@ class Connection {
   std::string cluster_;
   os::HttpClient client_;
 };
+
+/// For output of jobs, which is any bytes.
+[[nodiscard]] boost::json::parse_options lenient();
 
 /// Percent-encoded for a query. Pure.
 [[nodiscard]] std::string encoded(std::string_view text);

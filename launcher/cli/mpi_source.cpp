@@ -35,6 +35,13 @@ std::string find_compiler(const std::string& name) {
   return ::access(there.c_str(), X_OK) == 0 ? there : "";
 }
 
+/// What changes when another compiler comes in place of this one: the file that its links end at.
+std::string identity_of(const std::string& compiler) {
+  struct stat seen {};
+  if (::stat(compiler.c_str(), &seen) != 0) return "";
+  return fmt::format("{} {} {}", seen.st_ino, seen.st_size, seen.st_mtim.tv_sec);
+}
+
 bool includes_own_files(const std::string& source) {
   for (const auto& line : split(source, '\n')) {
     const auto text = trim(line);
@@ -82,8 +89,9 @@ Result<MpiBinary> mpi_binary(const std::string& source) {
     return fail(Errc::not_found, "{} is not in PATH: it compiles {}", *wrapper, base);
   }
   const auto name = base.substr(0, base.rfind('.'));
-  const auto key = os::sha256_hex(fmt::format(
-      "{}\n{}\n{}", compiler, join(mpi::compile_argv(compiler, "SOURCE", "OUT"), " "), *text));
+  const auto key =
+      os::sha256_hex(fmt::format("{}\n{}\n{}", identity_of(compiler),
+                                 join(mpi::compile_argv(compiler, "SOURCE", "OUT"), " "), *text));
   const auto directory = cache_directory() + "/" + key.substr(0, 32);
   const auto binary = directory + "/" + name;
   if (::access(binary.c_str(), X_OK) == 0 && !includes_own_files(*text))

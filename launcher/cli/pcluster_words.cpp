@@ -73,7 +73,7 @@ CLI::Option* add(CLI::App& app, const VerbOption& option, std::vector<std::strin
     added->type_name(value_name(option.name))->expected(1)->allow_extra_args(false);
     added->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   }
-  // CLI11 knows no short names of two letters: normalise() has turned them into long ones.
+  // CLI11 knows no short names of two letters: plain_words() has turned them into long ones.
   const auto shorts = join(option.shorts, ", ");
   added->description(shorts.empty() ? option.help : shorts + ": " + option.help);
   added->required(option.required);
@@ -111,16 +111,18 @@ int read_words(const Verb& verb, const std::vector<std::string>& args, Words& wo
   if (!verb.positional.empty()) {
     app.add_option(verb.positional, positional, "Name of the cluster")->required();
   }
-  auto plain = normalise(spread_lists(verb, args), names_of(verb), false);
+  const auto names = names_of(verb);
+  const auto read = read_arguments(spread_lists(verb, args), names, false);
   constexpr std::string_view kUnknown = "unrecognized arguments: ";
-  if (!plain) {
-    const auto& text = plain.error().message;
+  if (!read) {
+    const auto& text = read.error().message;
     if (!text.starts_with(kUnknown)) return misused(verb, text, streams);
     return unknown_words(verb, "'" + text.substr(kUnknown.size()) + "'", streams);
   }
-  std::reverse(plain->begin(), plain->end());  // CLI11 takes them from the back
+  auto plain = plain_words(*read, names);
+  std::reverse(plain.begin(), plain.end());  // CLI11 takes them from the back
   try {
-    app.parse(*plain);
+    app.parse(plain);
   } catch (const CLI::CallForHelp&) {
     streams.out << app.help();
     return kDone;

@@ -4,156 +4,257 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <csignal>
-#include <optional>
+#include <functional>
 #include <ostream>
+#include <set>
+#include <utility>
 
+#include "launcher/cli/client_log.hpp"
 #include "launcher/cli/exit_codes.hpp"
+#include "runtime/base/text.hpp"
 
 namespace cox::cli {
 
 namespace {
 
-/// A word that names an option, with its value where that is attached.
-struct Named {
-  const OptionNames* option = nullptr;
-  std::optional<std::string> value;
-};
+constexpr std::size_t kUsageWidth = 78;
+constexpr std::size_t kHelpColumn = 34;
 
-Result<Named> by_long_name(const std::string& word, const std::vector<OptionNames>& options) {
-  const auto equals = word.find('=');
-  const auto name = word.substr(0, equals);
-  Named named;
-  if (equals != std::string::npos) named.value = word.substr(equals + 1);
-  std::vector<std::string> matching;
-  for (const auto& option : options) {
-    if (option.name == name) {
-      named.option = &option;
-      return named;
-    }
-    if (option.name.starts_with(name)) {
-      named.option = &option;
-      matching.push_back(option.name);
-    }
-  }
-  if (matching.size() == 1) return named;
-  if (matching.empty()) return fail(Errc::invalid_argument, "unrecognized arguments: {}", word);
-  std::string list;
-  for (const auto& each : matching) list += (list.empty() ? "" : ", ") + each;
-  return fail(Errc::invalid_argument, "ambiguous option: {} could match {}", name, list);
-}
+std::atomic<int> status_at_interrupt{kDone};
 
-/// "-n 3", "-n3", "-jnNAME": the longest short name that the word begins with.
-Result<Named> by_short_name(const std::string& word, const std::vector<OptionNames>& options) {
-  Named named;
-  std::size_t length = 0;
-  for (const auto& option : options) {
-    for (const auto& name : option.shorts) {
-      const bool whole = word == name;
-      const bool attached = option.takes_value && word.starts_with(name);
-      if ((!whole && !attached) || name.size() <= length) continue;
-      named.option = &option;
-      named.value.reset();
-      if (!whole) {
-        const auto value = word.substr(name.size());
-        named.value = value.starts_with("=") ? value.substr(1) : value;
-      }
-      length = name.size();
-    }
-  }
-  if (named.option == nullptr)
-    return fail(Errc::invalid_argument, "unrecognized arguments: {}", word);
-  return named;
-}
-
-bool is_number(const std::string& word) {
-  return word.size() > 1 && word[0] == '-' &&
-         word.find_first_not_of("0123456789.", 1) == std::string::npos;
-}
-
-extern "C" void leave_quietly(int) {
+extern "C" void leave(int) {
   constexpr char kText[] = "Exiting...\n";
   [[maybe_unused]] const auto ignored = ::write(STDOUT_FILENO, kText, sizeof kText - 1);
-  ::_exit(kDone);
+  ::_exit(status_at_interrupt.load());
+}
+
+/// "-jn JOB_NAME, --job-name JOB_NAME" where CLI11, which knows no short names of two letters,
+/// would show the long name only.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  HelpFormatter(const std::vector<OptionNames>& options, std::function<std::string()> usage)
+      : options_(options), usage_(std::move(usage)) {
+    column_width(kHelpColumn);
+    label("Positionals", "Words");
+  }
+
+  std::string make_help(const CLI::App* app, std::string, CLI::AppFormatMode mode) const override {
+    auto groups = make_groups(app, mode);
+    groups.erase(groups.find_last_not_of('\n') + 1);
+    return usage_() + "\n\n" + app->get_description() + "\n" + make_positionals(app) + groups +
+           "\n\n" + app->get_footer();
+  }
+  std::string make_option_name(const CLI::Option* option, bool is_positional) const override {
+    if (is_positional) return option->get_name(true);
+    const auto name = "--" + option->get_lnames().at(0);
+    const auto declared =
+        std::find_if(options_.begin(), options_.end(),
+                     [&](const OptionNames& candidate) { return candidate.name == name; });
+    if (declared == options_.end()) return "-h, " + name;
+    std::vector<std::string> names = declared->shorts;
+    names.push_back(name);
+    return join(names, ", ") + (declared->takes_value ? " " + option->get_type_name() : "");
+  }
+  std::string make_option_opts(const CLI::Option*) const override { return ""; }
+
+ private:
+  const std::vector<OptionNames>& options_;
+  std::function<std::string()> usage_;
+};
+
+bool is_number(const std::string& value) {
+  const auto number = to_int(value);
+  return number && std::abs(*number) <= INT32_MAX;
+}
+
+/// "usage: NAME [-h] [-c CLUSTER] …", broken at the width.
+std::string usage_text(const std::string& name, const std::vector<std::string>& pieces) {
+  const auto start = "usage: " + name;
+  std::string text;
+  std::string line = start;
+  for (const auto& piece : pieces) {
+    if (line.size() + 1 + piece.size() > kUsageWidth) {
+      text += line + '\n';
+      line = std::string(start.size(), ' ');
+    }
+    line += ' ' + piece;
+  }
+  return text + line;
 }
 
 }  // namespace
 
-Result<std::vector<std::string>> normalise(const std::vector<std::string>& args,
-                                           const std::vector<OptionNames>& options,
-                                           bool has_command) {
-  std::vector<std::string> plain;
-  std::vector<std::string> words;
-  for (std::size_t i = 0; i < args.size(); ++i) {
-    const auto& word = args[i];
-    const bool is_option = word.size() > 1 && word[0] == '-' && !is_number(word);
-    if (word == "--") {
-      words.insert(words.end(), args.begin() + static_cast<std::ptrdiff_t>(i) + 1, args.end());
-      break;
-    }
-    if (!is_option) {
-      words.push_back(word);
-      continue;
-    }
-    if (word == "-h" || word == "--help") {
-      plain.emplace_back("--help");
-      continue;
-    }
-    auto named =
-        word.starts_with("--") ? by_long_name(word, options) : by_short_name(word, options);
-    if (!named) {
-      // As argparse: an option may stand behind the command too, so this one is not the command's.
-      if (!has_command || words.empty()) return fail(named.error());
-      return fail(Errc::invalid_argument, "{} (options of the command itself go behind \"--\")",
-                  named.error().message);
-    }
-    const auto& option = *named->option;
-    if (!option.takes_value) {
-      if (named->value)
-        return fail(Errc::invalid_argument, "argument {}: takes no value", option.name);
-      plain.push_back(option.name);
-      continue;
-    }
-    if (!named->value) {
-      if (i + 1 == args.size()) {
-        return fail(Errc::invalid_argument, "argument {}: expected one argument", option.name);
-      }
-      named->value = args[++i];
-    }
-    plain.push_back(option.name + "=" + *named->value);
+struct Program::Impl {
+  Impl(std::string program, std::string summary, CommonOptions& shared)
+      : name(std::move(program)), app(std::move(summary), name), common(shared) {
+    app.formatter(std::make_shared<HelpFormatter>(options, [this] { return usage_line(); }));
   }
-  if (!words.empty()) plain.emplace_back("--");
-  plain.insert(plain.end(), words.begin(), words.end());
-  return plain;
+
+  template <class T>
+  CLI::Option* declare(OptionNames names, const std::string& value_name, T& value,
+                       const std::string& help) {
+    auto* const made = app.add_option(names.name, value, help)->type_name(value_name);
+    made->expected(1)->allow_extra_args(false)->multi_option_policy(
+        CLI::MultiOptionPolicy::TakeLast);
+    keep(std::move(names), value_name, help, made);
+    return made;
+  }
+
+  void keep(OptionNames names, const std::string& value_name, const std::string& help,
+            CLI::Option* made) {
+    if (help.empty()) {
+      made->group("");
+    } else {
+      const auto& shown = names.shorts.empty() ? names.name : names.shorts.front();
+      usage.push_back("[" + shown + (value_name.empty() ? "" : " " + value_name) + "]");
+    }
+    options.push_back(std::move(names));
+  }
+
+  [[nodiscard]] std::string usage_line() const {
+    auto pieces = usage;
+    pieces.insert(pieces.begin(), "[-h]");
+    pieces.insert(pieces.end(), words_usage.begin(), words_usage.end());
+    return usage_text(name, pieces);
+  }
+
+  /// Whether values that must be numbers are: argparse's words for those that are not.
+  [[nodiscard]] Result<void> check_numbers(const Arguments& read) const {
+    for (const auto& [option, value] : read.given) {
+      if (numbers.contains(option) && !is_number(*value)) {
+        return fail(Errc::invalid_argument, "argument {}: invalid int value: '{}'",
+                    shown_name(options[option]), *value);
+      }
+    }
+    return {};
+  }
+
+  [[nodiscard]] Result<void> check_words(const Arguments& read) const {
+    const bool needs = words_kind == Words::one || words_kind == Words::some;
+    if (needs && read.words.empty()) {
+      return fail(Errc::invalid_argument, "the following arguments are required: {}", words_name);
+    }
+    const std::size_t most = words_kind == Words::one ? 1 : read.words.size();
+    if (read.words.size() <= most) return {};
+    return fail(
+        Errc::invalid_argument, "unrecognized arguments: {}",
+        join({read.words.begin() + static_cast<std::ptrdiff_t>(most), read.words.end()}, " "));
+  }
+
+  std::string name;
+  std::vector<OptionNames> options;
+  CLI::App app;
+  CommonOptions& common;
+  std::vector<std::string> usage;
+  std::vector<std::string> words_usage;
+  std::set<std::size_t> numbers;  ///< indices into options
+  Words words_kind = Words::any;
+  std::string words_name;
+  std::vector<std::string>* words = nullptr;
+};
+
+Program::Program(std::string name, std::string summary, CommonOptions& common)
+    : impl_(std::make_unique<Impl>(std::move(name), std::move(summary), common)) {
+  option({"--cluster", {"-c"}}, "CLUSTER", common.cluster,
+         "the cluster; else what ~/.parallelcluster/awsbatch-cli.cfg\nnames, or this node's own");
+  option({"--log-level", {"-ll"}}, "LOG_LEVEL", common.log_level, "");
 }
 
-int parse(CLI::App& app, const std::vector<std::string>& args,
-          const std::vector<OptionNames>& options, bool has_command, Streams streams) {
-  const auto usage = [&](const std::string& text) {
-    streams.err << "usage: " << app.get_name() << " [options]"
-                << (has_command ? " [command] [arguments ...]" : "") << "   (" << app.get_name()
-                << " --help shows all)\n"
-                << app.get_name() << ": error: " << text << '\n';
+Program::~Program() = default;
+
+void Program::flag(OptionNames names, bool& value, std::string help) {
+  names.takes_value = false;
+  auto* const made = impl_->app.add_flag(names.name, value, help);
+  impl_->keep(std::move(names), "", help, made);
+}
+
+void Program::option(OptionNames names, std::string value_name, std::string& value,
+                     std::string help) {
+  impl_->declare(std::move(names), value_name, value, help);
+}
+
+void Program::option(OptionNames names, std::string value_name, std::vector<std::string>& values,
+                     std::string help) {
+  impl_->declare(std::move(names), value_name, values, help)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+void Program::option(OptionNames names, std::string value_name, int& value, std::string help) {
+  impl_->numbers.insert(impl_->options.size());
+  impl_->declare(std::move(names), value_name, value, help);
+}
+
+void Program::option(OptionNames names, std::string value_name, std::optional<int>& value,
+                     std::string help) {
+  impl_->numbers.insert(impl_->options.size());
+  impl_->declare(std::move(names), value_name, value, help);
+}
+
+void Program::words(Words kind, std::string name, std::vector<std::string>& values,
+                    std::string help) {
+  auto& impl = *impl_;
+  impl.words_kind = kind;
+  impl.words_name = name;
+  impl.words = &values;
+  switch (kind) {
+    case Words::any:
+      impl.words_usage = {"[" + name + " ...]"};
+      break;
+    case Words::one:
+      impl.words_usage = {name};
+      break;
+    case Words::some:
+      impl.words_usage = {name, "[" + name + " ...]"};
+      break;
+    case Words::command:
+      impl.words_usage = {"[" + name + "]", "[arguments ...]"};
+      break;
+  }
+  // Only for the help: CLI11 would take a word such as "[a,b]" apart.
+  impl.app.add_option(name, std::as_const(help));
+}
+
+void Program::examples(const std::string& text) { impl_->app.footer("Examples:\n" + text); }
+
+int Program::parse(const std::vector<std::string>& args, Streams streams) {
+  auto& impl = *impl_;
+  exit_on_interrupt(kDone);
+  flag({.name = "--json", .shorts = {}, .added = true}, impl.common.json, "print JSON");
+  const auto misused = [&](const std::string& text) {
+    streams.err << impl.usage_line() << '\n' << impl.name << ": error: " << text << '\n';
     return kMisused;
   };
-  auto plain = normalise(args, options, has_command);
-  if (!plain) return usage(plain.error().message);
-  std::reverse(plain->begin(), plain->end());  // CLI11 takes them from the back
-  try {
-    app.parse(*plain);
-  } catch (const CLI::CallForHelp&) {
-    streams.out << app.help();
+  auto read = read_arguments(args, impl.options, impl.words_kind == Words::command);
+  if (!read) return misused(read.error().message);
+  if (read->help) {
+    streams.out << impl.app.help();
     return kDone;
-  } catch (const CLI::ParseError& error) {
-    return usage(error.what());
   }
+  if (const auto good = impl.check_numbers(*read); !good) return misused(good.error().message);
+  if (const auto good = impl.check_words(*read); !good) return misused(good.error().message);
+  if (impl.words != nullptr) *impl.words = std::exchange(read->words, {});
+  auto plain = plain_words(*read, impl.options);
+  std::reverse(plain.begin(), plain.end());  // CLI11 takes them from the back
+  try {
+    impl.app.parse(plain);
+  } catch (const CLI::ParseError& error) {
+    return misused(error.what());
+  }
+  const auto level = log_level_from(impl.common.log_level);
+  if (!level) {
+    streams.err << "Invalid log level: " << impl.common.log_level << '\n';
+    return kFailed;
+  }
+  open_client_log(*level);
+  client_log(LogLevel::info, impl.name + ":parse", shell_quote(args));
   return -1;
 }
 
-std::vector<OptionNames> common_options() {
-  return {{"--cluster", {"-c"}, true}, {"--log-level", {"-ll"}, true}};
+void exit_on_interrupt(int status) {
+  status_at_interrupt = status;
+  std::signal(SIGINT, leave);
 }
-
-void exit_quietly_on_interrupt() { std::signal(SIGINT, leave_quietly); }
 
 }  // namespace cox::cli

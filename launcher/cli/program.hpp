@@ -1,14 +1,13 @@
 #pragma once
 
 #include <iosfwd>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "launcher/cli/arguments.hpp"
 #include "runtime/base/result.hpp"
-
-namespace CLI {
-class App;
-}
 
 namespace cox::cli {
 
@@ -18,31 +17,49 @@ struct Streams {
   std::ostream& err;
 };
 
-/// An option as argparse's users type it.
-struct OptionNames {
-  std::string name;                 ///< "--job-name"
-  std::vector<std::string> shorts;  ///< "-jn"
-  bool takes_value = true;
+/// What all awsb* commands take.
+struct CommonOptions {
+  std::string cluster;
+  std::string log_level = "ERROR";
+  bool json = false;
 };
 
-/// argv with argparse's manners put into plain long options: "-jn X", "-jnX", "--job X",
-/// "--job-name=X" →
-/// "--job-name=X". The first word that is neither an option nor an option's value begins the
-/// command, when `has_command`: it and all behind it come after "--", untouched. Errors:
-/// invalid_argument for an unknown or ambiguous option, or one whose value is missing. Pure.
-[[nodiscard]] Result<std::vector<std::string>> normalise(const std::vector<std::string>& args,
-                                                         const std::vector<OptionNames>& options,
-                                                         bool has_command);
+/// The command line of an awsb* command: what it takes, where the values go, and its help. Values
+/// are borrowed: they must outlive parse().
+class Program {
+ public:
+  /// What it takes beside options.
+  enum class Words { any, one, some, command };
 
-/// Parses normalised words. Returns an exit status when the program is over: help was asked for
-/// (0), or the words are wrong (2, with usage on err); -1 to go on.
-int parse(CLI::App& app, const std::vector<std::string>& args,
-          const std::vector<OptionNames>& options, bool has_command, Streams streams);
+  Program(std::string name, std::string summary, CommonOptions& common);
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
 
-/// Options that all awsb* commands have.
-[[nodiscard]] std::vector<OptionNames> common_options();
+  /// An option without help is not shown. Given twice, the last one counts; a list keeps all.
+  void flag(OptionNames names, bool& value, std::string help);
+  void option(OptionNames names, std::string value_name, std::string& value, std::string help);
+  void option(OptionNames names, std::string value_name, std::vector<std::string>& values,
+              std::string help);
+  void option(OptionNames names, std::string value_name, int& value, std::string help);
+  void option(OptionNames names, std::string value_name, std::optional<int>& value,
+              std::string help);
+  void words(Words kind, std::string name, std::vector<std::string>& values, std::string help);
+  /// One a line, two blanks in.
+  void examples(const std::string& text);
 
-/// Ctrl-C ends an awsb* command with "Exiting..." and status 0, as the original does.
-void exit_quietly_on_interrupt();
+  /// Reads the command line. Returns an exit status when the program is over: help was asked for
+  /// (0), the words are wrong (2, with usage on err), the log level is none (1); -1 to go on, with
+  /// the log open and Ctrl-C taken care of.
+  [[nodiscard]] int parse(const std::vector<std::string>& args, Streams streams);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Ctrl-C ends the program with "Exiting..." and this status: 0 as the original, until a program
+/// that waits for somebody else's end says otherwise.
+void exit_on_interrupt(int status);
 
 }  // namespace cox::cli

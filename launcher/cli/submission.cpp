@@ -32,8 +32,13 @@ std::set<std::string> names(const std::string& list) {
 bool is_reserved(const std::string& name) {
   const auto upper = to_upper(name);
   return upper.starts_with("PCLUSTER_") || upper.starts_with("AWS_") ||
-         upper.starts_with("LESS_TERMCAP_") || name.find("()") != std::string::npos ||
-         name.find('%') != std::string::npos;
+         upper.starts_with("LESS_TERMCAP_");
+}
+
+/// Whether a shell can export it: functions that bash has exported have other names.
+bool is_identifier(const std::string& name) {
+  return !name.empty() && (name[0] < '0' || name[0] > '9') &&
+         std::all_of(name.begin(), name.end(), is_word_char);
 }
 
 std::string double_quoted(const std::string& text) { return "\"" + text + "\""; }
@@ -42,6 +47,7 @@ std::string double_quoted(const std::string& text) { return "\"" + text + "\""; 
 
 Result<void> check(const SubmitOptions& options, bool stdin_is_terminal) {
   const bool has_command = !options.command.empty();
+  const bool elsewhere = !options.working_dir.empty() || !options.parent_working_dir.empty();
   if (options.command_file && !has_command) {
     return fail(Errc::invalid_argument,
                 "Error: command is required when using --command-file option");
@@ -66,15 +72,20 @@ Result<void> check(const SubmitOptions& options, bool stdin_is_terminal) {
     return fail(Errc::invalid_argument,
                 "Error: --working-dir and --parent-working-dir options can't be used together");
   }
-  if (options.mpi && options.command_file) {
-    return fail(Errc::invalid_argument,
-                "Error: --mpi and --command-file options can't be used together");
+  if (options.mpi && (options.command_file || elsewhere)) {
+    return fail(Errc::invalid_argument, "Error: {} and --mpi options can't be used together",
+                options.command_file ? "--command-file" : "--working-dir or --parent-working-dir");
   }
   if (!options.mpi && (options.dry_run || options.ranks_per_node > 0 || !options.map_by.empty() ||
                        !options.bind_to.empty() || options.mpi_launch != "auto")) {
     return fail(Errc::invalid_argument,
                 "Error: --dry-run, --ranks-per-node, --map-by, --bind-to and --mpi-launch can be "
                 "used only with --mpi");
+  }
+  if (options.mpi_launch != "auto" && options.mpi_launch != "direct" &&
+      options.mpi_launch != "mpirun") {
+    return fail(Errc::invalid_argument,
+                "Error: --mpi-launch must be direct, mpirun or auto, not {}", options.mpi_launch);
   }
   for (const auto& file : options.input_files) {
     if (!is_file(file)) {
@@ -87,6 +98,7 @@ Result<void> check(const SubmitOptions& options, bool stdin_is_terminal) {
 
 std::string job_name(const SubmitOptions& options, bool stdin_is_terminal) {
   if (!options.job_name.empty()) return options.job_name;
+  // The name that the original gives whatever is submitted without a terminal.
   const bool from_stdin = options.command.empty() || (options.command_file && !stdin_is_terminal);
   if (from_stdin) return "STDIN";
   const auto& command = options.command[0];
@@ -135,22 +147,29 @@ Result<std::vector<DependsOn>> parse_depends_on(const std::string& text) {
   return list;
 }
 
-std::string env_file(const std::string& list, const std::string& blacklist,
-                     const std::map<std::string, std::string>& environment) {
+std::map<std::string, std::string> exported(const std::string& list, const std::string& blacklist,
+                                            const std::map<std::string, std::string>& environment) {
   const auto wanted = names(list);
   const auto hidden = names(blacklist.empty() ? kBlacklist : blacklist);
   const bool all = wanted.contains("all");
-  std::string text;
+  std::map<std::string, std::string> chosen;
   for (const auto& [name, value] : environment) {
-    const bool named = wanted.contains(name);
-    if (is_reserved(name) || (!named && (!all || hidden.contains(name)))) continue;
+    const bool named = wanted.contains(name) || (all && !hidden.contains(name));
+    if (named && !is_reserved(name) && is_identifier(name)) chosen.emplace(name, value);
+  }
+  return chosen;
+}
+
+std::string env_file(const std::map<std::string, std::string>& variables) {
+  std::string text;
+  for (const auto& [name, value] : variables) {
     text += fmt::format("export {}={};\n", name, shell_quote(std::string_view(value)));
   }
   return text;
 }
 
-std::string command_chain(const SubmitOptions& options, const std::string& env_file_name,
-                          const std::string& script, const std::vector<std::string>& words) {
+std::string command_chain(const SubmitOptions& options, const JobFiles& files,
+                          const std::vector<std::string>& words) {
   std::vector<std::string> steps;
   const auto enter = [&](const std::string& directory) {
     steps.push_back(fmt::format("mkdir -p {}", double_quoted(directory)));
@@ -162,15 +181,27 @@ std::string command_chain(const SubmitOptions& options, const std::string& env_f
     enter("job-${AWS_BATCH_JOB_ID}");
   }
   const bool elsewhere = !options.working_dir.empty() || !options.parent_working_dir.empty();
-  const bool has_files = !script.empty() || !env_file_name.empty() || !options.input_files.empty();
-  if (elsewhere && has_files) steps.emplace_back("cp -p \"$COX_JOB_DIR\"/* .");
-  if (!env_file_name.empty()) {
-    steps.push_back("source " + shell_quote(std::string_view("./" + env_file_name)));
+  if (elsewhere && !files.all.empty()) {
+    std::string from;
+    std::string beside;
+    for (const auto& name : files.all) {
+      const auto quoted = shell_quote(std::string_view(name));
+      from += " \"$COX_JOB_DIR\"/" + quoted;
+      beside += " \"$COX_NEW\"/" + quoted;
+    }
+    steps.emplace_back("COX_NEW=$(mktemp -d -p .)");
+    steps.push_back(fmt::format("cp -p{} \"$COX_NEW\"", from));
+    steps.push_back(fmt::format("mv -f{} .", beside));
+    steps.emplace_back("rmdir \"$COX_NEW\"");
+    steps.emplace_back("unset COX_NEW");
   }
-  if (script.empty()) {
+  if (!files.env.empty()) {
+    steps.push_back("source " + shell_quote(std::string_view("./" + files.env)));
+  }
+  if (files.script.empty()) {
     steps.push_back(shell_quote(words));
   } else {
-    const auto quoted = shell_quote(std::string_view("./" + script));
+    const auto quoted = shell_quote(std::string_view("./" + files.script));
     steps.push_back("chmod +x " + quoted);
     steps.push_back(words.empty() ? quoted : quoted + " " + shell_quote(words));
   }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "launcher/cli/program.hpp"
 #include "runtime/base/result.hpp"
 
 /// What awsbsub makes of its command line, apart from talking to the cluster.
@@ -12,15 +13,14 @@ namespace cox::cli {
 
 /// The command line, as typed.
 struct SubmitOptions {
-  std::string cluster;
+  CommonOptions common;
   std::string job_name;
   std::string job_queue;
   bool command_file = false;
   std::string working_dir;
   std::string parent_working_dir;
   std::vector<std::string> input_files;
-  int vcpus = 1;
-  bool vcpus_given = false;
+  std::optional<int> vcpus;
   int memory = 128;
   std::string env;
   std::string env_blacklist;
@@ -29,7 +29,7 @@ struct SubmitOptions {
   std::optional<int> nodes;
   std::optional<int> array_size;
   std::string depends_on;
-  bool json = false;
+  bool awscli = false;
   bool wait = false;
   bool mpi = false;
   bool dry_run = false;
@@ -38,6 +38,8 @@ struct SubmitOptions {
   std::string bind_to;
   std::string mpi_launch = "auto";
   std::vector<std::string> command;  ///< the command and its arguments
+
+  [[nodiscard]] bool is_multi_node() const { return nodes.value_or(1) > 1; }
 };
 
 /// The checks that the original makes before it asks the service, in its order.
@@ -58,14 +60,27 @@ struct DependsOn {
 /// alone. Errors: invalid_argument for another syntax. Pure.
 [[nodiscard]] Result<std::vector<DependsOn>> parse_depends_on(const std::string& text);
 
-/// The env file: `export NAME=<quoted>;` a line. `list` is -e's; blacklist as in the facts. Pure.
-[[nodiscard]] std::string env_file(const std::string& list, const std::string& blacklist,
-                                   const std::map<std::string, std::string>& environment);
+/// The variables that -e names, or all, but for those hidden or never exported (the facts of the
+/// original), and those whose name no shell takes. `list` is -e's; `blacklist` empty: the built-in
+/// one. Pure.
+[[nodiscard]] std::map<std::string, std::string> exported(
+    const std::string& list, const std::string& blacklist,
+    const std::map<std::string, std::string>& environment);
+
+/// The env file: `export NAME=<quoted>;` a line. Pure.
+[[nodiscard]] std::string env_file(const std::map<std::string, std::string>& variables);
+
+/// What the command that goes to the nodes is made of.
+struct JobFiles {
+  std::string script;              ///< file that is run with `words`; empty: the words are run
+  std::string env;                 ///< file that is sourced first; empty: none
+  std::vector<std::string> all{};  ///< all files of the job, those two too
+};
 
 /// The command that a node runs for a script, or for words with -w, -pw, -e or -if: one && chain
-/// for bash. `script`: its file's name, or empty with `words`. Pure.
-[[nodiscard]] std::string command_chain(const SubmitOptions& options,
-                                        const std::string& env_file_name, const std::string& script,
+/// for bash. The files are where it starts, and are put into another working directory whole: nodes
+/// that share it may run them meanwhile. Pure.
+[[nodiscard]] std::string command_chain(const SubmitOptions& options, const JobFiles& files,
                                         const std::vector<std::string>& words);
 
 }  // namespace cox::cli

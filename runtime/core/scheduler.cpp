@@ -379,6 +379,26 @@ std::string reason_of(const Block& block) {
 
 }  // namespace
 
+const char* to_string(BlockKind kind) {
+  switch (kind) {
+    case BlockKind::no_environment_fits:
+      return "no_environment_fits";
+    case BlockKind::environment_full:
+      return "environment_full";
+    case BlockKind::environment_disabled:
+      return "environment_disabled";
+    case BlockKind::nodes_starting:
+      return "nodes_starting";
+    case BlockKind::nodes_busy:
+      return "nodes_busy";
+    case BlockKind::behind_wide_job:
+      return "behind_wide_job";
+    case BlockKind::spot_multi_node:
+      return "spot_multi_node";
+  }
+  return "";
+}
+
 std::string to_sentence(const Block& block) {
   const auto reason = reason_of(block);
   return block.note.empty() ? reason : fmt::format("{}; {}", reason, block.note);

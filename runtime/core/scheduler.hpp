@@ -42,6 +42,9 @@ enum class BlockKind : std::uint8_t {
   spot_multi_node,  ///< AWS Batch: multi-node jobs do not run on Spot
 };
 
+/// Its name as above: "nodes_busy". Pure.
+[[nodiscard]] const char* to_string(BlockKind kind);
+
 struct Block {
   BlockKind kind = BlockKind::nodes_busy;
   ComputeEnvironmentName environment;

@@ -75,6 +75,7 @@ class OutputStream : public std::enable_shared_from_this<OutputStream> {
       // node has its own log of each rank. Without following, only those that are there count.
       for (const int rank : *ranks) {
         for (int index = 0; index < static_cast<int>(attempt.nodes.size()); ++index) {
+          if (ref_.node_index.value_or(index) != index) continue;
           const auto log = rank_log(job.id, attempt_, index, rank);
           if (follow || head_.logs().info(log)) sources_.push_back({log, rank, index, {}, 0, {}});
         }

@@ -238,8 +238,22 @@ void HeadCore::route_wait(const JobRef& ref, const std::shared_ptr<os::HttpReply
 
 void HeadCore::route_explain(const Job& job, const std::shared_ptr<os::HttpReply>& reply) {
   json::array reasons;
-  for (const auto& block : state_.blocks(job.id)) reasons.emplace_back(core::to_sentence(block));
-  answer(reply, 200, json::serialize(json::object{{"reasons", std::move(reasons)}}));
+  json::array blocks;
+  for (const auto& block : state_.blocks(job.id)) {
+    const auto sentence = core::to_sentence(block);
+    reasons.emplace_back(sentence);
+    json::object shown{{"kind", core::to_string(block.kind)},
+                       {"text", sentence},
+                       {"computeEnvironment", block.environment.value},
+                       {"wanted", block.wanted},
+                       {"have", block.have}};
+    if (!block.by.empty()) shown["jobId"] = block.by.value;
+    if (!block.note.empty()) shown["note"] = block.note;
+    blocks.push_back(std::move(shown));
+  }
+  answer(reply, 200,
+         json::serialize(
+             json::object{{"reasons", std::move(reasons)}, {"blocks", std::move(blocks)}}));
 }
 
 }  // namespace cox::head

@@ -41,9 +41,9 @@ class Nodes:
         self.head = next(pid for node, pid in pids.items() if node not in hosts)
         self.compute = [(pids[node], address) for node, address in hosts.items()]
         self.make_keys()
+        (self.directory / "hostfile").write_text("".join(f"{a} slots=2\n" for _, a in self.compute))
         for pid in [self.head] + [pid for pid, _ in self.compute]:
             self.start_sshd(pid)
-        (self.directory / "hostfile").write_text("".join(f"{a} slots=2\n" for _, a in self.compute))
 
     def make_keys(self):
         for name in ("host", "user"):
