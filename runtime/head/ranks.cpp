@@ -36,7 +36,7 @@ Result<std::vector<wire::Seat>> HeadCore::seats_of(const JobSpec& spec,
 }
 
 std::string HeadCore::choose_launch(const JobSpec& spec, const std::vector<NodeRun>& nodes) const {
-  if (!spec.mpi) return "mpirun";
+  if (!spec.mpi) return {};
   mpi::RoadQuestion question;
   question.asked = spec.mpi->launch;
   question.linkage = {spec.mpi->library, spec.mpi->why_unknown};

@@ -131,7 +131,7 @@ struct Attempt {
   std::optional<int> exit_code;  ///< the main node's
   std::string status_reason;
   bool over = false;   ///< the outcome is decided; other nodes may still be stopping
-  std::string launch;  ///< how ranks start: "mpirun: …", "direct: …" and why, for details
+  std::string launch;  ///< of --mpi, how its ranks start and why: "mpirun: …", "direct: …"
 
   /// The agents start the ranks themselves: the attempt's nodes live and end together.
   [[nodiscard]] bool is_direct() const { return launch.starts_with("direct"); }
