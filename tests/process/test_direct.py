@@ -238,6 +238,52 @@ def test_a_killed_job_leaves_nothing(faulty):
     nothing_is_left(faulty)
 
 
+def test_a_rank_that_takes_too_much_memory_is_named(cluster):
+    cluster.person.write("hog.c", "#include <mpi.h>\n#include <stdlib.h>\n#include <string.h>\nint main(int c, char** v) { int r;"
+                         " MPI_Init(&c, &v); MPI_Comm_rank(MPI_COMM_WORLD, &r); while (r == 3) memset(malloc(1 << 20), 1, 1 << 20);"
+                         " MPI_Barrier(MPI_COMM_WORLD); MPI_Finalize(); return 0; }\n")
+    job = cluster.submit("-n", "3", "-m", "200", "--mpi", "hog.c")
+    end = cluster.finish(job)
+    assert re.match(r"rank 3 on ip-10-0-0-\d+ was killed: OutOfMemoryError", end["statusReason"]), end[""]
+    assert cluster.details(f"{job}#0")["exitCode"] == "137"
+    nothing_is_left(cluster)
+
+
+def test_attempts_and_arrays(cluster):
+    cluster.person.write("third.c", "#include <mpi.h>\n#include <stdlib.h>\nint main(int c, char** v) { MPI_Init(&c, &v);"
+                         " MPI_Finalize(); return atoi(getenv(\"AWS_BATCH_JOB_ATTEMPT\")) < 3 ? 5 : 0; }\n")
+    job = cluster.submit("-n", "3", "-r", "3", "--mpi", "third.c")
+    assert cluster.finish(job)["status"] == "SUCCEEDED", cluster.details(job)[""]
+    cluster.person.write("child.c", "#include <mpi.h>\n#include <stdio.h>\n#include <stdlib.h>\nint main(int c, char** v) { MPI_Init(&c, &v);"
+                         " puts(getenv(\"AWS_BATCH_JOB_ARRAY_INDEX\")); MPI_Finalize(); return 0; }\n")
+    job = cluster.submit("-a", "3", "--mpi", "child.c")
+    assert cluster.finish(job)["status"] == "SUCCEEDED", cluster.details(job)[""]
+    assert [cluster.output(f"{job}:{i}") for i in range(3)] == [["0", "0"], ["1", "1"], ["2", "2"]]
+
+
+def test_a_layout_that_cannot_be_is_refused(cluster):
+    job = cluster.submit("-n", "3", "--mpi", "--mpi-launch", "direct", "--map-by", "nonsense", MPI / "pi.c")
+    end = cluster.finish(job)
+    assert end["status"] == "FAILED" and "map-by 'nonsense' is none of slot," in end["statusReason"], end[""]
+    job = cluster.submit("-n", "3", "--mpi", "--map-by", "nonsense", MPI / "pi.c")
+    assert launched(cluster.finish(job)).startswith("mpirun: map-by 'nonsense' is none of slot,")
+
+
+def test_a_head_that_is_killed_while_a_job_starts(person):
+    cluster = person.create("direct", minimum=6)
+    cluster.person.write("slow.c", "#include <mpi.h>\n#include <poll.h>\n#include <stdio.h>\nint main(int c, char** v) { MPI_Init(&c, &v);"
+                         " poll(0, 0, 500); puts(\"end\"); MPI_Finalize(); return 0; }\n")
+    cluster.finish(cluster.submit("-n", "3", "--mpi", "slow.c"))
+    for number in range(4):
+        worker = max(cluster.daemons())
+        job = cluster.submit("-n", "3", "--mpi", "slow.c")
+        if number > 0:
+            harness.wait_until(lambda: (cluster.status(job) in ("STARTING", "RUNNING"), cluster.status(job)), "a start", 30)
+        os.kill(worker, signal.SIGKILL)
+        assert cluster.finish(job, seconds=60)["status"] == "SUCCEEDED", cluster.details(job)[""]
+        assert cluster.output(f"{job}#0") == ["end"] * 6
+
+
 def test_loss_of_a_node_ends_the_job(person):
     cluster = person.create("direct", minimum=6)
     cluster.person.write("faulty.c", FAULTY)
