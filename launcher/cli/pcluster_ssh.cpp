@@ -170,7 +170,9 @@ int run_pcluster_ssh(const std::vector<std::string>& args, Streams streams) {
   if (entry->os_user.empty()) entry->os_user = login_name(words->cluster);
   streams.out.flush();
   const auto status = provider::run_in_local_node(*entry, words->command);
-  return status ? *status : refuse(status.error().message);
+  // From within the node nothing is left to do here, and a usual exit may want a thread.
+  if (status) ::_exit(*status);
+  return refuse(status.error().message);
 }
 
 }  // namespace cox::cli

@@ -84,7 +84,8 @@ struct NodeEntry {
 /// Enters the node's name spaces as the calling user and runs `argv` there with this process's
 /// terminal, its environment replaced by the node's login environment; returns its exit code.
 /// An empty argv: a login shell. Otherwise the words are joined by blanks for a shell, as sshd
-/// does. The exit code of a program that was ended by a signal is 128 + the signal. Errors:
+/// does. The exit code of a program that was ended by a signal is 128 + the signal. The calling
+/// process stays in the node, where it can start no thread: it should end by _exit(). Errors:
 /// unavailable when the node cannot be entered.
 [[nodiscard]] Result<int> run_in_local_node(const NodeEntry& entry,
                                             const std::vector<std::string>& argv);

@@ -1,5 +1,6 @@
 #include "runtime/agent/line_cutter.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace cox::agent {
@@ -8,15 +9,13 @@ void LineCutter::feed(std::string_view bytes, const std::function<void(std::stri
   while (!bytes.empty()) {
     const auto end = bytes.find('\n');
     const auto size = end == std::string_view::npos ? bytes.size() : end;
-    const auto room = kLineBytesMax - rest_.size();
-    const auto taken = size < room ? size : room;
+    // What fills a line is kept until the next byte: its end may come, and it is one line then.
+    if (size > 0 && rest_.size() == kLineBytesMax) line(std::exchange(rest_, {}));
+    const auto taken = std::min(size, kLineBytesMax - rest_.size());
     rest_ += bytes.substr(0, taken);
     bytes.remove_prefix(taken);
-    const bool at_end = taken == size && end != std::string_view::npos;
-    if (at_end) bytes.remove_prefix(1);
-    if (at_end || rest_.size() == kLineBytesMax) {
-      // A line of exactly the limit followed by its end is one line.
-      if (!at_end && !bytes.empty() && bytes.front() == '\n') bytes.remove_prefix(1);
+    if (taken == size && end != std::string_view::npos) {
+      bytes.remove_prefix(1);
       line(std::exchange(rest_, {}));
     }
   }

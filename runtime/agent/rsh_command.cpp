@@ -127,8 +127,8 @@ Result<RshCommand> parse_rsh(const std::vector<std::string>& words) {
     }
     if (i >= words.size()) break;
   }
-  if (i >= words.size()) return fail(Errc::invalid_argument, "no host is named");
-  command.host = words[i].substr(words[i].rfind('@') + 1);
+  if (i < words.size()) command.host = words[i].substr(words[i].rfind('@') + 1);
+  if (command.host.empty()) return fail(Errc::invalid_argument, "no host is named");
   command.command = join({words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end()}, " ");
   return command;
 }

@@ -1,10 +1,11 @@
 #include "runtime/core/scheduler.hpp"
 
 #include <algorithm>
-#include <set>
+#include <tuple>
 #include <utility>
 
 #include "runtime/core/lifecycle.hpp"
+#include "runtime/core/serving.hpp"
 
 namespace cox::core {
 
@@ -25,40 +26,22 @@ const ComputeEnvironment* environment_of(const ClusterSettings& cluster,
   return nullptr;
 }
 
-/// The environments that a job's queue tries, in order.
-std::vector<const ComputeEnvironment*> environments_of(const ClusterSettings& cluster,
-                                                       const Job& job) {
-  std::vector<const ComputeEnvironment*> list;
-  const auto* queue = queue_of(cluster, job.spec.queue);
-  if (queue == nullptr) return list;
-  for (const auto& name : queue->environments) {
-    if (const auto* environment = environment_of(cluster, name)) list.push_back(environment);
-  }
-  return list;
-}
-
-bool could_hold(const Node& node, const JobSpec& spec) {
-  return node.vcpus >= spec.vcpus && node.memory >= spec.memory;
-}
-
-bool counts(const Node& node) { return node.status != NodeStatus::terminating; }
-
-/// vCPUs of an environment's nodes, those on their way included.
-int vcpus_in(const std::vector<FreeNode>& nodes, const ComputeEnvironmentName& name) {
-  int sum = 0;
-  for (const auto& each : nodes) {
-    if (each.node->environment == name && counts(*each.node)) sum += each.node->vcpus;
-  }
-  return sum;
-}
-
-bool is_empty(const FreeNode& node) { return node.jobs == 0; }
-
 /// A pass of place(): what is free shrinks as jobs are placed, and nodes are set aside for jobs
 /// that wait for more of them.
 class Placer {
  public:
-  explicit Placer(const Snapshot& snapshot) : snapshot_(snapshot), nodes_(snapshot.nodes) {}
+  explicit Placer(const Snapshot& snapshot) : snapshot_(snapshot) {
+    for (const auto& environment : snapshot.cluster->environments) {
+      groups_[environment.name].environment = &environment;
+    }
+    for (const auto& each : snapshot.nodes) {
+      const auto group = groups_.find(each.node->environment);
+      if (group == groups_.end()) continue;
+      const auto& node = *each.node;
+      group->second.places.push_back({each, node.vcpus, node.memory, node.status});
+      if (counts(*each.node)) group->second.vcpus += each.node->vcpus;
+    }
+  }
 
   Placements run() {
     for (const auto* job : snapshot_.waiting) {
@@ -68,12 +51,34 @@ class Placer {
   }
 
  private:
+  struct Place {
+    FreeNode free;
+    int vcpus = 0;  ///< of the whole node; here, as a pass looks at all of them for every job
+    MiB memory;
+    NodeStatus status = NodeStatus::pending;
+    const Job* kept_for = nullptr;  ///< set aside for this job
+
+    /// Whether the node, were it empty, could take (a node's part of) the job.
+    [[nodiscard]] bool suits(const Job& job) const {
+      return vcpus >= job.spec.vcpus && memory >= job.spec.memory;
+    }
+  };
+  /// The nodes of an environment, in id order.
+  struct Group {
+    const ComputeEnvironment* environment = nullptr;
+    std::vector<Place> places;
+    int vcpus = 0;  ///< of those there or on their way
+  };
+
   void consider(const Job& job) {
     std::vector<Block> blocks;
+    kept_.clear();
     for (const auto* environment : environments_of(*snapshot_.cluster, job)) {
-      if (auto block = try_environment(job, *environment)) {
+      if (auto block = try_group(job, groups_.at(environment->name))) {
         blocks.push_back(*block);
       } else {
+        // What was set aside in environments before this one is not needed.
+        for (auto* place : kept_) place->kept_for = nullptr;
         return;
       }
     }
@@ -81,7 +86,8 @@ class Placer {
   }
 
   /// Places the job, or says why not.
-  std::optional<Block> try_environment(const Job& job, const ComputeEnvironment& environment) {
+  std::optional<Block> try_group(const Job& job, Group& group) {
+    const auto& environment = *group.environment;
     Block block{BlockKind::nodes_busy, environment.name, job.node_count(), 0, JobId{}};
     if (!environment.enabled) {
       block.kind = BlockKind::environment_disabled;
@@ -91,7 +97,7 @@ class Placer {
       block.kind = BlockKind::spot_multi_node;
       return block;
     }
-    auto candidates = free_nodes(job, environment);
+    const auto candidates = free_places(job, group);
     block.have = static_cast<int>(candidates.size());
     if (block.have >= job.node_count()) {
       take(job, candidates);
@@ -104,246 +110,124 @@ class Placer {
       block.have = environment.max_vcpus;
       return block;
     }
-    explain(job, environment, *fit, block);
-    set_aside(job, environment, *fit, candidates);
+    explain(job, group, *fit, block);
+    set_aside(job, group, *fit, candidates);
     return block;
   }
 
-  /// Nodes that could take (a node's part of) the job now, best first.
-  std::vector<FreeNode*> free_nodes(const Job& job, const ComputeEnvironment& environment) {
-    std::vector<FreeNode*> list;
-    for (auto& each : nodes_) {
-      if (each.node->environment != environment.name || each.node->status != NodeStatus::up ||
-          !could_hold(*each.node, job.spec) || reserved_.contains(each.node->id)) {
-        continue;
+  /// Nodes that could take (a node's part of) the job now, the best first: all that there are, or
+  /// as many as it needs.
+  static std::vector<Place*> free_places(const Job& job, Group& group) {
+    std::vector<Place*> list;
+    for (auto& place : group.places) {
+      const auto& free = place.free;
+      const bool fits = job.is_multi_node() ? free.jobs == 0
+                                            : free.free_vcpus >= job.spec.vcpus &&
+                                                  free.free_memory >= job.spec.memory;
+      if (fits && place.kept_for == nullptr && place.status == NodeStatus::up && place.suits(job)) {
+        list.push_back(&place);
       }
-      const bool fits = job.is_multi_node() ? is_empty(each)
-                                            : each.free_vcpus >= job.spec.vcpus &&
-                                                  each.free_memory >= job.spec.memory;
-      if (fits) list.push_back(&each);
     }
-    std::stable_sort(list.begin(), list.end(), [](const FreeNode* a, const FreeNode* b) {
-      return std::tie(a->free_vcpus, a->free_memory) < std::tie(b->free_vcpus, b->free_memory);
+    keep_first(list, static_cast<std::size_t>(job.node_count()), [](const Place* place) {
+      return std::tuple(place->free.free_vcpus, place->free.free_memory);
     });
     return list;
   }
 
-  void take(const Job& job, const std::vector<FreeNode*>& candidates) {
+  void take(const Job& job, const std::vector<Place*>& candidates) {
     Placement placement{job.id, {}};
-    for (int i = 0; i < job.node_count(); ++i) {
-      FreeNode& node = *candidates[static_cast<std::size_t>(i)];
-      placement.nodes.push_back(node.node->id);
-      node.jobs += 1;
-      node.free_vcpus = job.is_multi_node() ? 0 : node.free_vcpus - job.spec.vcpus;
-      node.free_memory = job.is_multi_node() ? MiB{} : node.free_memory - job.spec.memory;
+    for (auto* place : candidates) {
+      auto& free = place->free;
+      placement.nodes.push_back(free.node->id);
+      free.jobs += 1;
+      free.free_vcpus = job.is_multi_node() ? 0 : free.free_vcpus - job.spec.vcpus;
+      free.free_memory = job.is_multi_node() ? MiB{} : free.free_memory - job.spec.memory;
     }
     result_.placed.push_back(std::move(placement));
   }
 
-  void explain(const Job& job, const ComputeEnvironment& environment, const Fit& fit,
-               Block& block) const {
+  static void explain(const Job& job, const Group& group, const Fit& fit, Block& block) {
     int starting = 0;
-    for (const auto& each : nodes_) {
-      const auto& node = *each.node;
-      if (node.environment != environment.name || !could_hold(node, job.spec)) continue;
-      if (node.status == NodeStatus::pending) ++starting;
-      if (const auto held = reserved_.find(node.id); held != reserved_.end()) {
-        block.kind = BlockKind::behind_wide_job;
-        block.by = held->second;
-      }
+    const Job* before = nullptr;
+    for (const auto& place : group.places) {
+      if (!place.suits(job)) continue;
+      if (place.status == NodeStatus::pending) ++starting;
+      if (place.kept_for != nullptr) before = place.kept_for;
     }
-    if (block.kind == BlockKind::behind_wide_job) return;
-    const int in_use = vcpus_in(nodes_, environment.name);
-    if (starting + block.have >= job.node_count()) {
+    if (before != nullptr) {
+      block.kind = BlockKind::behind_wide_job;
+      block.by = before->id;
+    } else if (starting + block.have >= job.node_count()) {
       block.kind = BlockKind::nodes_starting;
       block.have += starting;
-    } else if (in_use + fit.type.vcpus > environment.max_vcpus) {
+    } else if (group.vcpus + fit.type.vcpus > group.environment->max_vcpus) {
       block.kind = BlockKind::environment_full;
       block.wanted = fit.type.vcpus * (job.node_count() - block.have);
-      block.have = environment.max_vcpus - in_use;
+      block.have = group.environment->max_vcpus - group.vcpus;
     }
+  }
+
+  void keep(Place& place, const Job& job) {
+    place.kept_for = &job;
+    kept_.push_back(&place);
   }
 
   /// Keeps nodes for a job that later ones would otherwise starve: those that are free now, and
-  /// when the environment cannot grow by the rest, the busy ones that will be free soonest.
-  void set_aside(const Job& job, const ComputeEnvironment& environment, const Fit& fit,
-                 const std::vector<FreeNode*>& candidates) {
-    int missing = job.node_count();
-    for (const auto* node : candidates) {
-      reserved_.emplace(node->node->id, job.id);
-      --missing;
-    }
-    std::vector<const FreeNode*> busy;
-    int room = environment.max_vcpus - vcpus_in(nodes_, environment.name);
-    for (const auto& each : nodes_) {
-      if (each.node->environment != environment.name || !counts(*each.node) ||
-          !could_hold(*each.node, job.spec) || reserved_.contains(each.node->id)) {
-        continue;
-      }
-      if (each.node->status == NodeStatus::pending) {
-        reserved_.emplace(each.node->id, job.id);
+  /// when the environment cannot grow by the rest, the busy ones that will be free soonest; and
+  /// where there are not enough of those, nodes of other types, whose end makes room for it.
+  void set_aside(const Job& job, Group& group, const Fit& fit,
+                 const std::vector<Place*>& candidates) {
+    int missing = job.node_count() - static_cast<int>(candidates.size());
+    for (auto* place : candidates) keep(*place, job);
+    std::vector<Place*> busy;
+    std::vector<Place*> unfit;
+    for (auto& place : group.places) {
+      if (place.kept_for != nullptr || !counts(*place.free.node)) continue;
+      if (!place.suits(job)) {
+        unfit.push_back(&place);
+      } else if (place.status == NodeStatus::pending) {
+        keep(place, job);
         if (--missing <= 0) return;
       } else {
-        busy.push_back(&each);
+        busy.push_back(&place);
       }
     }
+    int room = group.environment->max_vcpus - group.vcpus;
     for (; missing > 0 && room >= fit.type.vcpus; --missing) room -= fit.type.vcpus;
-    std::stable_sort(busy.begin(), busy.end(), [](const FreeNode* a, const FreeNode* b) {
-      return std::pair(a->jobs, -a->free_vcpus) < std::pair(b->jobs, -b->free_vcpus);
+    if (missing <= 0) return;
+    soonest_free_first(busy, static_cast<std::size_t>(missing));
+    for (auto* place : busy) keep(*place, job);
+    missing -= static_cast<int>(busy.size());
+    soonest_free_first(unfit, unfit.size());
+    for (auto* place : unfit) {
+      if (room >= missing * fit.type.vcpus) return;
+      keep(*place, job);
+      room += place->vcpus;
+    }
+  }
+
+  /// Keeps the first `count` of those that will be free soonest.
+  static void soonest_free_first(std::vector<Place*>& places, std::size_t count) {
+    keep_first(places, count, [](const Place* place) {
+      return std::tuple(place->free.jobs, -place->free.free_vcpus);
     });
-    for (const auto* node : busy) {
-      if (missing-- <= 0) return;
-      reserved_.emplace(node->node->id, job.id);
-    }
+  }
+
+  /// Keeps the first `count` by rank; of equals the first by id, in which order places lie.
+  template <class Rank>
+  static void keep_first(std::vector<Place*>& places, std::size_t count, Rank rank) {
+    const auto kept = std::min(count, places.size());
+    std::partial_sort(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(kept),
+                      places.end(), [&](const Place* a, const Place* b) {
+                        return std::pair(rank(a), a) < std::pair(rank(b), b);
+                      });
+    places.resize(kept);
   }
 
   const Snapshot& snapshot_;
-  std::vector<FreeNode> nodes_;
-  std::map<NodeId, JobId> reserved_;
+  std::map<ComputeEnvironmentName, Group> groups_;
+  std::vector<Place*> kept_;  ///< what was set aside for the job that is considered
   Placements result_;
-};
-
-/// A pass of scale() over one environment: packs what waits on the nodes that are there or on
-/// their way, and counts what is missing.
-class Scaler {
- public:
-  Scaler(const Snapshot& snapshot, const ComputeEnvironment& environment)
-      : snapshot_(snapshot), environment_(environment) {
-    for (const auto& each : snapshot.nodes) {
-      if (each.node->environment != environment.name || !counts(*each.node)) continue;
-      slots_.push_back({each, false, each.node->vcpus});
-      total_ += each.node->vcpus;
-    }
-  }
-
-  /// True when the environment serves the job: it is placed, or will be.
-  bool serve(const Job& job) {
-    const bool refused = !environment_.enabled || (job.is_multi_node() && environment_.spot);
-    const auto fit = refused ? std::nullopt : smallest_fit(environment_, job.spec);
-    if (!fit) return false;
-    auto found = usable(job);
-    if (static_cast<int>(found.size()) >= fit->nodes) {
-      for (int i = 0; i < fit->nodes; ++i) use(*found[static_cast<std::size_t>(i)], job);
-      return true;
-    }
-    const int missing = fit->nodes - static_cast<int>(found.size());
-    const int room = environment_.max_vcpus - total_;
-    if (missing * fit->type.vcpus > room) return wait_for_room(job, *fit, found, missing, room);
-    for (auto* slot : found) use(*slot, job);
-    grow(job, fit->type, missing);
-    return true;
-  }
-
-  void finish(ScalePlan& plan) {
-    keep_minimum();
-    for (auto& [type, wanted] : wanted_) plan.launch.push_back(std::move(wanted));
-    const auto released = idle_nodes();
-    plan.release.insert(plan.release.end(), released.begin(), released.end());
-  }
-
- private:
-  /// A node, there or to come.
-  struct Slot {
-    FreeNode free;
-    bool used = false;  ///< by a job of this pass
-    int vcpus = 0;
-  };
-
-  std::vector<Slot*> usable(const Job& job) {
-    std::vector<Slot*> list;
-    for (auto& slot : slots_) {
-      const auto* node = slot.free.node;
-      if (node != nullptr && (!could_hold(*node, job.spec) || node->status == NodeStatus::silent)) {
-        continue;
-      }
-      const bool fits =
-          job.is_multi_node()
-              ? slot.free.jobs == 0 && (node != nullptr || slot.vcpus >= job.spec.vcpus)
-              : slot.free.free_vcpus >= job.spec.vcpus && slot.free.free_memory >= job.spec.memory;
-      if (fits && (job.is_multi_node() ? slot.free.free_memory >= job.spec.memory : true)) {
-        list.push_back(&slot);
-      }
-    }
-    return list;
-  }
-
-  static void use(Slot& slot, const Job& job) {
-    slot.used = true;
-    slot.free.jobs += 1;
-    slot.free.free_vcpus = job.is_multi_node() ? 0 : slot.free.free_vcpus - job.spec.vcpus;
-    slot.free.free_memory = job.is_multi_node() ? MiB{} : slot.free.free_memory - job.spec.memory;
-  }
-
-  void grow(const Job& job, const InstanceType& type, int count) {
-    order(type, count, fmt::format("job {} waits", job.id));
-    for (int i = 0; i < count; ++i) {
-      Slot slot{{nullptr, type.vcpus, type.memory, 0}, false, type.vcpus};
-      use(slot, job);
-      slots_.push_back(slot);
-    }
-  }
-
-  void order(const InstanceType& type, int count, std::string why) {
-    auto [entry, added] =
-        wanted_.try_emplace(type.name, NodesWanted{environment_.name, type, 0, std::move(why)});
-    entry->second.count += count;
-    total_ += count * type.vcpus;
-  }
-
-  /// Not enough room for all that the job misses. Busy nodes that suit it will come free, so a part
-  /// may be launched now; else idle nodes that nobody can use make room.
-  bool wait_for_room(const Job& job, const Fit& fit, const std::vector<Slot*>& found, int missing,
-                     int room) {
-    int busy = 0;
-    for (const auto& slot : slots_) {
-      const auto* node = slot.free.node;
-      if (node != nullptr && slot.free.jobs > 0 && could_hold(*node, job.spec)) ++busy;
-    }
-    const int affordable = room / fit.type.vcpus;
-    if (affordable + busy >= missing) {
-      for (auto* slot : found) use(*slot, job);
-      if (affordable > 0) grow(job, fit.type, std::min(affordable, missing));
-      return true;
-    }
-    needs_room_ = true;
-    for (auto* slot : found) use(*slot, job);
-    return false;
-  }
-
-  void keep_minimum() {
-    if (!environment_.enabled || environment_.instance_types.empty()) return;
-    const auto& type = environment_.instance_types.front();
-    int count = 0;
-    while (total_ + count * type.vcpus < environment_.min_vcpus &&
-           total_ + (count + 1) * type.vcpus <= environment_.max_vcpus) {
-      ++count;
-    }
-    if (count > 0) order(type, count, fmt::format("MinvCpus is {}", environment_.min_vcpus));
-  }
-
-  std::vector<NodeId> idle_nodes() {
-    std::vector<NodeId> list;
-    for (const auto& slot : slots_) {
-      const auto* node = slot.free.node;
-      if (node == nullptr || node->status != NodeStatus::up || slot.used || slot.free.jobs > 0) {
-        continue;
-      }
-      const auto limit = environment_.idle_ms_before_release;
-      const bool idle = limit >= 0 && snapshot_.now - node->idle_since >= limit;
-      const bool above_minimum = total_ - node->vcpus >= environment_.min_vcpus;
-      if (!(idle && above_minimum) && !needs_room_) continue;
-      list.push_back(node->id);
-      total_ -= node->vcpus;
-    }
-    return list;
-  }
-
-  const Snapshot& snapshot_;
-  const ComputeEnvironment& environment_;
-  std::vector<Slot> slots_;
-  std::map<std::string, NodesWanted> wanted_;
-  int total_ = 0;
-  bool needs_room_ = false;  ///< idle nodes that no waiting job uses are given back at once
 };
 
 std::string reason_of(const Block& block) {
@@ -399,6 +283,17 @@ const char* to_string(BlockKind kind) {
   return "";
 }
 
+std::vector<const ComputeEnvironment*> environments_of(const ClusterSettings& cluster,
+                                                       const Job& job) {
+  std::vector<const ComputeEnvironment*> list;
+  const auto* queue = queue_of(cluster, job.spec.queue);
+  if (queue == nullptr) return list;
+  for (const auto& name : queue->environments) {
+    if (const auto* environment = environment_of(cluster, name)) list.push_back(environment);
+  }
+  return list;
+}
+
 std::string to_sentence(const Block& block) {
   const auto reason = reason_of(block);
   return block.note.empty() ? reason : fmt::format("{}; {}", reason, block.note);
@@ -416,21 +311,5 @@ std::optional<Fit> smallest_fit(const ComputeEnvironment& environment, const Job
 }
 
 Placements place(const Snapshot& snapshot) { return Placer(snapshot).run(); }
-
-ScalePlan scale(const Snapshot& snapshot) {
-  std::map<ComputeEnvironmentName, Scaler> scalers;
-  for (const auto& environment : snapshot.cluster->environments) {
-    scalers.emplace(environment.name, Scaler(snapshot, environment));
-  }
-  for (const auto* job : snapshot.waiting) {
-    if (holds_nodes(*job)) continue;
-    for (const auto* environment : environments_of(*snapshot.cluster, *job)) {
-      if (scalers.at(environment->name).serve(*job)) break;
-    }
-  }
-  ScalePlan plan;
-  for (auto& [name, scaler] : scalers) scaler.finish(plan);
-  return plan;
-}
 
 }  // namespace cox::core

@@ -72,8 +72,9 @@ struct Placements {
 /// Chooses nodes for waiting jobs. A single job takes vCPUs and memory of one node (best fit); a
 /// multi-node job takes whole, empty nodes of one environment, all at once. Jobs of lower rank may
 /// pass a blocked one only on nodes that it could not use: once a wide job waits for nodes to
-/// drain, no later job is placed on the nodes reserved for it, so it is not starved.
-/// Pure.
+/// drain, no later job is placed on the nodes reserved for it, so it is not starved. Where its
+/// environment must first give back nodes of other types, those are reserved in the same way.
+/// Cost: what waits times the nodes of its environments. Pure.
 [[nodiscard]] Placements place(const Snapshot& snapshot);
 
 struct NodesWanted {
@@ -91,7 +92,11 @@ struct ScalePlan {
 /// What each compute environment should have more or less of: grows from min_vcpus by what waiting
 /// jobs need beyond the nodes free or on their way (all at once, the smallest type that fits), up
 /// to max_vcpus; gives back nodes that hold no job and have been idle longer than the environment's
-/// time, down to min_vcpus. Never names a node that holds a job. Pure.
+/// time, down to min_vcpus. A job goes to the first environment of its queue with room for it, else
+/// to the first where busy nodes will come free; else it keeps the room of the first that could
+/// hold it, and idle nodes there are given back at once when that makes enough.
+/// Once a plan is carried out, the next one wants nothing more. Never names a node that holds a
+/// job. Pure.
 [[nodiscard]] ScalePlan scale(const Snapshot& snapshot);
 
 /// How many nodes, and of which type, a job needs in an environment; nothing when no type fits or

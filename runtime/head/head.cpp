@@ -119,6 +119,17 @@ Result<void> HeadCore::replay() {
 void HeadCore::adopt(Node node, bool lives) {
   const auto id = node.id;
   if (node.ordinal == 0) head_node_ = id;
+  if (node.status == NodeStatus::terminating && ready_) {
+    // What it was given back for counts on its end; nothing is to run there again.
+    state_.put_node(std::move(node));
+    loop_.post(guarded([this, id] {
+      clear_away(id, [this, id] {
+        if (id == head_node_) head_node_ = NodeId{};
+        want_pass();
+      });
+    }));
+    return;
+  }
   if (node.status == NodeStatus::up) were_up_.insert(id);
   node.status = NodeStatus::silent;
   node.reason = "the head was away";

@@ -209,6 +209,7 @@ void HeadCore::release(const NodeId& id, const std::string& why) {
   node.status = NodeStatus::terminating;
   node.reason = why;
   state_.put_node(node);
+  journal_->add(node);
   tell(shown(node), "DELETE_IN_PROGRESS", why);
   clear_away(id, [this, name = shown(node)] {
     tell(name, "DELETE_COMPLETE", "");
@@ -237,6 +238,7 @@ void HeadCore::tell_jobs_of_loss(const NodeId& id, const std::string& why) {
   node.status = NodeStatus::terminating;
   node.reason = why;
   state_.put_node(node);
+  journal_->add(node);
   std::vector<JobId> jobs;
   for (const auto* job : state_.holders(id)) jobs.push_back(job->id);
   for (const auto& job : jobs) {

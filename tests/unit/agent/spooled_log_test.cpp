@@ -1,0 +1,150 @@
+#include "runtime/agent/spooled_log.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "tests/unit/os/temporary_directory.hpp"
+
+namespace cox::agent {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+const wire::PartKey kPart{JobId{"j"}, 1, 0};
+
+/// A log with its spool, and a head that takes what is sent.
+struct Spooled {
+  Spooled() : log(*spool, "j/1/0/main", kPart, -1) {}
+
+  void write(int lines, std::size_t bytes = 1) {
+    for (int i = 0; i < lines; ++i) log.add(5, 0, std::string(bytes, 'x'));
+    const auto stored = log.store();
+    EXPECT_TRUE(stored) << stored.error().message;
+  }
+  /// Sends what may be sent and returns its numbers.
+  std::vector<std::uint64_t> pump() {
+    std::vector<std::uint64_t> numbers;
+    log.pump([&](const wire::Message& message) {
+      const auto& output = std::get<wire::Output>(message);
+      EXPECT_EQ(output.part, kPart);
+      EXPECT_EQ(output.rank, -1);
+      for (const auto& record : output.records) numbers.push_back(record.sequence);
+      batches.push_back(output);
+    });
+    return numbers;
+  }
+
+  os::TemporaryDirectory directory;
+  std::unique_ptr<logs::LogStore> spool = logs::open_log_store(directory / "spool").value();
+  SpooledLog log;
+  std::vector<wire::Output> batches;
+};
+
+TEST(SpooledLog, SendsLinesAsTheyWereRead) {
+  Spooled spooled;
+  spooled.log.add(5, 0, "out");
+  spooled.log.add(6, 1, "err");
+  ASSERT_TRUE(spooled.log.store());
+
+  EXPECT_THAT(spooled.pump(), ElementsAre(1, 2));
+  EXPECT_EQ(spooled.batches.at(0).records,
+            (std::vector<wire::OutputRecord>{{1, 5, 0, "out"}, {2, 6, 1, "err"}}));
+  EXPECT_TRUE(spooled.log.all_sent());
+}
+
+TEST(SpooledLog, SendsNothingThatIsNotOnDisk) {
+  Spooled spooled;
+  spooled.log.add(5, 0, "a");
+
+  EXPECT_THAT(spooled.pump(), IsEmpty());
+  EXPECT_FALSE(spooled.log.all_sent());
+}
+
+TEST(SpooledLog, SendsEachLineOnceOnAConnection) {
+  Spooled spooled;
+  spooled.write(2);
+  EXPECT_THAT(spooled.pump(), ElementsAre(1, 2));
+  spooled.write(1);
+
+  EXPECT_THAT(spooled.pump(), ElementsAre(3));
+  EXPECT_THAT(spooled.pump(), IsEmpty());
+}
+
+TEST(SpooledLog, SendsAgainWhatWasNotAcknowledgedAfterAReconnect) {
+  Spooled spooled;
+  spooled.write(4);
+  spooled.pump();
+  spooled.log.acknowledged(2);
+
+  spooled.log.rewind();
+
+  EXPECT_FALSE(spooled.log.all_sent());
+  EXPECT_THAT(spooled.pump(), ElementsAre(3, 4));
+  EXPECT_EQ(spooled.batches.back().records.back(), (wire::OutputRecord{4, 5, 0, "x"}));
+}
+
+TEST(SpooledLog, HoldsBackWhatTheWindowDoesNotLetThrough) {
+  Spooled spooled;
+  spooled.write(10, 1u << 20);
+
+  const auto first = spooled.pump();
+  EXPECT_GE(first.size(), 4u);
+  EXPECT_LT(first.size(), 10u);
+  EXPECT_THAT(spooled.pump(), IsEmpty());
+
+  spooled.log.acknowledged(first.back());
+  EXPECT_EQ(spooled.pump().front(), first.back() + 1);
+}
+
+TEST(SpooledLog, IsBehindWhileMuchWaitsToBeSent) {
+  Spooled spooled;
+  spooled.write(3, 1u << 20);
+  EXPECT_FALSE(spooled.log.behind());
+  spooled.write(3, 1u << 20);
+  EXPECT_TRUE(spooled.log.behind());
+
+  for (auto sent = spooled.pump(); !sent.empty(); sent = spooled.pump()) {
+    spooled.log.acknowledged(sent.back());
+  }
+
+  EXPECT_FALSE(spooled.log.behind());
+  EXPECT_TRUE(spooled.log.all_sent());
+}
+
+RC_GTEST_PROP(SpooledLog, LosesNoLineWhateverHappens, ()) {
+  Spooled spooled;
+  std::uint64_t written = 0;
+  std::uint64_t has = 0;  // what the head has, without gaps
+  const auto take = [&] {
+    for (const auto number : spooled.pump()) {
+      RC_ASSERT(number <= has + 1);  // never a gap
+      has = std::max(has, number);
+    }
+  };
+  const int steps = *rc::gen::inRange(1, 20);
+  for (int i = 0; i < steps; ++i) {
+    const int what = *rc::gen::inRange(0, 4);
+    if (what == 0) {
+      const int lines = *rc::gen::inRange(1, 30);
+      spooled.write(lines, 100'000);
+      written += static_cast<std::uint64_t>(lines);
+    } else if (what == 1) {
+      take();
+    } else if (what == 2) {
+      spooled.log.acknowledged(has);
+    } else {
+      spooled.log.rewind();
+    }
+  }
+  for (int i = 0; i < 2000 && !spooled.log.all_sent(); ++i) {
+    take();
+    spooled.log.acknowledged(has);
+  }
+  RC_ASSERT(spooled.log.all_sent());
+  RC_ASSERT(has == written);
+}
+
+}  // namespace
+}  // namespace cox::agent
