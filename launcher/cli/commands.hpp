@@ -15,5 +15,8 @@ int run_awsbkill(const std::vector<std::string>& args, Streams streams);
 int run_awsbhosts(const std::vector<std::string>& args, Streams streams);
 int run_awsbqueues(const std::vector<std::string>& args, Streams streams);
 int run_pcluster(const std::vector<std::string>& args, Streams streams);
+int run_validate(const std::vector<std::string>& args, Streams streams);
+int run_convert(const std::vector<std::string>& args, Streams streams);
+int run_config_converter(const std::vector<std::string>& args, Streams streams);
 
 }  // namespace cox::cli

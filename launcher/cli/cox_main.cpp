@@ -15,9 +15,11 @@ using Command = std::function<int(const std::vector<std::string>&, cox::cli::Str
 const std::map<std::string, Command>& commands() {
   using namespace cox::cli;
   static const std::map<std::string, Command> list{
-      {"awsbsub", run_awsbsub},   {"awsbstat", run_awsbstat},   {"awsbout", run_awsbout},
-      {"awsbkill", run_awsbkill}, {"awsbhosts", run_awsbhosts}, {"awsbqueues", run_awsbqueues},
-      {"pcluster", run_pcluster}};
+      {"awsbsub", run_awsbsub},     {"awsbstat", run_awsbstat},
+      {"awsbout", run_awsbout},     {"awsbkill", run_awsbkill},
+      {"awsbhosts", run_awsbhosts}, {"awsbqueues", run_awsbqueues},
+      {"pcluster", run_pcluster},   {"validate", run_validate},
+      {"convert", run_convert},     {"pcluster3-config-converter", run_config_converter}};
   return list;
 }
 
@@ -34,6 +36,9 @@ constexpr const char* kHelp =
     "  awsbkill     cancel or terminate jobs\n"
     "  awsbhosts    show the nodes\n"
     "  awsbqueues   show the queues\n"
+    "  validate     say all that is wrong with a cluster's file (as `cox validate` only)\n"
+    "  convert      make a file of ParallelCluster 3 from one of 2 "
+    "(pcluster3-config-converter)\n"
     "\n"
     "Examples:\n"
     "  pcluster create-cluster -n laptop -c configs/laptop.yaml --wait\n"

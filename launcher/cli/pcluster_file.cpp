@@ -14,6 +14,8 @@ namespace {
 // No cluster's file is larger; a wrong name on the command line may well be.
 constexpr std::size_t kFileBytesMax = 1u << 20;
 
+}  // namespace
+
 std::string environment_region() {
   for (const auto* name : {"AWS_DEFAULT_REGION", "AWS_REGION"}) {
     const char* value = std::getenv(name);
@@ -22,7 +24,14 @@ std::string environment_region() {
   return {};
 }
 
-}  // namespace
+Result<std::string> read_configuration(const std::string& path) {
+  auto text = os::read_file(path, kFileBytesMax);
+  if (!text && text.error().code == Errc::not_found) {
+    return fail(Errc::not_found, "the configuration file {} does not exist", path);
+  }
+  if (!text) return fail(within("the configuration file", text.error()));
+  return text;
+}
 
 bool ClusterFile::has(config::Level level) const {
   return std::any_of(loaded.findings.begin(), loaded.findings.end(),
@@ -31,11 +40,8 @@ bool ClusterFile::has(config::Level level) const {
 
 Result<ClusterFile> read_cluster_file(const std::string& path, const config::LoadOptions& options,
                                       bool for_version2) {
-  auto text = os::read_file(path, kFileBytesMax);
-  if (!text && text.error().code == Errc::not_found) {
-    return fail(Errc::not_found, "the configuration file {} does not exist", path);
-  }
-  if (!text) return fail(within("the configuration file", text.error()));
+  auto text = read_configuration(path);
+  if (!text) return fail(text.error());
   ClusterFile file;
   file.path = path;
   file.text = std::move(*text);

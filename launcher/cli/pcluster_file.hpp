@@ -21,6 +21,12 @@ struct ClusterFile {
   [[nodiscard]] bool has(config::Level level) const;
 };
 
+/// AWS_DEFAULT_REGION, else AWS_REGION, else empty.
+[[nodiscard]] std::string environment_region();
+
+/// The content of a cluster's file. Errors: not_found or invalid_argument, naming it.
+[[nodiscard]] Result<std::string> read_configuration(const std::string& path);
+
 /// Reads it with AWS_DEFAULT_REGION (or AWS_REGION) of the environment. A version 2 verb takes any
 /// file for INI that is not named .yaml or .yml; a version 3 verb one that begins with a [section].
 /// Errors: not_found or invalid_argument when it cannot be read, naming it.

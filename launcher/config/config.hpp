@@ -38,8 +38,10 @@ struct SharedStorage {
   std::string name;
   std::string mount_dir;      ///< absolute
   std::string as_configured;  ///< as written
-  std::string type;           ///< "Ebs", "Efs", "Raid"
+  std::string type;           ///< "Ebs", "Efs", "Raid", "FsxLustre", ...
   std::string file_system_id;
+  std::string source = "existing";  ///< Coxswain/SharedStorage: or "staged", "server:/export"
+  std::string path{};               ///< where it stands: "SharedStorage[0]"
 };
 
 struct ComputeResource {
@@ -49,12 +51,61 @@ struct ComputeResource {
   int desired_vcpus = 0;
   int max_vcpus = 10;
   Place place;
+  int min_count = 0;  ///< of Slurm: nodes, as written; vCPUs follow from them
+  int max_count = 0;
+  bool cores_only = false;      ///< a node offers its type's cores, not its hardware threads
+  std::int64_t memory_mib = 0;  ///< what jobs may take of a node; 0: the type's
+  bool several_types = false;   ///< of Slurm: written as Instances
+  std::string provider{};       ///< its own; empty: the cluster's
+};
+
+/// A script that nodes run, with its arguments.
+struct CustomAction {
+  std::string script;  ///< a path, or a URL
+  std::vector<std::string> args;
+
+  friend bool operator==(const CustomAction&, const CustomAction&) = default;
+};
+
+/// Each in its order.
+struct CustomActions {
+  std::vector<CustomAction> on_node_start;
+  std::vector<CustomAction> on_node_configured;
+  std::vector<CustomAction> on_node_updated;
 };
 
 struct Queue {
   std::string name;
-  bool spot = false;
+  bool spot = false;  ///< multi-node jobs do not run here
   std::vector<ComputeResource> compute_resources;
+  CustomActions actions{};  ///< of its nodes
+};
+
+/// Coxswain/Ssh. Empty texts: what the user's ssh configuration says.
+struct SshHost {
+  std::string host;
+  std::string user;
+  int port = 0;                 ///< 0: what ssh's configuration says
+  int vcpus = 0;                ///< 0: what the host has
+  std::int64_t memory_mib = 0;  ///< 0: what the host has
+  std::string proxy_jump;
+  std::string compute_resource;  ///< empty: the first
+};
+
+struct SshSettings {
+  std::string user;
+  std::string identity_file;
+  std::string known_hosts_file;
+  std::vector<SshHost> hosts;
+};
+
+/// Coxswain/Slurm: the site that the slurm provider asks for nodes.
+struct SlurmSite {
+  std::string partition;
+  std::string account;
+  std::string qos;
+  std::vector<std::string> extra_args;
+  int pilot_seconds = 3600;
 };
 
 /// What the rest of the product needs of a file, whichever format it had.
@@ -72,6 +123,12 @@ struct ClusterConfig {
   std::map<std::string, std::string> ssh_alias;  ///< v2 [aliases]
   bool sanity_check = true;                      ///< v2
   std::string provider = "local";                ///< Coxswain/Provider
+  std::string scheduler = "awsbatch";            ///< or "slurm": what the file's queues are of
+  CustomActions head_actions{};
+  int log_retention_days = 180;  ///< of Monitoring/Logs; 0: for ever
+  SshSettings ssh;
+  SlurmSite slurm;
+  std::string containers = "podman";  ///< or "host": images are ignored
 };
 
 /// What reading a file gives: findings always; a configuration unless a finding stands in its way.
@@ -85,6 +142,8 @@ struct LoadOptions {
   std::string region{};              ///< -r; empty: the file's, else the environment's
   std::string environment_region{};  ///< AWS_DEFAULT_REGION or AWS_REGION
   std::string cluster_template{};    ///< v2 -t; empty: [global] cluster_template, else "default"
+  /// The providers that this program has; a file that names another one is refused.
+  std::vector<std::string> providers{"local"};
 };
 
 /// Reads YAML; never throws. Pure.
@@ -114,6 +173,12 @@ struct LoadOptions {
 [[nodiscard]] std::string render_place(const Finding& finding, std::string_view file_name,
                                        std::string_view text);
 
+/// All keys of a v3 file as Markdown: types, defaults, ranges, and what becomes of them. Pure.
+[[nodiscard]] std::string render_key_table();
+
+/// A JSON Schema (draft 7) of a v3 file, for editors. Pure.
+[[nodiscard]] std::string render_json_schema();
+
 /// The product's table of instance types.
 [[nodiscard]] std::optional<InstanceType> find_instance_type(std::string_view name);
 
@@ -122,6 +187,14 @@ struct LoadOptions {
 /// word and the nearest known one.
 [[nodiscard]] Result<std::vector<InstanceType>> expand_instance_types(
     const std::vector<std::string>& words);
+
+/// What the nodes of a compute resource may be and what each offers to jobs, smallest first.
+/// Errors: as expand_instance_types().
+[[nodiscard]] Result<std::vector<InstanceType>> offered_types(const ComputeResource& resource);
+
+/// The name of a compute resource's compute environment. Pure.
+[[nodiscard]] std::string environment_name(const ClusterConfig& config, const std::string& cluster,
+                                           std::size_t queue, std::size_t resource);
 
 /// The settings that the head runs by. `name` is the cluster's. Pure.
 [[nodiscard]] ClusterSettings to_settings(const ClusterConfig& config, const std::string& name);

@@ -14,13 +14,15 @@ enum class IniKind : std::uint8_t { text, integer, number, boolean, choice, json
 struct IniKey {
   const char* name;
   IniKind kind = IniKind::text;
-  std::string_view rule{};  ///< of a choice: "a|b|c"; of an integer: "least..most"
+  std::string_view rule{};  ///< as key_rule.hpp has them
   bool required = false;
+  std::string_view note{};  ///< where only AWS does something with it: what
 };
 
 struct IniSectionKeys {
   const char* type;
   std::vector<IniKey> keys;
+  std::size_t most_labels = 1;  ///< sections that a `<type>_settings` may name
 };
 
 /// Source: ParallelCluster 2.11's mappings.

@@ -1,6 +1,6 @@
 #include "launcher/config/ini_text.hpp"
 
-#include <algorithm>
+#include <set>
 
 #include "launcher/config/tree.hpp"
 #include "runtime/base/text.hpp"
@@ -75,7 +75,7 @@ class Reader {
     if (sections_.empty()) return complain(place, "A key stands before the first [section]");
     auto& section = sections_.back();
     const auto key = to_lower(trim(line.substr(0, mark)));
-    if (section.has(key)) {
+    if (!keys_.insert(key).second) {
       return complain(
           place, fmt::format("The configuration parameter '{}' stands twice in the [{}] section",
                              key, section.title()));
@@ -98,19 +98,20 @@ class Reader {
     if (blank != std::string_view::npos) section.label = std::string(trim(title.substr(blank)));
     section.place = place;
     if (section.type.empty()) return complain(place, "This section has no name");
-    const bool twice =
-        std::any_of(sections_.begin(), sections_.end(),
-                    [&](const IniSection& other) { return other.title() == section.title(); });
-    if (twice)
+    if (!titles_.insert(section.title()).second) {
       return complain(place, fmt::format("The section [{}] stands twice", section.title()));
+    }
     is_lost_ = false;
+    keys_.clear();
     sections_.push_back(std::move(section));
   }
 
   std::vector<Finding>& findings_;
   std::vector<IniSection> sections_;
-  IniValue* value_ = nullptr;  ///< the one that a deeper line goes on with
-  bool is_lost_ = false;       ///< in a section that was refused: its keys are passed over
+  std::set<std::string> titles_;
+  std::set<std::string> keys_;  ///< of the last section
+  IniValue* value_ = nullptr;   ///< the one that a deeper line goes on with
+  bool is_lost_ = false;        ///< in a section that was refused: its keys are passed over
 };
 
 }  // namespace

@@ -36,6 +36,10 @@ struct IniSection {
 [[nodiscard]] std::vector<IniSection> parse_ini(std::string_view text,
                                                 std::vector<Finding>& findings);
 
+/// The words of pre_install_args and post_install_args, as the original's converter cuts them:
+/// quotes go, blanks part. Pure.
+[[nodiscard]] std::vector<std::string> words_of_arguments(std::string text);
+
 inline constexpr const char* kIniRule = "ConfigFileValidator";
 
 }  // namespace cox::config

@@ -191,6 +191,13 @@ std::string architecture_of(std::string_view type) {
   return letters.find('g') == std::string_view::npos ? "x86_64" : "arm64";
 }
 
+int threads_per_core(std::string_view type) {
+  const auto family = family_of(type);
+  const bool single =
+      family == "t2" || family.starts_with("hpc") || architecture_of(type) == "arm64";
+  return single ? 1 : 2;
+}
+
 Result<std::vector<InstanceType>> expand_instance_types(const std::vector<std::string>& words) {
   std::vector<bool> wanted(known_types().size(), false);
   for (const auto& word : words) {

@@ -1,9 +1,9 @@
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "launcher/config/config.hpp"
-#include "launcher/config/ini_keys.hpp"
-#include "launcher/config/ini_text.hpp"
+#include "launcher/config/ini_checker.hpp"
 #include "launcher/config/rules.hpp"
 #include "launcher/config/tree.hpp"
 #include "runtime/base/text.hpp"
@@ -13,67 +13,70 @@ namespace cox::config {
 
 namespace {
 
-constexpr const char* kResource = "Scheduling.AwsBatchQueues[0].ComputeResources[0]";
-
-class IniLoader {
+class IniLoader : private IniChecker {
  public:
-  IniLoader(std::string_view text, const LoadOptions& options) : options_(options) {
-    sections_ = parse_ini(text, loaded_.findings);
-  }
+  IniLoader(std::string_view text, const LoadOptions& options)
+      : IniChecker(text), options_(options) {}
 
   Loaded run() {
     read_general();
-    const auto* cluster = find_cluster();
-    if (cluster == nullptr) return finish();
-    if (!check_scheduler(*cluster)) return finish();
+    const auto* cluster = find_cluster(options_.cluster_template);
+    if (cluster == nullptr || !check_scheduler(*cluster)) return finish(false);
     check_section(*cluster);
     read_cluster(*cluster);
+    if (config_.scheduler == "slurm") {
+      read_slurm(*cluster);
+    } else {
+      read_batch(*cluster);
+    }
     read_network(*cluster);
     read_storage(*cluster);
     read_others(*cluster);
     check_unsupported(*cluster);
     apply_rules(*cluster);
-    return finish();
+    return finish(true);
   }
 
  private:
-  void complain(Place place, std::string text, const char* rule = kIniRule) {
-    loaded_.findings.push_back({Level::error, rule, "", place, std::move(text)});
+  Loaded finish(bool has_cluster) {
+    check_titles();
+    drop_notes_on_faults();
+    const bool usable = has_cluster && !stands_in_the_way(findings_);
+    keep_readable(findings_);
+    Loaded loaded;
+    if (usable) loaded.config = std::move(config_);
+    loaded.findings = std::move(findings_);
+    return loaded;
   }
 
-  Loaded finish() {
-    // Sections that nothing leads to, but for misspelt ones, are another cluster's.
-    for (const auto& section : sections_) {
-      if (find_ini_keys(section.type) != nullptr || section.type == "fsx" ||
-          section.type == "queue" || section.type == "compute_resource") {
-        continue;
-      }
-      std::vector<std::string> types;
-      for (const auto& known : ini_schema()) types.emplace_back(known.type);
-      const auto near = nearest(section.type, types);
-      complain(section.place, fmt::format("The section [{}] is not known{}", section.title(),
-                                          near ? fmt::format("; did you mean [{}]?", *near) : ""));
-    }
-    sort_by_place(loaded_.findings);
-    if (has_cluster_ && !stands_in_the_way(loaded_.findings)) loaded_.config = std::move(config_);
-    return std::move(loaded_);
+  /// What only AWS would do is not said of a key that has a fault.
+  void drop_notes_on_faults() {
+    const auto faulty = fault_places();
+    std::erase_if(findings_, [&](const Finding& finding) {
+      return finding.level == Level::info &&
+             faulty.contains({finding.place.line, finding.place.column});
+    });
   }
 
-  [[nodiscard]] const IniSection* find(std::string_view type, std::string_view label) const {
-    for (const auto& section : sections_) {
-      if (section.type == type && section.label == label) return &section;
+  [[nodiscard]] std::set<std::pair<int, int>> fault_places() const {
+    std::set<std::pair<int, int>> places;
+    for (const auto& finding : findings_) {
+      if (finding.level != Level::error) continue;
+      places.insert({finding.place.line, finding.place.column});
     }
-    return nullptr;
+    return places;
   }
 
   /// [aws], [global] and [aliases].
   void read_general() {
     config_.v2 = true;
-    config_.os_user = "ec2-user";
     for (const auto* type : {"aws", "global", "aliases"}) {
       if (const auto* section = find(type, "")) check_section(*section);
     }
-    if (const auto* aws = find("aws", "")) config_.region = aws->get("aws_region_name");
+    if (const auto* aws = find("aws", "")) {
+      config_.region = aws->get("aws_region_name");
+      origins_["Region"] = {aws, "aws_region_name"};
+    }
     // In this order: the option, the environment, the file.
     if (!options_.environment_region.empty()) config_.region = options_.environment_region;
     if (!options_.region.empty()) config_.region = options_.region;
@@ -86,101 +89,26 @@ class IniLoader {
     }
   }
 
-  /// -t; else [global] cluster_template; else "default".
-  const IniSection* find_cluster() {
-    const auto* global = find("global", "");
-    auto label = options_.cluster_template;
-    Place place;
-    if (label.empty() && global != nullptr && global->has("cluster_template")) {
-      label = global->get("cluster_template");
-      place = global->place_of("cluster_template");
-    }
-    if (label.empty()) label = "default";
-    if (const auto* cluster = find("cluster", label)) return cluster;
-    std::vector<std::string> labels;
-    for (const auto& section : sections_) {
-      if (section.type == "cluster") labels.push_back(section.label);
-    }
-    const auto near = nearest(label, labels);
-    complain(place,
-             fmt::format("The section [cluster {}] is not in the file{}", label,
-                         near             ? fmt::format("; did you mean [cluster {}]?", *near)
-                         : labels.empty() ? ""
-                                          : fmt::format(": it has [cluster {}]; name one with -t",
-                                                        join(labels, "], [cluster "))));
-    return nullptr;
-  }
-
-  /// Another scheduler's file is told so, and nothing else.
+  /// A file of a scheduler that is not there is told so, and nothing else.
   bool check_scheduler(const IniSection& cluster) {
     const auto scheduler = cluster.get("scheduler");
-    if (scheduler.empty() || scheduler == "awsbatch") return true;
-    const std::vector<std::string> known{"awsbatch", "slurm", "sge", "torque"};
-    const bool is_known = std::find(known.begin(), known.end(), scheduler) != known.end();
-    const auto near = nearest(scheduler, known);
-    complain(cluster.place_of("scheduler"),
-             is_known
-                 ? fmt::format("scheduler = {} is not served by this version, only awsbatch is",
-                               scheduler)
-                 : fmt::format("There is no scheduler {}{}", scheduler,
-                               near ? fmt::format("; did you mean {}?", *near) : ""),
+    config_.scheduler = scheduler == "slurm" ? "slurm" : "awsbatch";
+    if (scheduler.empty() || scheduler == "awsbatch" || scheduler == "slurm") return true;
+    const auto place = cluster.place_of("scheduler");
+    if (scheduler == "sge" || scheduler == "torque") {
+      complain(place,
+               fmt::format("scheduler = {} is not served, as ParallelCluster 2.11.5 and later do "
+                           "not; awsbatch and slurm are",
+                           scheduler),
+               "SchedulerValidator");
+      return false;
+    }
+    const auto near = nearest(scheduler, {"awsbatch", "slurm", "sge", "torque"});
+    complain(place,
+             fmt::format("There is no scheduler {}{}", scheduler,
+                         near ? fmt::format("; did you mean {}?", *near) : ""),
              "SchedulerValidator");
     return false;
-  }
-
-  /// Unknown keys, values of wrong types, missing keys.
-  void check_section(const IniSection& section) {
-    const auto* known = find_ini_keys(section.type);
-    if (known == nullptr || !checked_.insert(section.title()).second) return;
-    std::vector<std::string> names;
-    for (const auto& key : known->keys) names.emplace_back(key.name);
-    for (const auto& value : section.values) {
-      const auto key = std::find_if(known->keys.begin(), known->keys.end(),
-                                    [&](const IniKey& each) { return value.key == each.name; });
-      if (key == known->keys.end()) {
-        const auto near = nearest(value.key, names);
-        complain(
-            value.place,
-            fmt::format("The configuration parameter '{}' is not allowed in the [{}] section{}",
-                        value.key, section.title(),
-                        near ? fmt::format("; did you mean '{}'?", *near) : ""));
-      } else if (const auto fault = ini_fault(*key, value.text)) {
-        complain(value.place,
-                 fmt::format("The configuration parameter '{}' {}", key->name, *fault));
-      }
-    }
-    for (const auto& key : known->keys) {
-      if (!key.required || !section.get(key.name).empty()) continue;
-      complain(section.place_of(key.name),
-               fmt::format("The configuration parameter '{}' is required in the [{}] section",
-                           key.name, section.title()));
-    }
-  }
-
-  /// The sections that a key's labels name; each is checked.
-  std::vector<const IniSection*> follow(const IniSection& cluster, const std::string& type) {
-    std::vector<const IniSection*> found;
-    const auto key = type + "_settings";
-    const auto* value = cluster.find(key);
-    if (value == nullptr || value->text.empty()) return found;
-    for (const auto& word : split(value->text, ',')) {
-      const std::string label(trim(word));
-      const auto* section = find(type, label);
-      if (section != nullptr) {
-        check_section(*section);
-        found.push_back(section);
-        continue;
-      }
-      std::vector<std::string> labels;
-      for (const auto& each : sections_) {
-        if (each.type == type) labels.push_back(each.label);
-      }
-      const auto near = nearest(label, labels);
-      complain(value->place,
-               fmt::format("{} names the section [{} {}], which is not in the file{}", key, type,
-                           label, near ? fmt::format("; did you mean {}?", *near) : ""));
-    }
-    return found;
   }
 
   int count(const IniSection& section, std::string_view key, int absent) {
@@ -188,25 +116,26 @@ class IniLoader {
     return value && *value >= -1 && *value <= 100'000'000 ? static_cast<int>(*value) : absent;
   }
 
+  /// pre_install's or post_install's script.
+  std::vector<CustomAction> action(const IniSection& cluster, const std::string& key) {
+    const auto script = cluster.get(key);
+    if (script.empty() || script == "NONE") return {};
+    complain(cluster.place_of(key),
+             fmt::format("{}: this version does not run custom actions: what they install must be "
+                         "there already.",
+                         key),
+             "NotServedValidator", Level::warning);
+    return {{script, words_of_arguments(cluster.get(key + "_args"))}};
+  }
+
   void read_cluster(const IniSection& cluster) {
-    has_cluster_ = true;
     config_.os = cluster.get("base_os", "alinux2");
+    config_.os_user = user_of_os(config_.os);
     config_.key_name = cluster.get("key_name");
     config_.head_instance_type = cluster.get("master_instance_type", "t3.micro");
-    Queue queue;
-    queue.name = "batch-queue";
-    queue.spot = cluster.get("cluster_type") == "spot";
-    ComputeResource resource;
-    resource.name = "batch-compute";
-    resource.place = cluster.place;
-    for (const auto& word : split(cluster.get("compute_instance_type", "optimal"), ',')) {
-      resource.instance_types.emplace_back(trim(word));
-    }
-    resource.min_vcpus = count(cluster, "min_vcpus", 0);
-    resource.desired_vcpus = count(cluster, "desired_vcpus", 4);
-    resource.max_vcpus = count(cluster, "max_vcpus", 10);
-    queue.compute_resources.push_back(std::move(resource));
-    config_.queues.push_back(std::move(queue));
+    origins_["HeadNode.InstanceType"] = {&cluster, "master_instance_type"};
+    config_.head_actions.on_node_start = action(cluster, "pre_install");
+    config_.head_actions.on_node_configured = action(cluster, "post_install");
     if (const auto* tags = cluster.find("tags")) {
       std::vector<Finding> ignored;  // the section's check has told them
       const auto tree = parse_yaml(tags->text, ignored);
@@ -214,6 +143,103 @@ class IniLoader {
         config_.tags[entry.key] = entry.value.scalar;
       }
     }
+  }
+
+  std::vector<std::string> instance_types_of(const IniSection& cluster) {
+    // As many as there are types; each that is unknown is held against all of them.
+    constexpr std::size_t kTypesMax = 300;
+    std::vector<std::string> types;
+    for (const auto& word : split(cluster.get("compute_instance_type", "optimal"), ',')) {
+      types.emplace_back(trim(word));
+    }
+    if (types.size() > kTypesMax) {
+      complain(
+          cluster.place_of("compute_instance_type"),
+          fmt::format("compute_instance_type names {} types: more than there are", types.size()));
+      types.resize(kTypesMax);
+    }
+    return types;
+  }
+
+  void read_batch(const IniSection& cluster) {
+    Queue queue;
+    queue.name = "batch-queue";
+    queue.spot = cluster.get("cluster_type") == "spot";
+    ComputeResource resource;
+    resource.name = "batch-compute";
+    resource.place = cluster.place;
+    resource.instance_types = instance_types_of(cluster);
+    resource.min_vcpus = count(cluster, "min_vcpus", 0);
+    resource.desired_vcpus = count(cluster, "desired_vcpus", 4);
+    resource.max_vcpus = count(cluster, "max_vcpus", 10);
+    queue.compute_resources.push_back(std::move(resource));
+    config_.queues.push_back(std::move(queue));
+    const std::string path = "Scheduling.AwsBatchQueues[0].ComputeResources[0]";
+    origins_[path] = {&cluster, ""};
+    origins_[path + ".MinvCpus"] = {&cluster, "min_vcpus"};
+    origins_[path + ".DesiredvCpus"] = {&cluster, "desired_vcpus"};
+    origins_[path + ".MaxvCpus"] = {&cluster, "max_vcpus"};
+    for (std::size_t i = 0; i < config_.queues[0].compute_resources[0].instance_types.size(); ++i) {
+      origins_[fmt::format("{}.InstanceTypes[{}]", path, i)] = {&cluster, "compute_instance_type"};
+    }
+  }
+
+  /// Either queues with their resources, or one of each that the cluster's own keys describe.
+  void read_slurm(const IniSection& cluster) {
+    const bool cores_only = ini_boolean(cluster.get("disable_hyperthreading")).value_or(false);
+    if (!cluster.has("queue_settings")) {
+      ComputeResource resource;
+      resource.name = "default-resource";
+      resource.place = cluster.place;
+      resource.instance_types = {cluster.get("compute_instance_type", "t3.micro")};
+      resource.cores_only = cores_only;
+      const int initial = count(cluster, "initial_queue_size", 0);
+      const bool kept = ini_boolean(cluster.get("maintain_initial_size")).value_or(false);
+      resource.min_count = kept ? initial : 0;
+      resource.max_count = count(cluster, "max_queue_size", 10);
+      count_vcpus(resource);
+      Queue queue;
+      queue.name = "default-queue";
+      queue.compute_resources.push_back(std::move(resource));
+      config_.queues.push_back(std::move(queue));
+      name_origins("Scheduling.SlurmQueues[0].ComputeResources[0]", cluster,
+                   "compute_instance_type", "max_queue_size");
+    }
+    for (const auto* section : follow(cluster, "queue")) read_slurm_queue(*section, cores_only);
+    for (auto& queue : config_.queues) queue.actions = config_.head_actions;
+  }
+
+  void name_origins(const std::string& path, const IniSection& section, const char* type,
+                    const char* most) {
+    origins_[path] = {&section, ""};
+    origins_[path + ".InstanceType"] = {&section, type};
+    origins_[path + ".MaxCount"] = {&section, most};
+  }
+
+  void read_slurm_queue(const IniSection& section, bool cores_only) {
+    Queue queue;
+    queue.name = section.label;
+    const auto path = fmt::format("Scheduling.SlurmQueues[{}]", config_.queues.size());
+    origins_[path] = {&section, ""};
+    for (const auto* each : follow(section, "compute_resource")) {
+      name_origins(fmt::format("{}.ComputeResources[{}]", path, queue.compute_resources.size()),
+                   *each, "instance_type", "max_count");
+      ComputeResource resource;
+      resource.name = each->label;
+      resource.place = each->place;
+      resource.instance_types = {each->get("instance_type")};
+      resource.cores_only = ini_boolean(section.get("disable_hyperthreading")).value_or(cores_only);
+      resource.min_count = count(*each, "min_count", 0);
+      resource.max_count = count(*each, "max_count", 10);
+      count_vcpus(resource);
+      if (const int initial = count(*each, "initial_count", 0); initial > resource.min_count) {
+        complain(each->place_of("initial_count"),
+                 "initial_count: a node more than min_count is made when a job needs it.",
+                 "AwsOnlyValidator", Level::info);
+      }
+      queue.compute_resources.push_back(std::move(resource));
+    }
+    config_.queues.push_back(std::move(queue));
   }
 
   void read_network(const IniSection& cluster) {
@@ -225,69 +251,96 @@ class IniLoader {
     }
   }
 
-  void add_storage(const std::string& name, const std::string& directory, const char* type,
-                   const std::string& id, Place place) {
+  void add_storage(const std::string& directory, const char* type, const IniSection& section,
+                   const std::string& name = "", const char* id = nullptr) {
     // NONE: the section is there and not used.
     if (directory.empty() || directory == "NONE") return;
     SharedStorage storage;
-    storage.name = name;
+    storage.name = name.empty() ? section.label : name;
     storage.as_configured = directory;
     storage.mount_dir = directory.starts_with("/") ? directory : "/" + directory;
     storage.type = type;
-    storage.file_system_id = id;
+    if (id != nullptr) storage.file_system_id = section.get(id);
+    storage.path = fmt::format("SharedStorage[{}]", config_.shared.size());
+    origins_[storage.path] = {&section, "shared_dir"};
     config_.shared.push_back(std::move(storage));
-    storage_places_.push_back(place);
   }
 
-  void read_storage(const IniSection& cluster) {
+  /// [ebs] of one label may leave its directory to the cluster's own; of several, each says.
+  void read_disks(const IniSection& cluster) {
     const auto disks = follow(cluster, "ebs");
     const auto own = cluster.get("shared_dir");
     if (disks.empty() && !cluster.has("ebs_settings")) {
-      add_storage("default-ebs", own.empty() ? "/shared" : own, "Ebs", "",
-                  cluster.place_of("shared_dir"));
-    } else if (disks.size() == 1 && !own.empty()) {
-      add_storage(disks[0]->label, own, "Ebs", "", cluster.place_of("shared_dir"));
-    } else {
-      if (disks.size() > 1 && !own.empty()) {
-        complain(
-            cluster.place_of("shared_dir"),
-            "shared_dir of the cluster cannot be given with several ebs sections: each has its "
-            "own");
-      }
-      for (const auto* disk : disks) {
-        const bool several = disks.size() > 1;
-        if (several && disk->get("shared_dir").empty()) {
-          complain(disk->place,
-                   fmt::format(
-                       "The configuration parameter 'shared_dir' is required in the [{}] section",
-                       disk->title()));
-        }
-        add_storage(disk->label, disk->get("shared_dir", several ? "" : "/shared"), "Ebs", "",
-                    disk->place_of("shared_dir"));
-      }
+      return add_storage(own.empty() ? "/shared" : own, "Ebs", cluster, "default-ebs");
     }
+    if (disks.size() == 1 && !own.empty()) {
+      return add_storage(own, "Ebs", cluster, disks[0]->label);
+    }
+    const bool several = disks.size() > 1;
+    if (several && !own.empty()) {
+      complain(cluster.place_of("shared_dir"),
+               "shared_dir of the cluster cannot be given with several ebs sections: each has its "
+               "own");
+    }
+    for (const auto* disk : disks) {
+      if (several && disk->get("shared_dir").empty()) {
+        complain(disk->place,
+                 fmt::format("The configuration parameter 'shared_dir' is required in the [{}] "
+                             "section",
+                             disk->title()));
+      }
+      add_storage(disk->get("shared_dir", several ? "" : "/shared"), "Ebs", *disk);
+    }
+  }
+
+  void read_storage(const IniSection& cluster) {
+    read_disks(cluster);
     for (const auto* section : follow(cluster, "efs")) {
-      add_storage(section->label, section->get("shared_dir"), "Efs", section->get("efs_fs_id"),
-                  section->place_of("shared_dir"));
+      add_storage(section->get("shared_dir"), "Efs", *section, "", "efs_fs_id");
     }
     for (const auto* section : follow(cluster, "raid")) {
-      add_storage(section->label, section->get("shared_dir"), "Raid", "",
-                  section->place_of("shared_dir"));
+      add_storage(section->get("shared_dir"), "Raid", *section);
+    }
+    if (config_.scheduler == "awsbatch") return;
+    for (const auto* section : follow(cluster, "fsx")) {
+      add_storage(section->get("shared_dir"), "FsxLustre", *section, "", "fsx_fs_id");
     }
   }
 
   void read_others(const IniSection& cluster) {
-    for (const auto* type : {"dcv", "cw_log", "dashboard"}) {
+    for (const auto* type : {"dcv", "dashboard"}) {
       [[maybe_unused]] const auto sections = follow(cluster, type);
+    }
+    config_.log_retention_days = 14;
+    for (const auto* log : follow(cluster, "cw_log")) {
+      config_.log_retention_days = count(*log, "retention_days", 14);
     }
     for (const auto* scaling : follow(cluster, "scaling")) {
       config_.scaledown_idle_minutes = count(*scaling, "scaledown_idletime", 10);
     }
   }
 
-  /// What awsbatch does not have.
+  /// What awsbatch does not have, and what excludes what.
   void check_unsupported(const IniSection& cluster) {
-    for (const auto* key : {"fsx_settings", "queue_settings", "enable_efa", "enable_efa_gdr"}) {
+    if (config_.scheduler == "slurm") {
+      for (const auto* key : {"min_vcpus", "desired_vcpus", "max_vcpus", "spot_bid_percentage"}) {
+        if (cluster.has(key)) {
+          complain(cluster.place_of(key), fmt::format("{} is for awsbatch only", key));
+        }
+      }
+      for (const auto* key :
+           {"compute_instance_type", "initial_queue_size", "max_queue_size",
+            "maintain_initial_size", "cluster_type", "spot_price", "placement_group"}) {
+        if (cluster.has("queue_settings") && cluster.has(key)) {
+          complain(
+              cluster.place_of(key),
+              fmt::format("{} cannot be given with queue_settings: each queue has its own", key));
+        }
+      }
+      return;
+    }
+    for (const auto* key : {"fsx_settings", "queue_settings", "enable_efa", "enable_efa_gdr",
+                            "disable_cluster_dns"}) {
       if (cluster.has(key)) {
         complain(cluster.place_of(key), fmt::format("{} is not supported with awsbatch", key));
       }
@@ -296,8 +349,8 @@ class IniLoader {
       complain(cluster.place_of("disable_hyperthreading"),
                "disable_hyperthreading is not supported with awsbatch");
     }
-    if (const auto os = cluster.get("base_os");
-        !os.empty() && os != "alinux2" && !ini_fault(*base_os(), os)) {
+    const auto os = cluster.get("base_os");
+    if (os == "centos7" || os.starts_with("ubuntu")) {
       complain(cluster.place_of("base_os"),
                fmt::format("scheduler awsbatch supports the following operating systems: alinux2; "
                            "not {}",
@@ -306,61 +359,51 @@ class IniLoader {
     }
   }
 
-  static const IniKey* base_os() {
-    const auto& keys = find_ini_keys("cluster")->keys;
-    return &*std::find_if(keys.begin(), keys.end(), [](const IniKey& key) {
-      return key.name == std::string_view("base_os");
-    });
-  }
-
-  /// The key of this file that a rule's path means.
-  [[nodiscard]] std::string key_of(const std::string& path) const {
-    const auto resource = std::string(kResource);
-    if (path == resource + ".MinvCpus") return "min_vcpus";
-    if (path == resource + ".DesiredvCpus") return "desired_vcpus";
-    if (path == resource + ".MaxvCpus") return "max_vcpus";
-    if (path.starts_with(resource + ".InstanceTypes")) return "compute_instance_type";
-    if (path == "HeadNode.InstanceType") return "master_instance_type";
-    return "";
+  /// Where a rule's path comes from in this file: the longest known part of it.
+  [[nodiscard]] std::pair<const IniSection*, std::string> origin_of(std::string path,
+                                                                    const IniSection& cluster) {
+    while (!path.empty()) {
+      if (const auto found = origins_.find(path); found != origins_.end()) return found->second;
+      const auto dot = path.rfind('.');
+      path = dot == std::string::npos ? "" : path.substr(0, dot);
+    }
+    return {&cluster, ""};
   }
 
   void apply_rules(const IniSection& cluster) {
-    const auto has_fault = [&](Place place) {
-      return std::any_of(loaded_.findings.begin(), loaded_.findings.end(),
-                         [&](const Finding& finding) { return finding.place == place; });
-    };
-    std::vector<Finding> more;
-    for (auto& finding : check_rules(config_)) {
-      const auto key = key_of(finding.path);
-      finding.place = cluster.place_of(key);
-      if (finding.path == "Region")
-        finding.place = find("aws", "") ? find("aws", "")->place_of("aws_region_name") : Place{};
-      for (std::size_t i = 0; i < storage_places_.size(); ++i) {
-        if (finding.path.starts_with(fmt::format("SharedStorage[{}]", i))) {
-          finding.place = storage_places_[i];
-        }
-      }
-      if (key == "desired_vcpus" && !cluster.has(key)) {
+    const auto faulty = fault_places();
+    for (auto& finding : check_rules(config_, options_.providers)) {
+      // Version 2 lets its labels be what they like.
+      if (finding.rule == "NameValidator") continue;
+      const auto [section, key] = origin_of(finding.path, cluster);
+      finding.place = section->place_of(key);
+      if (key == "desired_vcpus" && !section->has(key)) {
         finding.text += " desired_vcpus is 4 when the file does not say.";
-        finding.place = cluster.place_of("max_vcpus");
+        finding.place = section->place_of("max_vcpus");
       }
       finding.path.clear();
-      const bool on_key = finding.place != cluster.place;
-      if (!on_key || !has_fault(finding.place)) more.push_back(std::move(finding));
+      const bool on_key = finding.place != section->place;
+      const bool known = faulty.contains({finding.place.line, finding.place.column});
+      if (!on_key || !known) findings_.push_back(std::move(finding));
     }
-    loaded_.findings.insert(loaded_.findings.end(), more.begin(), more.end());
   }
 
   const LoadOptions& options_;
-  std::vector<IniSection> sections_;
-  std::set<std::string> checked_;
-  std::vector<Place> storage_places_;  ///< of each shared storage's directory
   ClusterConfig config_;
-  bool has_cluster_ = false;
-  Loaded loaded_;
+  /// Section and key that a path of version 3 comes from.
+  std::map<std::string, std::pair<const IniSection*, std::string>> origins_;
 };
 
 }  // namespace
+
+std::vector<std::string> words_of_arguments(std::string text) {
+  std::erase_if(text, [](char c) { return c == '\'' || c == '"'; });
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '\t' || c == '\n'; }, ' ');
+  auto words = split(text, ' ');
+  std::erase(words, "");
+  return words;
+}
 
 Loaded load_ini(std::string_view text, const LoadOptions& options) {
   return IniLoader(text, options).run();

@@ -1,62 +1,37 @@
 #include <algorithm>
-#include <array>
+#include <set>
 
-#include "launcher/config/rules.hpp"
-#include "launcher/config/schema.hpp"
-#include "runtime/base/text.hpp"
+#include "launcher/config/tree_checker.hpp"
 
-/// What excludes what in a v3 file, and what awsbatch does not have.
+/// What excludes what in a v3 file, and what a scheduler does not have.
 namespace cox::config {
 
 namespace {
 
-class Relations {
+class Relations : private TreeChecker {
  public:
-  explicit Relations(const Tree& tree) : tree_(tree) {}
+  explicit Relations(const Tree& tree) : TreeChecker(tree) {}
 
   std::vector<Finding> run() {
-    check_awsbatch();
-    check_exclusions();
-    check_actions();
-    check_storage();
-    check_tags();
+    if (scheduler_of(tree_) == "awsbatch") {
+      check_awsbatch();
+    } else {
+      check_slurm();
+    }
+    check_exclusions("HeadNode");
+    check_actions("HeadNode.CustomActions");
+    for (const auto& pool : items("LoginNodes.Pools")) {
+      check_exclusions(pool);
+      check_actions(pool + ".CustomActions");
+    }
+    check_tags("Tags");
+    check_own_resources();
     return std::move(findings_);
   }
 
  private:
-  void add(std::string path, const char* rule, std::string text, Level level = Level::error) {
-    const auto place = place_of(tree_, path);
-    findings_.push_back({level, rule, std::move(path), place, std::move(text)});
-  }
-
-  [[nodiscard]] bool has(const std::string& path) const {
-    return find_path(tree_, path) != nullptr;
-  }
-  [[nodiscard]] std::string text(const std::string& path) const {
-    const auto* found = find_path(tree_, path);
-    return found != nullptr && found->kind == Tree::Kind::scalar ? found->scalar : std::string();
-  }
-  [[nodiscard]] std::size_t items(const std::string& path) const {
-    const auto* found = find_path(tree_, path);
-    return found != nullptr ? found->items.size() : 0;
-  }
-
   void check_awsbatch() {
-    for (const auto* key : {"Scheduling.SlurmSettings", "Scheduling.SlurmQueues"}) {
-      if (has(key)) {
-        add(key, kSchemaRule, "Unknown field. It is for Scheduler: slurm only.");
-      }
-    }
-    for (const auto* key : {"DirectoryService", "AdditionalPackages.IntelSoftware",
-                            "HeadNode.CustomActions.OnNodeUpdated"}) {
-      if (has(key)) add(key, kSchemaRule, "Not supported with Scheduler: awsbatch.");
-    }
-    if (has("LoginNodes")) {
-      add("LoginNodes", "LoginNodesSchedulerValidator",
-          "Login nodes are not supported with Scheduler: awsbatch.");
-    }
-    const auto* sudo = find_path(tree_, "DeploymentSettings.DisableSudoAccessForDefaultUser");
-    if (sudo != nullptr && to_bool(*sudo).value_or(false)) {
+    if (is_true("DeploymentSettings.DisableSudoAccessForDefaultUser")) {
       add("DeploymentSettings.DisableSudoAccessForDefaultUser",
           "SchedulerDisableSudoAccessForDefaultUserValidator",
           "DisableSudoAccessForDefaultUser is not supported with Scheduler: awsbatch.");
@@ -68,40 +43,90 @@ class Relations {
                       "alinux2023; not {}",
                       os));
     }
-    const auto* secured = find_path(tree_, "HeadNode.Imds.Secured");
+    const auto* secured = at("HeadNode.Imds.Secured");
     if (secured == nullptr || to_bool(*secured).value_or(false)) {
       add("HeadNode.Imds.Secured", "HeadNodeImdsValidator",
           "IMDS Secured cannot be enabled when using scheduler awsbatch; it is unless the file "
-          "says "
-          "HeadNode/Imds/Secured: false");
+          "says HeadNode/Imds/Secured: false");
+    }
+    tell_beyond_aws("Scheduling.AwsBatchQueues");
+    for (const auto& queue : items("Scheduling.AwsBatchQueues")) {
+      exclude(queue + ".Networking", {"SecurityGroups", "AdditionalSecurityGroups"});
+      tell_beyond_aws(queue + ".ComputeResources");
     }
   }
 
-  void exclude(const std::string& parent, std::initializer_list<const char*> keys) {
-    std::vector<std::string> given;
-    for (const auto* key : keys) {
-      if (has(parent + "." + key)) given.emplace_back(key);
-    }
-    if (given.size() < 2) return;
-    add(parent + "." + given[1], kSchemaRule,
-        fmt::format("Only one of {} may be given.", join(given, ", ")));
+  /// Several where ParallelCluster has one are served; that the file is ours alone then is said.
+  void tell_beyond_aws(const std::string& path) {
+    const auto count = items(path).size();
+    if (count < 2) return;
+    add(path, "BeyondAwsValidator",
+        fmt::format("ParallelCluster takes one item here with Scheduler: awsbatch; Coxswain makes "
+                    "all {}.",
+                    count),
+        Level::info);
   }
 
-  void check_exclusions() {
-    exclude("HeadNode.Networking", {"SecurityGroups", "AdditionalSecurityGroups"});
-    exclude("HeadNode.Iam", {"InstanceProfile", "InstanceRole", "AdditionalIamPolicies"});
-    exclude("HeadNode.Iam", {"S3Access", "InstanceRole"});
-    exclude("HeadNode.Iam", {"S3Access", "InstanceProfile"});
-    for (std::size_t i = 0; i < items("Scheduling.AwsBatchQueues"); ++i) {
-      exclude(fmt::format("Scheduling.AwsBatchQueues[{}].Networking", i),
-              {"SecurityGroups", "AdditionalSecurityGroups"});
+  void check_slurm() {
+    exclude("Scheduling.SlurmSettings", {"Database", "ExternalSlurmdbd"});
+    for (const auto& queue : items("Scheduling.SlurmQueues")) {
+      check_exclusions(queue);
+      exclude(queue + ".Networking.PlacementGroup", {"Id", "Name"});
+      exclude(queue + ".CapacityReservationTarget",
+              {"CapacityReservationId", "CapacityReservationResourceGroupArn"});
+      check_actions(queue + ".CustomActions");
+      check_tags(queue + ".Tags");
+      if (is_true(queue + ".JobExclusiveAllocation")) {
+        add(queue + ".JobExclusiveAllocation", "NotServedValidator",
+            "A node that has room for several jobs runs them side by side: ask for all of its "
+            "vCPUs to have it alone.",
+            Level::warning);
+      }
+      for (const auto& resource : items(queue + ".ComputeResources")) {
+        check_resource(queue, resource);
+      }
     }
   }
 
-  void check_actions() {
-    for (const auto* name : {"OnNodeStart", "OnNodeConfigured"}) {
-      const auto path = std::string("HeadNode.CustomActions.") + name;
-      const auto* action = find_path(tree_, path);
+  void check_resource(const std::string& queue, const std::string& resource) {
+    exclude(resource, {"InstanceType", "Instances"});
+    if (!has(resource + ".InstanceType") && !has(resource + ".Instances")) {
+      add(resource, kSchemaRule, "Either InstanceType or Instances must be given.");
+    }
+    exclude(resource + ".Networking.PlacementGroup", {"Id", "Name"});
+    exclude(resource + ".CapacityReservationTarget",
+            {"CapacityReservationId", "CapacityReservationResourceGroupArn"});
+    check_tags(resource + ".Tags");
+    std::set<std::string> seen;
+    for (const auto& instance : items(resource + ".Instances")) {
+      const auto type = text(instance + ".InstanceType");
+      if (!type.empty() && !seen.insert(type).second) {
+        add(instance + ".InstanceType", "DuplicateInstanceTypeValidator",
+            fmt::format("The instance type {} stands twice.", type));
+      }
+    }
+    const auto strategy = text(queue + ".AllocationStrategy");
+    const auto capacity = text(queue + ".CapacityType");
+    if (!strategy.empty() && strategy != "lowest-price" && has(resource + ".Instances") &&
+        (capacity.empty() || capacity == "ONDEMAND")) {
+      add(queue + ".AllocationStrategy", "InstancesAllocationStrategyValidator",
+          fmt::format("ONDEMAND instances can be chosen by lowest-price only, not by {}.",
+                      strategy));
+    }
+  }
+
+  /// Of the head node, a queue, or a pool of login nodes.
+  void check_exclusions(const std::string& owner) {
+    exclude(owner + ".Networking", {"SecurityGroups", "AdditionalSecurityGroups"});
+    exclude(owner + ".Iam", {"InstanceProfile", "InstanceRole", "AdditionalIamPolicies"});
+    exclude(owner + ".Iam", {"S3Access", "InstanceRole"});
+    exclude(owner + ".Iam", {"S3Access", "InstanceProfile"});
+  }
+
+  void check_actions(const std::string& actions) {
+    for (const auto* name : {"OnNodeStart", "OnNodeConfigured", "OnNodeUpdated"}) {
+      const auto path = actions + "." + name;
+      const auto* action = at(path);
       if (action == nullptr || action->kind != Tree::Kind::map) continue;
       exclude(path, {"Script", "Sequence"});
       exclude(path, {"Args", "Sequence"});
@@ -111,46 +136,35 @@ class Relations {
     }
   }
 
-  void check_settings(const std::string& path, const std::string& type) {
-    constexpr std::array<const char*, 6> kTypes{"Ebs",      "Efs",        "FsxLustre",
-                                                "FsxOntap", "FsxOpenZfs", "FileCache"};
-    for (const auto* other : kTypes) {
-      const auto settings = fmt::format("{}.{}Settings", path, other);
-      if (type != other && has(settings)) {
-        add(settings, kSchemaRule,
-            fmt::format("{}Settings cannot be given with StorageType {}.", other, type));
-      }
-    }
-  }
-
-  void check_storage() {
-    for (std::size_t i = 0; i < items("SharedStorage"); ++i) {
-      const auto path = fmt::format("SharedStorage[{}]", i);
-      const auto type = text(path + ".StorageType");
-      if (!type.empty()) check_settings(path, type);
-      for (const auto* settings : {".EbsSettings", ".EfsSettings"}) {
-        const auto policy = path + settings + ".DeletionPolicy";
-        if (const auto word = text(policy); word == "Retain" || word == "Snapshot") {
-          add(policy, "DeletionPolicyValidator",
-              fmt::format("DeletionPolicy {} is not kept by a local cluster: the directory is "
-                          "removed with the cluster. Copy out what is to stay.",
-                          word),
-              Level::warning);
+  /// Coxswain.ComputeResources says something of resources that the queues have.
+  void check_own_resources() {
+    std::vector<std::string> known;
+    for (const auto* queues : {"Scheduling.AwsBatchQueues", "Scheduling.SlurmQueues"}) {
+      for (const auto& queue : items(queues)) {
+        for (const auto& resource : items(queue + ".ComputeResources")) {
+          known.push_back(text(resource + ".Name"));
         }
       }
-      const auto mode = text(path + ".EfsSettings.ThroughputMode");
-      const auto throughput = path + ".EfsSettings.ProvisionedThroughput";
-      if (has(throughput) != (mode == "provisioned")) {
-        add(has(throughput) ? throughput : path + ".EfsSettings.ThroughputMode", kSchemaRule,
-            "ProvisionedThroughput and ThroughputMode: provisioned need each other.");
+    }
+    std::set<std::string> seen;
+    for (const auto& resource : items("Coxswain.ComputeResources")) {
+      const auto path = resource + ".Name";
+      const auto name = text(path);
+      if (!name.empty() && !seen.insert(name).second) {
+        add(path, "DuplicateNameValidator", fmt::format("The name {} stands twice.", name));
       }
+      if (name.empty() || std::find(known.begin(), known.end(), name) != known.end()) continue;
+      const auto near = nearest(name, known);
+      add(path, "ProviderValidator",
+          fmt::format("There is no compute resource {}{}", name,
+                      near ? fmt::format("; did you mean {}?", *near) : ""));
     }
   }
 
-  void check_tags() {
-    std::vector<std::string> seen;
-    for (std::size_t i = 0; i < items("Tags"); ++i) {
-      const auto path = fmt::format("Tags[{}].Key", i);
+  void check_tags(const std::string& tags) {
+    std::set<std::string> seen;
+    for (const auto& tag : items(tags)) {
+      const auto path = tag + ".Key";
       const auto key = text(path);
       if (key.starts_with("parallelcluster:")) {
         add(path, "TagKeyValidator",
@@ -158,15 +172,11 @@ class Relations {
                         "cluster's own.",
                         key));
       }
-      if (std::find(seen.begin(), seen.end(), key) != seen.end()) {
+      if (!seen.insert(key).second) {
         add(path, "TagKeyValidator", fmt::format("The tag key {} stands twice.", key));
       }
-      seen.push_back(key);
     }
   }
-
-  const Tree& tree_;
-  std::vector<Finding> findings_;
 };
 
 }  // namespace

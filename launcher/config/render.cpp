@@ -36,13 +36,19 @@ std::string line_and_caret(Place place, std::string_view text) {
   }
   auto column = std::min(static_cast<std::size_t>(std::max(place.column, 1)) - 1, line.size());
   std::string lead;
+  const auto is_first_byte = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; };
+  // Cuts stand between characters, not within one.
+  const auto cut_at = [&](std::size_t at) {
+    while (at > 0 && !is_first_byte(line[at])) --at;
+    return at;
+  };
   if (line.size() > kWidth && column > kLead) {
-    line = line.substr(column - kLead);
-    column = kLead;
+    const auto begin = cut_at(column - kLead);
+    line = line.substr(begin);
+    column -= begin;
     lead = "...";
   }
-  if (line.size() > kWidth) line = line.substr(0, kWidth) + "...";
-  const auto is_first_byte = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; };
+  if (line.size() > kWidth) line = line.substr(0, cut_at(kWidth)) + "...";
   const auto blanks =
       lead.size() +
       static_cast<std::size_t>(std::count_if(

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 
 #include "launcher/config/tree.hpp"
 #include "runtime/base/text.hpp"
@@ -13,26 +14,17 @@ namespace {
 
 class Rules {
  public:
-  explicit Rules(const ClusterConfig& config) : config_(config) {}
+  Rules(const ClusterConfig& config, const std::vector<std::string>& providers)
+      : config_(config), providers_(providers), is_slurm_(config.scheduler == "slurm") {}
 
   std::vector<Finding> run() {
-    check_region();
+    if (!is_slurm_) check_region();
     check_head_node();
-    for (std::size_t q = 0; q < config_.queues.size(); ++q) {
-      const auto path = fmt::format("Scheduling.AwsBatchQueues[{}]", q);
-      const auto& queue = config_.queues[q];
-      check_name(queue.name, path + ".Name");
-      for (std::size_t r = 0; r < queue.compute_resources.size(); ++r) {
-        check_resource(queue.compute_resources[r], fmt::format("{}.ComputeResources[{}]", path, r));
-      }
-    }
+    for (std::size_t q = 0; q < config_.queues.size(); ++q) check_queue(q);
+    check_resource_counts();
     for (std::size_t i = 0; i < config_.shared.size(); ++i) check_storage(i);
     check_storage_counts();
-    if (config_.provider != "local") {
-      add("Coxswain.Provider", "ProviderValidator",
-          fmt::format("provider {} is not served by this version: the only one is local",
-                      config_.provider));
-    }
+    check_providers();
     return std::move(findings_);
   }
 
@@ -58,6 +50,53 @@ class Rules {
         expanded ? fmt::format("{} is not one instance type: name a size, such as {}", type,
                                expanded->front().name)
                  : expanded.error().message);
+  }
+
+  void check_queue(std::size_t q) {
+    const auto& queue = config_.queues[q];
+    const auto path =
+        fmt::format("Scheduling.{}[{}]", is_slurm_ ? "SlurmQueues" : "AwsBatchQueues", q);
+    check_name(queue.name, path + ".Name");
+    if (!queue.name.empty() && !queue_names_.insert(queue.name).second) {
+      add(path + ".Name", "DuplicateNameValidator",
+          fmt::format("The queue name {} is used twice", queue.name));
+    }
+    std::set<std::string> names;
+    for (std::size_t r = 0; r < queue.compute_resources.size(); ++r) {
+      const auto& resource = queue.compute_resources[r];
+      const auto here = fmt::format("{}.ComputeResources[{}]", path, r);
+      check_name(resource.name, here + ".Name");
+      check_names_in_use(q, r, names, here + ".Name");
+      if (is_slurm_) {
+        check_slurm_resource(resource, here);
+      } else {
+        check_batch_resource(resource, here);
+      }
+    }
+  }
+
+  void check_names_in_use(std::size_t q, std::size_t r, std::set<std::string>& names,
+                          const std::string& path) {
+    const auto& name = config_.queues[q].compute_resources[r].name;
+    if (name.empty()) return;
+    if (!names.insert(name).second) {
+      add(path, "DuplicateNameValidator",
+          fmt::format("The compute resource name {} is used twice in its queue", name));
+    } else if (!environments_.insert(environment_name(config_, "", q, r)).second) {
+      add(path, "DuplicateNameValidator",
+          fmt::format("The names of this compute resource ({}) and its queue make the same name of "
+                      "a compute environment as another's",
+                      name));
+    }
+  }
+
+  void check_resource_counts() {
+    std::size_t count = 0;
+    for (const auto& queue : config_.queues) count += queue.compute_resources.size();
+    if (count > 50) {
+      add(is_slurm_ ? "Scheduling.SlurmQueues" : "Scheduling.AwsBatchQueues", "MaxCountValidator",
+          fmt::format("A cluster may have 50 compute resources at most, not {}", count));
+    }
   }
 
   void check_name(const std::string& name, const std::string& path) {
@@ -98,25 +137,27 @@ class Rules {
     }
   }
 
-  void check_resource(const ComputeResource& resource, const std::string& path) {
-    constexpr const char* kTypes = "AwsBatchComputeInstanceTypeValidator";
-    check_name(resource.name, path + ".Name");
-    check_sizes(resource, path);
+  void check_architecture(const std::string& word, const std::string& path, const char* rule) {
+    if (!find_instance_type(config_.head_instance_type)) return;
     const auto head = architecture_of(config_.head_instance_type);
+    const auto own = word == "optimal" ? "x86_64" : architecture_of(word);
+    if (own == head) return;
+    add(path, rule,
+        fmt::format("The instance type {} is {}, the head node's {} is {}", word, own,
+                    config_.head_instance_type, head));
+  }
+
+  void check_batch_resource(const ComputeResource& resource, const std::string& path) {
+    constexpr const char* kTypes = "AwsBatchComputeInstanceTypeValidator";
+    check_sizes(resource, path);
     for (std::size_t i = 0; i < resource.instance_types.size(); ++i) {
       const auto& word = resource.instance_types[i];
       const auto here = fmt::format("{}.InstanceTypes[{}]", path, i);
       if (const auto expanded = expand_instance_types({word}); !expanded) {
         add(here, kTypes, expanded.error().message);
-        continue;
-      }
-      // Families are not checked, as in the original.
-      const bool is_type = word.find('.') != std::string::npos || word == "optimal";
-      const auto architecture = word == "optimal" ? "x86_64" : architecture_of(word);
-      if (is_type && find_instance_type(config_.head_instance_type) && architecture != head) {
-        add(here, "AwsBatchInstancesArchitectureCompatibilityValidator",
-            fmt::format("The instance type {} is {}, the head node's {} is {}", word, architecture,
-                        config_.head_instance_type, head));
+      } else if (word.find('.') != std::string::npos || word == "optimal") {
+        // Families are not checked, as in the original.
+        check_architecture(word, here, "AwsBatchInstancesArchitectureCompatibilityValidator");
       }
     }
     if (resource.instance_types.size() != 1) return;
@@ -129,9 +170,57 @@ class Rules {
     }
   }
 
+  void check_slurm_resource(const ComputeResource& resource, const std::string& path) {
+    if (resource.max_count < resource.min_count) {
+      add(path + ".MaxCount", "ComputeResourceSizeValidator",
+          fmt::format("Max count ({}) must be greater than or equal to min count ({})",
+                      resource.max_count, resource.min_count));
+    }
+    std::optional<InstanceType> first;
+    for (std::size_t i = 0; i < resource.instance_types.size(); ++i) {
+      const auto& word = resource.instance_types[i];
+      const auto here = resource.several_types
+                            ? fmt::format("{}.Instances[{}].InstanceType", path, i)
+                            : path + ".InstanceType";
+      if (word.empty()) continue;  // a key that is missing has its fault
+      if (!find_instance_type(word)) {
+        const auto expanded = expand_instance_types({word});
+        add(here, "InstanceTypeValidator",
+            expanded ? fmt::format("{} is not one instance type: name a size, such as {}", word,
+                                   expanded->front().name)
+                     : expanded.error().message);
+        continue;
+      }
+      check_architecture(word, here, "InstanceArchitectureCompatibilityValidator");
+      auto only = resource;
+      only.instance_types = {word};
+      const auto type = offered_types(only).value().front();
+      if (!first) first = type;
+      if (type.vcpus != first->vcpus) {
+        add(here, "InstancesCPUValidator",
+            fmt::format("{} has {} {} and {} has {}: the types of a compute resource must have as "
+                        "many",
+                        type.name, type.vcpus, resource.cores_only ? "cores" : "vCPUs", first->name,
+                        first->vcpus));
+      }
+      check_memory(resource, *find_instance_type(word), path);
+    }
+  }
+
+  void check_memory(const ComputeResource& resource, const InstanceType& type,
+                    const std::string& path) {
+    if (resource.memory_mib <= type.memory.value) return;
+    findings_.push_back({Level::warning,
+                         "SchedulableMemoryValidator",
+                         path + ".SchedulableMemory",
+                         {},
+                         fmt::format("SchedulableMemory ({}) is more than the {} MiB of {}",
+                                     resource.memory_mib, type.memory.value, type.name)});
+  }
+
   void check_storage(std::size_t i) {
     const auto& storage = config_.shared[i];
-    const auto path = fmt::format("SharedStorage[{}]", i);
+    const auto& path = storage.path;
     const auto mount = path + ".MountDir";
     if (storage.name == "default" || storage.name.empty() || storage.name.front() == '.' ||
         storage.name.find('/') != std::string::npos) {
@@ -157,126 +246,103 @@ class Rules {
             fmt::format("The storage name {} is used twice", storage.name));
       }
     }
-    if (storage.type.starts_with("Fsx") || storage.type == "FileCache") {
+    if (!is_slurm_ && (storage.type.starts_with("Fsx") || storage.type == "FileCache")) {
       add(path + ".StorageType", "AwsBatchFsxValidator",
           fmt::format("{} is not supported with scheduler awsbatch", storage.type));
     }
   }
 
+  /// What a storage counts as, and how many of that there may be.
+  struct StorageClass {
+    std::string name;  ///< of one where there may be one, else of many
+    int most = 0;
+  };
+
+  static StorageClass class_of(const SharedStorage& storage) {
+    if (storage.type == "Ebs") return {"shared storages of type Ebs", 5};
+    if (storage.type == "Raid") return {"shared storage of type Raid", 1};
+    const bool existing = !storage.file_system_id.empty() || storage.type == "FsxOntap" ||
+                          storage.type == "FsxOpenZfs" || storage.type == "FileCache";
+    const auto* type = storage.type == "Efs" ? "Efs" : "Fsx";
+    if (existing) return {fmt::format("shared storages of type {} that exist already", type), 20};
+    return {fmt::format("shared storage of type {} that is made with the cluster", type), 1};
+  }
+
   void check_storage_counts() {
-    const std::map<std::string, int> most{{"Ebs", 5}, {"Efs", 21}, {"Raid", 1}};
     std::map<std::string, int> counts;
-    for (std::size_t i = 0; i < config_.shared.size(); ++i) {
-      const auto limit = most.find(config_.shared[i].type);
-      if (limit == most.end() || ++counts[limit->first] != limit->second + 1) continue;
-      add(fmt::format("SharedStorage[{}]", i), "NumberOfStorageValidator",
-          fmt::format("At most {} shared storages of type {} can be used", limit->second,
-                      limit->first));
+    for (const auto& storage : config_.shared) {
+      if (storage.type.empty()) continue;
+      const auto [name, most] = class_of(storage);
+      if (++counts[name] != most + 1) continue;
+      add(storage.path, "NumberOfStorageValidator",
+          most == 1 ? fmt::format("Only one {} can be used", name)
+                    : fmt::format("At most {} {} can be used", most, name));
+    }
+  }
+
+  [[nodiscard]] bool is_served(const std::string& provider) const {
+    return std::find(providers_.begin(), providers_.end(), provider) != providers_.end();
+  }
+
+  void check_provider(const std::string& provider, const std::string& path) {
+    if (is_served(provider)) return;
+    add(path, "ProviderValidator",
+        fmt::format("provider {} is not served by this version, only {} is", provider,
+                    join(providers_, ", ")));
+  }
+
+  void check_providers() {
+    check_provider(config_.provider, "Coxswain.Provider");
+    std::set<std::string> resources;
+    bool ssh = config_.provider == "ssh";
+    for (const auto& queue : config_.queues) {
+      for (const auto& resource : queue.compute_resources) {
+        resources.insert(resource.name);
+        if (resource.provider.empty()) continue;
+        ssh = ssh || resource.provider == "ssh";
+        check_provider(resource.provider, "Coxswain.ComputeResources");
+      }
+    }
+    for (const auto& storage : config_.shared) {
+      if (storage.source == "existing" || config_.provider != "local") continue;
+      add(storage.path, "ProviderValidator",
+          fmt::format(
+              "the source {} of {} is for the providers ssh and slurm: nodes of this machine "
+              "see its own directories",
+              storage.source, storage.as_configured));
+    }
+    if (ssh && is_served("ssh") && config_.ssh.hosts.empty()) {
+      add("Coxswain.Ssh", "ProviderValidator", "provider ssh needs Coxswain.Ssh.Hosts");
+    }
+    std::set<std::pair<std::string, int>> seen;
+    for (std::size_t i = 0; i < config_.ssh.hosts.size(); ++i) {
+      const auto& host = config_.ssh.hosts[i];
+      const auto path = fmt::format("Coxswain.Ssh.Hosts[{}]", i);
+      if (!host.host.empty() && !seen.insert({host.host, host.port}).second) {
+        add(path, "DuplicateNameValidator", fmt::format("The host {} stands twice", host.host));
+      }
+      if (!host.compute_resource.empty() && !resources.contains(host.compute_resource)) {
+        const auto near = nearest(host.compute_resource, {resources.begin(), resources.end()});
+        add(path + ".ComputeResource", "ProviderValidator",
+            fmt::format("There is no compute resource {}{}", host.compute_resource,
+                        near ? fmt::format("; did you mean {}?", *near) : ""));
+      }
     }
   }
 
   const ClusterConfig& config_;
+  const std::vector<std::string>& providers_;
+  bool is_slurm_;
+  std::set<std::string> queue_names_;
+  std::set<std::string> environments_;
   std::vector<Finding> findings_;
 };
 
 }  // namespace
 
-std::vector<Finding> check_rules(const ClusterConfig& config) { return Rules(config).run(); }
-
-std::string mount_dir_fault(const std::string& written) {
-  constexpr std::array<std::string_view, 25> kReserved{"/bin",
-                                                       "/boot",
-                                                       "/dev",
-                                                       "/etc",
-                                                       "/home",
-                                                       "/lib",
-                                                       "/lib32",
-                                                       "/lib64",
-                                                       "/libx32",
-                                                       "/media",
-                                                       "/mnt",
-                                                       "/opt",
-                                                       "/opt/parallelcluster",
-                                                       "/opt/parallelcluster/shared",
-                                                       "/opt/parallelcluster/shared_login_nodes",
-                                                       "/opt/slurm",
-                                                       "/opt/intel",
-                                                       "/proc",
-                                                       "/root",
-                                                       "/run",
-                                                       "/sbin",
-                                                       "/srv",
-                                                       "/sys",
-                                                       "/tmp",
-                                                       "/usr"};
-  const auto path = written.starts_with("/") ? written : "/" + written;
-  const auto reserved = [&](std::string_view each) { return path == each; };
-  if (path == "/NONE" || path == "/" || path == "/var" ||
-      std::any_of(kReserved.begin(), kReserved.end(), reserved)) {
-    return fmt::format("{} cannot be used as a mount directory", written);
-  }
-  for (const auto& part : split(std::string_view(path).substr(1), '/')) {
-    const bool plain = !part.empty() && part[0] != '.' && part.find('\\') == std::string::npos &&
-                       std::none_of(part.begin(), part.end(),
-                                    [](char c) { return static_cast<unsigned char>(c) < 0x20; });
-    if (!plain) {
-      return fmt::format("'{}' is not a plain path: no part of it may be empty or begin with a dot",
-                         written);
-    }
-  }
-  for (const auto* own : {"/proc/", "/sys/", "/dev/", "/run/", "/tmp/"}) {
-    if (path.starts_with(own)) {
-      return fmt::format("{} lies in {}, which is each node's own", written,
-                         std::string_view(own).substr(0, std::string_view(own).size() - 1));
-    }
-  }
-  return {};
-}
-
-std::string user_of_os(std::string_view os) {
-  if (os.starts_with("ubuntu")) return "ubuntu";
-  if (os.starts_with("rocky")) return "rocky";
-  return "ec2-user";
-}
-
-void add_consequences(std::vector<Finding>& findings, std::vector<Finding> more) {
-  const auto first = findings;
-  for (auto& finding : more) {
-    const bool known = std::any_of(first.begin(), first.end(), [&](const Finding& other) {
-      return !finding.path.empty() && other.path.starts_with(finding.path);
-    });
-    if (!known) findings.push_back(std::move(finding));
-  }
-}
-
-void sort_by_place(std::vector<Finding>& findings) {
-  std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
-    return std::pair(a.place.line, a.place.column) < std::pair(b.place.line, b.place.column);
-  });
-}
-
-bool can_be_suppressed(const Finding& finding) {
-  // What AWS would refuse and a local cluster can do all the same.
-  constexpr std::array<std::string_view, 9> kRules{
-      "AwsBatchInstancesArchitectureCompatibilityValidator",
-      "DeletionPolicyValidator",
-      "FeatureRegionValidator",
-      "HeadNodeImdsValidator",
-      "NameValidator",
-      "NumberOfStorageValidator",
-      "SchedulerDisableSudoAccessForDefaultUserValidator",
-      "SchedulerOsValidator",
-      "TagKeyValidator"};
-  return finding.level != Level::error ||
-         std::find(kRules.begin(), kRules.end(), finding.rule) != kRules.end();
-}
-
-bool is_about_text(const Finding& finding) { return finding.rule == kTextRule; }
-
-bool stands_in_the_way(const std::vector<Finding>& findings) {
-  return std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
-    return finding.level == Level::error && !can_be_suppressed(finding);
-  });
+std::vector<Finding> check_rules(const ClusterConfig& config,
+                                 const std::vector<std::string>& providers) {
+  return Rules(config, providers).run();
 }
 
 }  // namespace cox::config

@@ -1,112 +1,45 @@
 #include "launcher/config/schema.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <set>
 
+#include "launcher/config/key_rule.hpp"
+#include "launcher/config/yaml_writer.hpp"
 #include "runtime/base/text.hpp"
 
 namespace cox::config {
 
 namespace {
 
-/// Splits a path into the parent's and the key's own name.
-std::pair<std::string, std::string> parts_of(std::string_view path) {
+std::string parent_of(const std::string& path) {
   const auto slash = path.rfind('/');
-  if (slash == std::string_view::npos) return {"", std::string(path)};
-  return {std::string(path.substr(0, slash)), std::string(path.substr(slash + 1))};
+  return slash == std::string::npos ? "" : path.substr(0, slash);
 }
 
-bool holds_only(std::string_view text, std::string_view characters) {
-  return std::all_of(text.begin(), text.end(), [&](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-           characters.find(c) != characters.npos;
-  });
+std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+/// The table by parents, in its order.
+const std::map<std::string, std::vector<NamedKey>>& keys_by_parent() {
+  static const auto index = [] {
+    std::map<std::string, std::vector<NamedKey>> made;
+    for (const auto& key : schema()) {
+      made[parent_of(key.path)].push_back({name_of(key.path), &key});
+    }
+    return made;
+  }();
+  return index;
 }
 
-/// "subnet-" and 8 or 17 letters and digits.
-bool is_id(std::string_view text, std::string_view prefix) {
-  const auto digits = text.size() - std::min(text.size(), prefix.size());
-  return text.starts_with(prefix) && (digits == 8 || digits == 17) &&
-         holds_only(text.substr(prefix.size()), "");
-}
-
-std::string not_one_of(const std::string& word, std::string_view rule) {
-  const auto allowed = split(rule, '|');
-  const auto near = nearest(word, allowed);
-  return fmt::format("Must be one of: {}.{}", join(allowed, ", "),
-                     near ? fmt::format(" Did you mean {}?", *near) : "");
-}
-
-bool is_one_of(const std::string& word, std::string_view rule) {
-  const auto allowed = split(rule, '|');
-  return std::find(allowed.begin(), allowed.end(), word) != allowed.end();
-}
-
-/// Why a text does not keep one rule; nothing when it does.
-std::optional<std::string> text_fault(std::string_view rule, const std::string& word) {
-  if (rule.empty() || rule[0] == '#') return std::nullopt;
-  if (rule[0] == '~') {
-    const auto most = to_int(rule.substr(1)).value_or(0);
-    if (static_cast<std::int64_t>(word.size()) <= most) return std::nullopt;
-    return fmt::format("Longer than maximum length {}.", most);
-  }
-  if (rule == "bucket") {
-    if (!word.empty() && holds_only(word, "*-.")) return std::nullopt;
-    return fmt::format("{} is not the name of a bucket.", word);
-  }
-  if (rule.starts_with("arn:")) {
-    const auto kind = fmt::format(":{}/", rule.substr(4));
-    if (word.starts_with("arn:") && word.find(kind) != std::string::npos) return std::nullopt;
-    return fmt::format("{} is not an ARN such as arn:aws:iam::123456789012{}NAME.", word, kind);
-  }
-  if (rule.ends_with("-")) {
-    if (is_id(word, rule)) return std::nullopt;
-    return fmt::format("{} is not an id such as {}0123456789abcdef0.", word, rule);
-  }
-  return is_one_of(word, rule) ? std::nullopt : std::optional(not_one_of(word, rule));
-}
-
-std::optional<std::string> integer_fault(std::string_view rule, std::int64_t value) {
-  if (rule.starts_with(">=")) {
-    const auto least = to_int(rule.substr(2)).value_or(0);
-    if (value < least) return fmt::format("Must be greater than or equal to {}.", least);
-  } else if (const auto dots = rule.find(".."); dots != std::string_view::npos) {
-    const auto least = to_int(rule.substr(0, dots)).value_or(0);
-    const auto most = to_int(rule.substr(dots + 2)).value_or(0);
-    if (value < least || value > most) return fmt::format("Must be from {} to {}.", least, most);
-  } else if (!rule.empty() && !is_one_of(std::to_string(value), rule)) {
-    return not_one_of(std::to_string(value), rule);
-  }
-  return std::nullopt;
-}
-
-/// How many items a list may have, by "#5" (at most) or "#1!" (exactly).
-std::optional<std::string> length_fault(std::string_view rules, std::size_t size) {
-  for (const auto& rule : split(rules, ' ')) {
-    if (!rule.starts_with("#")) continue;
-    const bool exactly = rule.ends_with("!");
-    const auto number = rule.substr(1, rule.size() - (exactly ? 2 : 1));
-    const auto most = static_cast<std::size_t>(to_int(number).value_or(0));
-    if (exactly && size != most) return fmt::format("Length must be {}.", most);
-    if (size > most) return fmt::format("Longer than maximum length {}.", most);
-  }
-  return std::nullopt;
-}
-
-/// True when YAML 1.1 reads the plain word as a number or a truth value.
-bool is_no_text(const Tree& value) {
-  if (value.quoted) return false;
-  const auto& word = value.scalar;
-  const bool number = word.find_first_not_of("0123456789.+-_eExX") == std::string::npos &&
-                      word.find_first_of("0123456789") != std::string::npos &&
-                      std::count(word.begin(), word.end(), '.') <= 1 &&
-                      word.find('-', 1) == std::string::npos;
-  const auto low = to_lower(word);
-  return number || low == "true" || low == "false" || low == "yes" || low == "no" || low == "on" ||
-         low == "off";
-}
+/// True for a scalar that YAML does not read as a text.
+bool is_no_text(const Tree& value) { return !value.quoted && is_no_plain_text(value.scalar); }
 
 class Checker {
  public:
+  explicit Checker(std::string scheduler) : scheduler_(std::move(scheduler)) {}
+
   std::vector<Finding> run(const Tree& tree) {
     check_map(tree, "", "", {});
     return std::move(findings_);
@@ -121,62 +54,88 @@ class Checker {
     return parent.empty() ? key : parent + "." + key;
   }
 
+  [[nodiscard]] bool is_of_another_scheduler(const SchemaKey& key) const {
+    return !key.only.empty() && key.only != scheduler_;
+  }
+
   /// `where`: of the map's key, for what is missing in it.
   void check_map(const Tree& tree, const std::string& path, const std::string& shown,
                  const Place& where) {
-    std::vector<std::string> known;
-    for (const auto& key : schema()) {
-      const auto [parent, name] = parts_of(key.path);
-      if (parent != path) continue;
-      known.push_back(name);
-      const auto entry =
-          std::find_if(tree.entries.begin(), tree.entries.end(),
-                       [&, wanted = name](const Tree::Entry& each) { return each.key == wanted; });
-      if (entry != tree.entries.end() && entry->value.kind != Tree::Kind::empty) {
-        check_value(entry->value, key, below(shown, name), entry->place);
-      } else if (key.required) {
-        complain(below(shown, name), entry != tree.entries.end() ? entry->place : where,
+    std::map<std::string_view, const Tree::Entry*> given;
+    for (const auto& entry : tree.entries) given.emplace(entry.key, &entry);
+    for (const auto& [name, key] : keys_below(path)) {
+      const auto found = given.find(name);
+      const auto* entry = found == given.end() ? nullptr : found->second;
+      if (found != given.end()) given.erase(found);
+      if (is_of_another_scheduler(*key)) {
+        if (entry != nullptr) refuse_scheduler(*key, below(shown, name), entry->place);
+      } else if (entry != nullptr && entry->value.kind != Tree::Kind::empty) {
+        check_value(entry->value, *key, below(shown, name), entry->place);
+      } else if (key->required) {
+        complain(below(shown, name), entry != nullptr ? entry->place : where,
                  "Missing data for required field.");
-      } else if (entry != tree.entries.end()) {
+      } else if (entry != nullptr) {
         complain(below(shown, name), entry->place, "Field may not be null.");
       }
     }
-    for (const auto& entry : tree.entries) {
-      if (std::find(known.begin(), known.end(), entry.key) != known.end()) continue;
-      complain(below(shown, entry.key), entry.place, unknown(entry.key, known));
+    for (const auto& [name, entry] : given) {
+      complain(below(shown, entry->key), entry->place, unknown(entry->key, path));
+    }
+  }
+
+  void refuse_scheduler(const SchemaKey& key, const std::string& shown, const Place& place) {
+    if (key.path == "LoginNodes") {
+      findings_.push_back({Level::error, "LoginNodesSchedulerValidator", shown, place,
+                           "Login nodes are not supported with Scheduler: awsbatch."});
+    } else if (key.path.starts_with("Scheduling/")) {
+      complain(shown, place, fmt::format("Unknown field. It is for Scheduler: {} only.", key.only));
+    } else {
+      complain(shown, place, fmt::format("Not supported with Scheduler: {}.", scheduler_));
     }
   }
 
   /// A misspelt key of this map, or one that stands in the wrong place.
-  static std::string unknown(const std::string& key, const std::vector<std::string>& known) {
+  [[nodiscard]] std::string unknown(const std::string& key, const std::string& path) const {
+    std::vector<std::string> known;
+    for (const auto& child : keys_below(path)) {
+      if (!is_of_another_scheduler(*child.key)) known.push_back(child.name);
+    }
     if (const auto near = nearest(key, known)) {
       return fmt::format("Unknown field. Did you mean {}?", *near);
     }
-    for (const auto& word : known) {
-      if (to_lower(word) == to_lower(key)) {
-        return fmt::format("Unknown field. Did you mean {}?", word);
+    std::set<std::string> homes;
+    for (const auto& other : schema()) {
+      if (name_of(other.path) == key && !lies_in_another_scheduler(other.path)) {
+        homes.insert(parent_of(other.path));
       }
     }
-    std::vector<std::string> homes;
-    for (const auto& other : schema()) {
-      const auto [parent, name] = parts_of(other.path);
-      if (name == key) homes.push_back(parent.empty() ? "the top level" : parent);
-    }
     if (homes.size() != 1) return "Unknown field.";
-    std::replace(homes[0].begin(), homes[0].end(), '/', '.');
-    return fmt::format("Unknown field. {} belongs below {}.", key, homes[0]);
+    auto home = *homes.begin();
+    std::replace(home.begin(), home.end(), '/', '.');
+    return fmt::format("Unknown field. {} belongs {}.", key,
+                       home.empty() ? "at the top level" : "below " + home);
+  }
+
+  [[nodiscard]] bool lies_in_another_scheduler(const std::string& path) const {
+    return std::any_of(schema().begin(), schema().end(), [&](const SchemaKey& key) {
+      return is_of_another_scheduler(key) && path.starts_with(key.path);
+    });
   }
 
   void check_value(const Tree& value, const SchemaKey& key, const std::string& shown,
                    const Place& where) {
     switch (key.kind) {
-      case KeyKind::any:
+      case KeyKind::settings:
+        if (value.kind != Tree::Kind::map) complain(shown, value.place, "Invalid input type.");
         return;
+      case KeyKind::settings_list:
+        return check_settings_list(value, shown);
       case KeyKind::map:
         if (value.kind != Tree::Kind::map)
           return complain(shown, value.place, "Invalid input type.");
         return check_map(value, key.path, shown, where);
       case KeyKind::list:
+      case KeyKind::hosts:
         return check_list(value, key, shown, where);
       case KeyKind::texts:
         return check_texts(value, key, shown, where);
@@ -192,9 +151,24 @@ class Checker {
           complain(shown, value.place, *fault);
         }
         return;
+      case KeyKind::number:
+        if (const auto number = to_number(value); !number) {
+          complain(shown, value.place, "Not a valid number.");
+        } else if (const auto fault = number_fault(key.rule, *number)) {
+          complain(shown, value.place, *fault);
+        }
+        return;
       case KeyKind::boolean:
         if (!to_bool(value)) complain(shown, value.place, "Not a valid boolean.");
         return;
+    }
+  }
+
+  void check_settings_list(const Tree& value, const std::string& shown) {
+    if (value.kind != Tree::Kind::list) return complain(shown, value.place, "Not a valid list.");
+    for (std::size_t i = 0; i < value.items.size(); ++i) {
+      if (value.items[i].kind == Tree::Kind::map) continue;
+      complain(fmt::format("{}[{}]", shown, i), value.items[i].place, "Invalid input type.");
     }
   }
 
@@ -207,9 +181,7 @@ class Checker {
                       fmt::format("Not a valid string. To mean the text, write \"{}\" in quotes.",
                                   value.scalar));
     }
-    for (const auto& rule : split(key.rule, ' ')) {
-      if (const auto fault = text_fault(rule, value.scalar)) complain(shown, value.place, *fault);
-    }
+    if (const auto fault = text_fault(key.rule, value.scalar)) complain(shown, value.place, *fault);
   }
 
   void check_texts(const Tree& value, const SchemaKey& key, const std::string& shown,
@@ -237,20 +209,91 @@ class Checker {
     for (std::size_t i = 0; i < value.items.size(); ++i) {
       const auto& item = value.items[i];
       const auto here = fmt::format("{}[{}]", shown, i);
+      if (key.kind == KeyKind::hosts && item.kind == Tree::Kind::scalar) continue;
       if (item.kind != Tree::Kind::map) {
         complain(here, item.place.line > 0 ? item.place : where, "Invalid input type.");
       } else {
-        check_map(item, std::string(key.path) + "[]", here, item.place);
+        check_map(item, key.path + "[]", here, item.place);
       }
     }
   }
 
+  std::string scheduler_;
+  std::vector<Finding> findings_;
+};
+
+/// Says what becomes of keys that are not wholly served, each once.
+class FateTeller {
+ public:
+  std::vector<Finding> run(const Tree& tree) {
+    tell_map(tree, "", "");
+    return std::move(findings_);
+  }
+
+ private:
+  void tell_map(const Tree& tree, const std::string& path, const std::string& shown) {
+    for (const auto& [name, key] : keys_below(path)) {
+      const auto* value = tree.find(name);
+      if (value == nullptr || value->kind == Tree::Kind::empty) continue;
+      const auto here = shown.empty() ? name : shown + "." + name;
+      tell(*key, here);
+      if (value->kind == Tree::Kind::map) tell_map(*value, key->path, here);
+      for (std::size_t i = 0; i < value->items.size(); ++i) {
+        tell_map(value->items[i], key->path + "[]", fmt::format("{}[{}]", here, i));
+      }
+    }
+  }
+
+  void tell(const SchemaKey& key, const std::string& shown) {
+    if (key.fate == Fate::inherited || key.fate == Fate::served || !told_.insert(&key).second) {
+      return;
+    }
+    if (key.fate == Fate::aws_only) {
+      findings_.push_back(
+          {Level::info,
+           "AwsOnlyValidator",
+           shown,
+           {},
+           fmt::format("{} works on AWS only: it {}.", name_of(key.path), key.note)});
+    } else {
+      findings_.push_back({key.fate == Fate::warned ? Level::warning : Level::error,
+                           "NotServedValidator",
+                           shown,
+                           {},
+                           std::string(key.note)});
+    }
+  }
+
+  std::set<const SchemaKey*> told_;
   std::vector<Finding> findings_;
 };
 
 }  // namespace
 
-std::vector<Finding> check_schema(const Tree& tree) { return Checker().run(tree); }
+const std::vector<NamedKey>& keys_below(const std::string& path) {
+  static const std::vector<NamedKey> none;
+  const auto found = keys_by_parent().find(path);
+  return found == keys_by_parent().end() ? none : found->second;
+}
+
+std::string scheduler_of(const Tree& tree) {
+  const auto* scheduler = find_path(tree, "Scheduling.Scheduler");
+  if (scheduler != nullptr && scheduler->scalar == "slurm") return "slurm";
+  if (scheduler != nullptr && scheduler->scalar == "awsbatch") return "awsbatch";
+  const bool slurm = find_path(tree, "Scheduling.SlurmQueues") != nullptr &&
+                     find_path(tree, "Scheduling.AwsBatchQueues") == nullptr;
+  return slurm ? "slurm" : "awsbatch";
+}
+
+std::vector<Finding> check_schema(const Tree& tree) {
+  return Checker(scheduler_of(tree)).run(tree);
+}
+
+std::vector<Finding> check_fates(const Tree& tree) {
+  auto findings = FateTeller().run(tree);
+  for (auto& finding : findings) finding.place = key_place_of(tree, finding.path);
+  return findings;
+}
 
 std::optional<bool> to_bool(const Tree& tree) {
   if (tree.kind != Tree::Kind::scalar) return std::nullopt;
@@ -264,7 +307,21 @@ std::optional<bool> to_bool(const Tree& tree) {
 
 std::optional<std::int64_t> to_integer(const Tree& tree) {
   if (tree.kind != Tree::Kind::scalar) return std::nullopt;
-  return to_int(tree.scalar);
+  // 85.0 is a whole number, as in the original.
+  const auto& word = tree.scalar;
+  const auto point = word.find('.');
+  const bool whole = point != std::string::npos && point > 0 &&
+                     word.find_first_not_of('0', point + 1) == std::string::npos;
+  return to_int(std::string_view(word).substr(0, whole ? point : std::string::npos));
+}
+
+std::optional<double> to_number(const Tree& tree) {
+  if (tree.kind != Tree::Kind::scalar) return std::nullopt;
+  double value = 0;
+  const auto* end = tree.scalar.data() + tree.scalar.size();
+  const auto [stop, error] = std::from_chars(tree.scalar.data(), end, value);
+  const bool good = error == std::errc{} && stop == end && std::isfinite(value);
+  return good ? std::optional(value) : std::nullopt;
 }
 
 }  // namespace cox::config

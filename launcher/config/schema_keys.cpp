@@ -1,228 +1,176 @@
-#include "launcher/config/schema.hpp"
+#include "launcher/config/schema_keys.hpp"
 
-/// The table of keys. Source: ParallelCluster 3.12's schema, the part that holds for awsbatch.
+/// The table of keys: the cluster as a whole, the head node, login nodes, monitoring. Source:
+/// ParallelCluster 3.12's schema.
 namespace cox::config {
-
-namespace {
 
 using enum KeyKind;
 
-constexpr std::string_view kVolumeTypes = "standard|io1|io2|gp2|st1|sc1|gp3";
+namespace {
 
-void add_cluster_keys(std::vector<SchemaKey>& keys) {
-  const SchemaKey more[] = {
-      {"Region", text},
-      {"CustomS3Bucket", text},
-      {"AdditionalResources", text},
-      {"Image", map, true},
-      {"Image/Os", text, true,
-       "alinux2|alinux2023|ubuntu2004|ubuntu2204|rhel8|rocky8|rhel9|rocky9"},
-      {"Image/CustomAmi", text, false, "ami-"},
-      {"Tags", list, false, "#40"},
-      {"Tags[]/Key", text, true, "~128"},
-      {"Tags[]/Value", text, true, "~256"},
-      {"Imds", map},
-      {"Imds/ImdsSupport", text, false, "v1.0|v2.0"},
-      {"Iam", map},
-      {"Iam/ResourcePrefix", text},
-      {"Iam/PermissionsBoundary", text, false, "arn:policy"},
-      {"Iam/Roles", map},
-      {"Iam/Roles/LambdaFunctionsRole", text},
-      {"AdditionalPackages", map},
-      {"AdditionalPackages/IntelSoftware", map},
-      {"AdditionalPackages/IntelSoftware/IntelHpcPlatform", boolean},
-      {"DeploymentSettings", map},
-      {"DeploymentSettings/DefaultUserHome", text, false, "Shared|Local"},
-      {"DeploymentSettings/DisableSudoAccessForDefaultUser", boolean},
-      {"DeploymentSettings/LambdaFunctionsVpcConfig", map},
-      {"DeploymentSettings/LambdaFunctionsVpcConfig/SecurityGroupIds", texts, true, "#5 sg-"},
-      {"DeploymentSettings/LambdaFunctionsVpcConfig/SubnetIds", texts, true, "#16 subnet-"},
-      {"DevSettings", map},
-      {"DevSettings/NodePackage", text},
-      {"DevSettings/AwsBatchCliPackage", text},
-      {"DevSettings/ClusterTemplate", text},
-      {"DevSettings/InstanceTypesData", text},
-      {"DevSettings/ComputeStartupTimeMetricEnabled", boolean},
-      {"DevSettings/Cookbook", map},
-      {"DevSettings/Cookbook/ExtraChefAttributes", text},
-      {"DevSettings/Cookbook/ChefCookbook", text},
-      {"DevSettings/Timeouts", map},
-      {"DevSettings/Timeouts/HeadNodeBootstrapTimeout", integer, false, ">=1"},
-      {"DevSettings/Timeouts/ComputeNodeBootstrapTimeout", integer, false, ">=1"},
-      {"DevSettings/AmiSearchFilters", map},
-      {"DevSettings/AmiSearchFilters/Owner", text},
-      {"DevSettings/AmiSearchFilters/Tags", list},
-      {"DevSettings/AmiSearchFilters/Tags[]/Key", text, true, "~128"},
-      {"DevSettings/AmiSearchFilters/Tags[]/Value", text, true, "~256"},
-      {"Monitoring", map},
-      {"Monitoring/DetailedMonitoring", boolean},
-      {"Monitoring/Alarms", map},
-      {"Monitoring/Alarms/Enabled", boolean},
-      {"Monitoring/Dashboards", map},
-      {"Monitoring/Dashboards/CloudWatch", map},
-      {"Monitoring/Dashboards/CloudWatch/Enabled", boolean},
-      {"Monitoring/Logs", map},
-      {"Monitoring/Logs/Rotation", map},
-      {"Monitoring/Logs/Rotation/Enabled", boolean},
-      {"Monitoring/Logs/CloudWatch", map},
-      {"Monitoring/Logs/CloudWatch/Enabled", boolean},
-      {"Monitoring/Logs/CloudWatch/DeletionPolicy", text, false, "Delete|Retain"},
-      {"Monitoring/Logs/CloudWatch/RetentionInDays", integer, false,
-       "0|1|3|5|7|14|30|60|90|120|150|180|365|400|545|731|1827|3653"},
-      // Known, and refused with awsbatch as a whole.
-      {"DirectoryService", any},
-      {"LoginNodes", any},
-      // Our own, below one key: a file without it is a plain ParallelCluster file.
-      {"Coxswain", map},
-      {"Coxswain/Provider", text},
-      {"Coxswain/ScaledownIdletime", integer, false, ">=-1"},
-  };
-  keys.insert(keys.end(), std::begin(more), std::end(more));
+void add_deployment_keys(Keys& keys) {
+  add_keys(
+      keys, "",
+      {{"DeploymentSettings", map},
+       on_aws({"DeploymentSettings/DefaultUserHome", text, false, "Shared|Local", "Shared"},
+              "puts the login user's home on a shared or on a local disk"),
+       on_aws({"DeploymentSettings/DisableSudoAccessForDefaultUser", boolean, false, "", "false"},
+              "takes sudo from the login user, which here never has it"),
+       on_aws({"DeploymentSettings/LambdaFunctionsVpcConfig", map},
+              "places the functions that clean up after the cluster"),
+       {"DeploymentSettings/LambdaFunctionsVpcConfig/SecurityGroupIds", texts, true, "#1..5 sg-"},
+       {"DeploymentSettings/LambdaFunctionsVpcConfig/SubnetIds", texts, true, "#1..16 subnet-"},
+       on_aws({"DevSettings", map}, "tries out other versions of ParallelCluster's own parts"),
+       {"DevSettings/NodePackage", text},
+       {"DevSettings/AwsBatchCliPackage", text},
+       {"DevSettings/ClusterTemplate", text},
+       refused(
+           {"DevSettings/InstanceTypesData", text},
+           "Other figures of instance types are not taken over: nodes would offer other numbers "
+           "of vCPUs than the file says. Leave the key out."),
+       {"DevSettings/ComputeStartupTimeMetricEnabled", boolean},
+       {"DevSettings/Cookbook", map},
+       {"DevSettings/Cookbook/ExtraChefAttributes", text},
+       {"DevSettings/Cookbook/ChefCookbook", text},
+       {"DevSettings/Timeouts", map},
+       {"DevSettings/Timeouts/HeadNodeBootstrapTimeout", integer, false, ">=1", "1800"},
+       {"DevSettings/Timeouts/ComputeNodeBootstrapTimeout", integer, false, ">=1", "1800"},
+       {"DevSettings/AmiSearchFilters", map},
+       {"DevSettings/AmiSearchFilters/Owner", text}});
+  add_tags(keys, "DevSettings/AmiSearchFilters/Tags");
 }
 
-void add_head_node_keys(std::vector<SchemaKey>& keys) {
-  const SchemaKey more[] = {
-      {"HeadNode", map, true},
-      {"HeadNode/InstanceType", text, true},
-      {"HeadNode/DisableSimultaneousMultithreading", boolean},
-      {"HeadNode/SharedStorageType", text, false, "Ebs|Efs"},
-      {"HeadNode/Networking", map, true},
-      {"HeadNode/Networking/SubnetId", text, true, "subnet-"},
-      {"HeadNode/Networking/ElasticIp", scalar},
-      {"HeadNode/Networking/SecurityGroups", texts, false, "sg-"},
-      {"HeadNode/Networking/AdditionalSecurityGroups", texts, false, "sg-"},
-      {"HeadNode/Networking/Proxy", map},
-      {"HeadNode/Networking/Proxy/HttpProxyAddress", text},
-      {"HeadNode/Ssh", map},
-      {"HeadNode/Ssh/KeyName", text},
-      {"HeadNode/Ssh/AllowedIps", text},
-      {"HeadNode/LocalStorage", map},
-      {"HeadNode/LocalStorage/EphemeralVolume", map},
-      {"HeadNode/LocalStorage/EphemeralVolume/MountDir", text},
-      {"HeadNode/LocalStorage/RootVolume", map},
-      {"HeadNode/LocalStorage/RootVolume/Encrypted", boolean},
-      {"HeadNode/LocalStorage/RootVolume/Iops", integer},
-      {"HeadNode/LocalStorage/RootVolume/VolumeType", text, false, kVolumeTypes},
-      {"HeadNode/LocalStorage/RootVolume/Size", integer},
-      {"HeadNode/LocalStorage/RootVolume/DeleteOnTermination", boolean},
-      {"HeadNode/LocalStorage/RootVolume/Throughput", integer},
-      {"HeadNode/Iam", map},
-      {"HeadNode/Iam/InstanceProfile", text, false, "arn:instance-profile"},
-      {"HeadNode/Iam/InstanceRole", text, false, "arn:role"},
-      {"HeadNode/Iam/S3Access", list},
-      {"HeadNode/Iam/S3Access[]/BucketName", text, true, "bucket"},
-      {"HeadNode/Iam/S3Access[]/KeyName", text},
-      {"HeadNode/Iam/S3Access[]/EnableWriteAccess", boolean},
-      {"HeadNode/Iam/AdditionalIamPolicies", list},
-      {"HeadNode/Iam/AdditionalIamPolicies[]/Policy", text, true, "arn:policy"},
-      {"HeadNode/Image", map},
-      {"HeadNode/Image/CustomAmi", text, false, "ami-"},
-      {"HeadNode/Imds", map},
-      {"HeadNode/Imds/Secured", boolean},
-      {"HeadNode/Dcv", map},
-      {"HeadNode/Dcv/Enabled", boolean},
-      {"HeadNode/Dcv/Port", integer},
-      {"HeadNode/Dcv/AllowedIps", text},
-      {"HeadNode/CustomActions", map},
-      {"HeadNode/CustomActions/OnNodeStart", map},
-      {"HeadNode/CustomActions/OnNodeStart/Script", text},
-      {"HeadNode/CustomActions/OnNodeStart/Args", texts},
-      {"HeadNode/CustomActions/OnNodeStart/Sequence", list},
-      {"HeadNode/CustomActions/OnNodeStart/Sequence[]/Script", text, true},
-      {"HeadNode/CustomActions/OnNodeStart/Sequence[]/Args", texts},
-      {"HeadNode/CustomActions/OnNodeConfigured", map},
-      {"HeadNode/CustomActions/OnNodeConfigured/Script", text},
-      {"HeadNode/CustomActions/OnNodeConfigured/Args", texts},
-      {"HeadNode/CustomActions/OnNodeConfigured/Sequence", list},
-      {"HeadNode/CustomActions/OnNodeConfigured/Sequence[]/Script", text, true},
-      {"HeadNode/CustomActions/OnNodeConfigured/Sequence[]/Args", texts},
-      {"HeadNode/CustomActions/OnNodeUpdated", any},
-  };
-  keys.insert(keys.end(), std::begin(more), std::end(more));
-}
-
-void add_scheduling_keys(std::vector<SchemaKey>& keys) {
-  const SchemaKey more[] = {
-      {"Scheduling", map, true},
-      {"Scheduling/Scheduler", text, true, "slurm|awsbatch"},
-      {"Scheduling/ScalingStrategy", text, false,
-       "all-or-nothing|best-effort|greedy-all-or-nothing"},
-      {"Scheduling/AwsBatchSettings", map},
-      {"Scheduling/SlurmSettings", any},
-      {"Scheduling/SlurmQueues", any},
-      {"Scheduling/AwsBatchQueues", list, true, "#1!"},
-      {"Scheduling/AwsBatchQueues[]/Name", text, true},
-      {"Scheduling/AwsBatchQueues[]/CapacityType", text, false, "CAPACITY_BLOCK|ONDEMAND|SPOT"},
-      {"Scheduling/AwsBatchQueues[]/Networking", map, true},
-      {"Scheduling/AwsBatchQueues[]/Networking/SubnetIds", texts, true, "#1! subnet-"},
-      {"Scheduling/AwsBatchQueues[]/Networking/SecurityGroups", texts, false, "sg-"},
-      {"Scheduling/AwsBatchQueues[]/Networking/AdditionalSecurityGroups", texts, false, "sg-"},
-      {"Scheduling/AwsBatchQueues[]/Networking/AssignPublicIp", boolean},
-      {"Scheduling/AwsBatchQueues[]/ComputeResources", list, true, "#1!"},
-      {"Scheduling/AwsBatchQueues[]/ComputeResources[]/Name", text, true},
-      {"Scheduling/AwsBatchQueues[]/ComputeResources[]/InstanceTypes", texts, true},
-      {"Scheduling/AwsBatchQueues[]/ComputeResources[]/MinvCpus", integer, false, ">=0"},
-      {"Scheduling/AwsBatchQueues[]/ComputeResources[]/DesiredvCpus", integer, false, ">=0"},
-      {"Scheduling/AwsBatchQueues[]/ComputeResources[]/MaxvCpus", integer, false, ">=1"},
-      {"Scheduling/AwsBatchQueues[]/ComputeResources[]/SpotBidPercentage", integer, false,
-       "1..100"},
-  };
-  keys.insert(keys.end(), std::begin(more), std::end(more));
-}
-
-void add_storage_keys(std::vector<SchemaKey>& keys) {
-  const SchemaKey more[] = {
-      {"SharedStorage", list},
-      {"SharedStorage[]/Name", text, true, "~30"},
-      {"SharedStorage[]/MountDir", text, true},
-      {"SharedStorage[]/StorageType", text, true,
-       "Ebs|FsxLustre|FsxOpenZfs|FsxOntap|Efs|FileCache"},
-      {"SharedStorage[]/EbsSettings", map},
-      {"SharedStorage[]/EbsSettings/Encrypted", boolean},
-      {"SharedStorage[]/EbsSettings/DeletionPolicy", text, false, "Delete|Retain|Snapshot"},
-      {"SharedStorage[]/EbsSettings/Iops", integer},
-      {"SharedStorage[]/EbsSettings/KmsKeyId", text},
-      {"SharedStorage[]/EbsSettings/VolumeType", text, false, kVolumeTypes},
-      {"SharedStorage[]/EbsSettings/Size", integer},
-      {"SharedStorage[]/EbsSettings/Throughput", integer},
-      {"SharedStorage[]/EbsSettings/VolumeId", text, false, "vol-"},
-      {"SharedStorage[]/EbsSettings/SnapshotId", text, false, "snap-"},
-      {"SharedStorage[]/EbsSettings/Raid", map},
-      {"SharedStorage[]/EbsSettings/Raid/Type", integer, true, "0|1"},
-      {"SharedStorage[]/EbsSettings/Raid/NumberOfVolumes", integer, false, "2..5"},
-      {"SharedStorage[]/EfsSettings", map},
-      {"SharedStorage[]/EfsSettings/IamAuthorization", boolean},
-      {"SharedStorage[]/EfsSettings/PerformanceMode", text, false, "generalPurpose|maxIO"},
-      {"SharedStorage[]/EfsSettings/FileSystemId", text, false, "fs-"},
-      {"SharedStorage[]/EfsSettings/AccessPointId", text, false, "fsap-"},
-      {"SharedStorage[]/EfsSettings/ProvisionedThroughput", integer, false, "1..1024"},
-      {"SharedStorage[]/EfsSettings/Encrypted", boolean},
-      {"SharedStorage[]/EfsSettings/EncryptionInTransit", boolean},
-      {"SharedStorage[]/EfsSettings/ThroughputMode", text, false, "provisioned|bursting"},
-      {"SharedStorage[]/EfsSettings/DeletionPolicy", text, false, "Delete|Retain"},
-      {"SharedStorage[]/EfsSettings/KmsKeyId", text},
-      // Of storage types that awsbatch does not have.
-      {"SharedStorage[]/FsxLustreSettings", any},
-      {"SharedStorage[]/FsxOntapSettings", any},
-      {"SharedStorage[]/FsxOpenZfsSettings", any},
-      {"SharedStorage[]/FileCacheSettings", any},
-  };
-  keys.insert(keys.end(), std::begin(more), std::end(more));
-}
-
-std::vector<SchemaKey> make_schema() {
-  std::vector<SchemaKey> keys;
-  add_cluster_keys(keys);
-  add_head_node_keys(keys);
-  add_scheduling_keys(keys);
-  add_storage_keys(keys);
-  return keys;
+void add_monitoring_keys(Keys& keys) {
+  add_keys(keys, "",
+           {{"Monitoring", map},
+            on_aws({"Monitoring/DetailedMonitoring", boolean, false, "", "false"},
+                   "measures the instances once a minute"),
+            on_aws({"Monitoring/Alarms", map}, "raises CloudWatch alarms"),
+            {"Monitoring/Alarms/Enabled", boolean, false, "", "true"},
+            on_aws({"Monitoring/Dashboards", map}, "makes a CloudWatch dashboard"),
+            {"Monitoring/Dashboards/CloudWatch", map},
+            {"Monitoring/Dashboards/CloudWatch/Enabled", boolean, false, "", "true"},
+            {"Monitoring/Logs", map},
+            on_aws({"Monitoring/Logs/Rotation", map}, "rotates log files on the instances"),
+            {"Monitoring/Logs/Rotation/Enabled", boolean, false, "", "true"},
+            on_aws({"Monitoring/Logs/CloudWatch", map},
+                   "keeps the nodes' logs in CloudWatch; here logs stay as long as the cluster"),
+            {"Monitoring/Logs/CloudWatch/Enabled", boolean, false, "", "true"},
+            {"Monitoring/Logs/CloudWatch/DeletionPolicy", text, false, "Delete|Retain", "Retain"},
+            {"Monitoring/Logs/CloudWatch/RetentionInDays", integer, false,
+             "0|1|3|5|7|14|30|60|90|120|150|180|365|400|545|731|1827|3653", "180"}});
 }
 
 }  // namespace
 
+void add_cluster_keys(Keys& keys) {
+  add_keys(keys, "",
+           {served({"Region", text, false, "", "-r, the environment, us-east-1"},
+                   "the region in ARNs and in jobs' environment"),
+            {"Image", map, true},
+            served({"Image/Os", text, true,
+                    "alinux2|alinux2023|ubuntu2004|ubuntu2204|rhel8|rocky8|rhel9|rocky9"},
+                   "gives the login user's name")});
+  add_custom_ami(keys, "Image");
+  add_tags(keys, "Tags", "#40");
+  add_keys(
+      keys, "",
+      {on_aws({"CustomS3Bucket", text}, "keeps the cluster's files in this bucket"),
+       on_aws({"AdditionalResources", text}, "makes more resources from a CloudFormation template"),
+       on_aws({"Imds", map}, "chooses the version of the instance metadata service"),
+       {"Imds/ImdsSupport", text, false, "v1.0|v2.0", "v2.0"},
+       on_aws({"Iam", map}, "names the roles that ParallelCluster makes and takes"),
+       {"Iam/ResourcePrefix", text},
+       {"Iam/PermissionsBoundary", text, false, "arn:policy"},
+       {"Iam/Roles", map},
+       {"Iam/Roles/LambdaFunctionsRole", text},
+       {"AdditionalPackages", map},
+       only_with("slurm", on_aws({"AdditionalPackages/IntelSoftware", map},
+                                 "installs Intel's libraries on the instances")),
+       {"AdditionalPackages/IntelSoftware/IntelHpcPlatform", boolean, false, "", "false"}});
+  add_deployment_keys(keys);
+  add_monitoring_keys(keys);
+}
+
+void add_head_node_keys(Keys& keys) {
+  keys.push_back({"HeadNode", map, true});
+  add_keys(keys, "HeadNode",
+           {served({"InstanceType", text, true}, "its vCPUs and memory are shown"),
+            on_aws({"DisableSimultaneousMultithreading", boolean, false, "", "false"},
+                   "turns off the second thread of each core of the head node, where no job runs"),
+            on_aws({"SharedStorageType", text, false, "Ebs|Efs", "Ebs"},
+                   "chooses where the head node keeps what it shares"),
+            {"Networking", map, true},
+            served({"Networking/SubnetId", text, true, "subnet-"},
+                   "its form is checked; the cluster's own network stands for every subnet"),
+            on_aws({"Networking/ElasticIp", scalar}, "gives the head node a public address")});
+  add_security_groups(keys, "HeadNode/Networking");
+  add_proxy(keys, "HeadNode/Networking");
+  add_ssh(keys, "HeadNode");
+  add_root_volume(keys, "HeadNode/LocalStorage", true);
+  add_iam(keys, "HeadNode/Iam", true);
+  add_keys(keys, "HeadNode",
+           {{"Image", map},
+            {"Imds", map},
+            served({"Imds/Secured", boolean, false, "", "true"},
+                   "awsbatch needs false, as jobs ask the metadata service")});
+  add_custom_ami(keys, "HeadNode/Image");
+  add_dcv(keys, "HeadNode");
+  add_actions(keys, "HeadNode/CustomActions", true);
+}
+
+void add_login_keys(Keys& keys) {
+  const std::string pool = "LoginNodes/Pools[]";
+  add_keys(keys, "",
+           {only_with("slurm", on_aws({"LoginNodes", map},
+                                      "makes machines to log in to; here that is the head node")),
+            {"LoginNodes/Pools", list, true}});
+  add_keys(keys, pool,
+           {{"Name", text, true},
+            {"InstanceType", text, true},
+            {"Count", integer, true, ">=0"},
+            {"GracetimePeriod", integer, false, "3..120", "10"},
+            {"Networking", map, true},
+            {"Networking/SubnetIds", texts, true, "#1! subnet-"},
+            {"Networking/SecurityGroups", texts, false, "sg-"},
+            {"Networking/AdditionalSecurityGroups", texts, false, "sg-"},
+            {"Networking/Proxy", map},
+            {"Networking/Proxy/HttpProxyAddress", text},
+            {"Image", map},
+            {"Image/CustomAmi", text, false, "ami-"},
+            {"Ssh", map},
+            {"Ssh/KeyName", text},
+            {"Ssh/AllowedIps", text, false, "cidr", "the head node's"}});
+  add_dcv(keys, pool);
+  add_iam(keys, pool + "/Iam", false);
+  add_actions(keys, pool + "/CustomActions", true);
+  add_keys(keys, "",
+           {only_with("slurm",
+                      on_aws({"DirectoryService", map},
+                             "takes users from a directory; here jobs run as who submits them")),
+            {"DirectoryService/DomainName", text, true},
+            {"DirectoryService/DomainAddr", text, true},
+            {"DirectoryService/PasswordSecretArn", text, true, "arn:password"},
+            {"DirectoryService/DomainReadOnlyUser", text, true},
+            {"DirectoryService/LdapTlsCaCert", text},
+            {"DirectoryService/LdapTlsReqCert", text, false, "never|allow|try|demand|hard", "hard"},
+            {"DirectoryService/LdapAccessFilter", text},
+            {"DirectoryService/GenerateSshKeysForUsers", boolean, false, "", "true"},
+            {"DirectoryService/AdditionalSssdConfigs", settings}});
+}
+
 const std::vector<SchemaKey>& schema() {
-  static const std::vector<SchemaKey> keys = make_schema();
+  static const Keys keys = [] {
+    Keys all;
+    add_cluster_keys(all);
+    add_head_node_keys(all);
+    add_awsbatch_keys(all);
+    add_slurm_keys(all);
+    add_storage_keys(all);
+    add_login_keys(all);
+    add_own_keys(all);
+    return all;
+  }();
   return keys;
 }
 

@@ -1,6 +1,29 @@
+#include <algorithm>
+
 #include "launcher/config/config.hpp"
+#include "launcher/config/rules.hpp"
 
 namespace cox::config {
+
+Result<std::vector<InstanceType>> offered_types(const ComputeResource& resource) {
+  auto types = expand_instance_types(resource.instance_types);
+  if (!types) return types;
+  for (auto& type : *types) {
+    if (resource.cores_only) type.vcpus = std::max(1, type.vcpus / threads_per_core(type.name));
+    if (resource.memory_mib > 0) type.memory = MiB{resource.memory_mib};
+  }
+  return types;
+}
+
+std::string environment_name(const ClusterConfig& config, const std::string& cluster,
+                             std::size_t queue, std::size_t resource) {
+  const auto& owner = config.queues[queue];
+  const auto& name = owner.compute_resources[resource].name;
+  // The original has one queue with awsbatch, and names without it; Slurm's resources are named
+  // within their queue.
+  if (queue == 0 && config.scheduler == "awsbatch") return fmt::format("{}-{}", cluster, name);
+  return fmt::format("{}-{}-{}", cluster, owner.name, name);
+}
 
 ClusterSettings to_settings(const ClusterConfig& config, const std::string& name) {
   ClusterSettings settings;
@@ -14,20 +37,21 @@ ClusterSettings to_settings(const ClusterConfig& config, const std::string& name
   const auto arn = [&](std::string_view kind, const std::string& what) {
     return fmt::format("arn:aws:batch:{}:{}:{}/{}", config.region, settings.account, kind, what);
   };
-  for (const auto& queue : config.queues) {
+  for (std::size_t q = 0; q < config.queues.size(); ++q) {
+    const auto& queue = config.queues[q];
     JobQueue made;
     made.name = QueueName{queue.name};
     made.arn = arn("job-queue", queue.name);
-    for (const auto& resource : queue.compute_resources) {
+    for (std::size_t r = 0; r < queue.compute_resources.size(); ++r) {
+      const auto& resource = queue.compute_resources[r];
       ComputeEnvironment environment;
-      environment.name = ComputeEnvironmentName{name + "-" + resource.name};
+      environment.name = ComputeEnvironmentName{environment_name(config, name, q, r)};
       environment.arn = arn("compute-environment", environment.name.value);
       environment.spot = queue.spot;
       environment.min_vcpus = resource.min_vcpus;
       environment.desired_vcpus = resource.desired_vcpus;
       environment.max_vcpus = resource.max_vcpus;
-      environment.instance_types =
-          expand_instance_types(resource.instance_types).value_or(std::vector<InstanceType>{});
+      environment.instance_types = offered_types(resource).value_or(std::vector<InstanceType>{});
       const int minutes = config.scaledown_idle_minutes;
       environment.idle_ms_before_release = minutes < 0 ? -1 : std::int64_t{60'000} * minutes;
       made.environments.push_back(environment.name);
@@ -36,8 +60,10 @@ ClusterSettings to_settings(const ClusterConfig& config, const std::string& name
     settings.queues.push_back(std::move(made));
   }
   for (const auto& storage : config.shared) {
-    settings.shared.push_back(
-        {storage.mount_dir, storage.as_configured, storage.type, storage.file_system_id});
+    // Jobs know of disks, RAID arrays and EFS; the rest are directories like disks to them.
+    const bool known = storage.type == "Efs" || storage.type == "Raid";
+    settings.shared.push_back({storage.mount_dir, storage.as_configured,
+                               known ? storage.type : "Ebs", storage.file_system_id});
   }
   return settings;
 }

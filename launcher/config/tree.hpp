@@ -37,6 +37,9 @@ struct Tree::Entry {
 /// thing above it. Pure.
 [[nodiscard]] Place place_of(const Tree& tree, std::string_view path);
 
+/// Where the key itself stands (or the item of a list): what is to be said is about the key. Pure.
+[[nodiscard]] Place key_place_of(const Tree& tree, std::string_view path);
+
 inline constexpr std::size_t kTextBytesMax = 1u << 20;
 inline constexpr std::size_t kTreeNodesMax = 100'000;
 inline constexpr int kTreeDepthMax = 64;

@@ -123,14 +123,20 @@ std::vector<Step> steps_of(std::string_view path) {
   return steps;
 }
 
-/// Follows a path as far as it goes; `place` becomes that of the last thing met.
-const Tree* follow(const Tree& tree, std::string_view path, Place& place) {
+/// The places of the last thing met.
+struct Places {
+  Place value;  ///< of a scalar; else as `key`
+  Place key;
+};
+
+/// Follows a path as far as it goes.
+const Tree* follow(const Tree& tree, std::string_view path, Places& places) {
   const Tree* at = &tree;
   for (const auto& step : steps_of(path)) {
     if (step.is_index) {
       if (step.index >= at->items.size()) return nullptr;
       at = &at->items[step.index];
-      place = at->place;
+      places = {at->place, at->place};
       continue;
     }
     const auto entry =
@@ -138,7 +144,7 @@ const Tree* follow(const Tree& tree, std::string_view path, Place& place) {
                      [&](const Tree::Entry& candidate) { return candidate.key == step.key; });
     if (entry == at->entries.end()) return nullptr;
     at = &entry->value;
-    place = at->kind == Tree::Kind::scalar ? at->place : entry->place;
+    places = {at->kind == Tree::Kind::scalar ? at->place : entry->place, entry->place};
   }
   return at;
 }
@@ -146,14 +152,20 @@ const Tree* follow(const Tree& tree, std::string_view path, Place& place) {
 }  // namespace
 
 const Tree* find_path(const Tree& tree, std::string_view path) {
-  Place ignored;
+  Places ignored;
   return follow(tree, path, ignored);
 }
 
 Place place_of(const Tree& tree, std::string_view path) {
-  Place place;
-  follow(tree, path, place);
-  return place;
+  Places places;
+  follow(tree, path, places);
+  return places.value;
+}
+
+Place key_place_of(const Tree& tree, std::string_view path) {
+  Places places;
+  follow(tree, path, places);
+  return places.key;
 }
 
 namespace {

@@ -49,8 +49,12 @@ INSTANTIATE_TEST_SUITE_P(Files, Golden, testing::ValuesIn(inputs()), [](const au
 });
 
 TEST(GoldenFiles, AreManyAndEachHasItsMessages) {
-  EXPECT_GE(inputs().size(), 25u);
-  for (const auto& path : inputs()) {
+  const auto broken = [](const fs::path& path) {
+    return read(path.string() + ".expected").find(": error: ") != std::string::npos;
+  };
+  const auto paths = inputs();
+  EXPECT_GE(std::count_if(paths.begin(), paths.end(), broken), 60);
+  for (const auto& path : paths) {
     EXPECT_TRUE(fs::exists(path.string() + ".expected")) << path;
     const bool ini = path.extension() == ".config" && path.filename() != "v2_broken_lines.config";
     EXPECT_EQ(looks_like_ini(read(path)), ini) << path;
