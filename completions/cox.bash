@@ -74,6 +74,7 @@ _cox_value() {
     awsbsub:-e | awsbsub:--env) _cox_reply -W "all $(compgen -e)" ;;
     awsbsub:-d | awsbsub:--depends-on) _cox_reply -W "jobId= type=SEQUENTIAL" ;;
     awsbsub:jobId) _cox_reply -W "$(_cox_jobs ${cluster:+"$cluster"})" ;;
+    awsbsub:--mpi-launch) _cox_reply -W "auto direct mpirun" ;;
     awsbsub:--bind-to) _cox_reply -W "none core socket numa hwthread" ;;
     awsbsub:--map-by) _cox_reply -W "slot core socket numa node hwthread" ;;
     awsbsub:-jn | awsbsub:--job-name | awsbsub:-p | awsbsub:--vcpus | awsbsub:-m | \

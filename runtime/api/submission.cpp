@@ -97,7 +97,15 @@ void read_extension(const Members& body, std::optional<Error>& complaint, JobSpe
   if (const auto* mpi = extension.object("mpi")) {
     const Members members(*mpi, "mpi.", complaint);
     spec.mpi = MpiRun{limited(members, "ranksPerNode", 0, 0, kVcpusMax),
-                      members.text("mapBy").value_or(""), members.text("bindTo").value_or("")};
+                      members.text("mapBy").value_or(""),
+                      members.text("bindTo").value_or(""),
+                      members.text("launch").value_or(""),
+                      members.text("library").value_or(""),
+                      members.text("whyUnknown").value_or("")};
+    const auto& launch = spec.mpi->launch;
+    if (!launch.empty() && launch != "direct" && launch != "mpirun") {
+      members.complain(fmt::format("launch must be direct or mpirun, not {}", launch));
+    }
   }
 }
 

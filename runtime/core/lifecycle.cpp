@@ -165,14 +165,15 @@ Result<Job> on(Job job, const NodeStarted& event) {
 }
 
 /// What the end of one node means for the attempt: the main node decides it; before the job runs,
-/// any node that drops out does, because the others would wait for it for ever.
-void settle(Job& job, const NodeRun& ended, bool is_main, bool had_started, Millis at,
+/// any node that drops out does, because the others would wait for it for ever. `is_needed`: it
+/// decides also later.
+void settle(Job& job, const NodeRun& ended, bool is_needed, bool had_started, Millis at,
             std::string reason) {
   if (job.attempts.back().over) return;
-  const bool decides = is_main || (!had_started && job.status == JobStatus::starting);
+  const bool decides = is_needed || (!had_started && job.status == JobStatus::starting);
   if (!decides) return;
   const std::optional<int> exit_code =
-      is_main
+      is_needed
           ? ended.exit_code
           : std::optional<int>(ended.exit_code.value_or(1) != 0 ? ended.exit_code.value_or(1) : 1);
   end_attempt(job, at, exit_code, std::move(reason));
@@ -209,8 +210,10 @@ Result<Job> on(Job job, const NodeLost& event) {
     nodes[i].reason = fmt::format("Host EC2 (instance {}) terminated: node {} was lost: {}",
                                   event.node, nodes[i].hostname, event.reason);
     const NodeRun ended = nodes[i];
-    const bool is_main = i == static_cast<std::size_t>(job.spec.main_node);
-    settle(job, ended, is_main, had_started, event.at, ended.reason);
+    // The nodes of a direct launch need each other.
+    const bool is_needed =
+        i == static_cast<std::size_t>(job.spec.main_node) || job.attempts.back().is_direct();
+    settle(job, ended, is_needed, had_started, event.at, ended.reason);
   }
   return job;
 }

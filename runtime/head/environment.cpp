@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "runtime/base/text.hpp"
+#include "runtime/mpi/direct_plan.hpp"
 #include "runtime/mpi/hostfile.hpp"
 #include "runtime/mpi/launch_plan.hpp"
 
@@ -69,7 +70,20 @@ std::vector<std::string> mpi_command(const JobSpec& spec) {
   return {"/bin/sh", "-c", line};
 }
 
+/// What each node of a direct launch gets: its own ranks' cores only.
+void add_ranks(wire::Prepare& prepare, const JobSpec& spec, const PartContext& context) {
+  prepare.seats = context.seats;
+  for (auto& seat : prepare.seats) {
+    if (seat.node_index != prepare.part.node_index) seat.cores.clear();
+  }
+  prepare.mpi_library = spec.mpi->library;
+  prepare.mpi_environment =
+      mpi::direct_defaults(kPaths, spec.mpi->library, context.more_ranks_than_cores);
+}
+
 }  // namespace
+
+const mpi::NodePaths& node_paths() { return kPaths; }
 
 std::vector<EnvVar> part_environment(const Job& job, int node_index, const PartContext& context) {
   const Attempt& attempt = job.attempts.back();
@@ -133,7 +147,9 @@ Result<wire::Prepare> make_prepare(const Job& job, int node_index, const PartCon
   }
   prepare.mpi_environment =
       mpi::tuned_environment(kPaths, prepare.capture_ranks, context.more_ranks_than_cores);
-  if (spec.mpi) {
+  if (spec.mpi && !context.seats.empty()) {
+    add_ranks(prepare, spec, context);
+  } else if (spec.mpi) {
     prepare.command = node_index == 0 ? mpi_command(spec) : std::vector<std::string>{};
   } else {
     prepare.directory = fmt::format(

@@ -20,6 +20,7 @@
 #include "runtime/head/state.hpp"
 #include "runtime/head/watches.hpp"
 #include "runtime/logs/log_store.hpp"
+#include "runtime/mpi/launch_plan.hpp"
 #include "runtime/os/frame_link.hpp"
 #include "runtime/os/http.hpp"
 #include "runtime/store/store.hpp"
@@ -51,7 +52,8 @@ struct Session {
   std::unique_ptr<os::FrameLink> link;
   bool greeted = false;  ///< Hello was heard
   int hardware_threads = 0;
-  std::string hwloc_xml;
+  mpi::Topology topology;  ///< without cores when the node could not tell
+  bool open_mpi_flux = false;
   std::set<std::pair<wire::PartKey, Told>> told;
   std::deque<Sending> sending;
   os::SubscriptionPtr pace;  ///< waits until the link has taken some of it
@@ -64,9 +66,11 @@ struct FailedRank {
   std::int64_t at_ms = 0;
   int node_index = 0;
   std::string hostname;
+  std::string how;  ///< as wire::RankExited
 };
 
-/// The end of an --mpi attempt that waits for the word of the rank that caused it.
+/// The end of an --mpi attempt that waits for the word of the rank that caused it, or for the last
+/// output of its other nodes.
 struct DelayedEnd {
   NodeId node;
   wire::Exited message;
@@ -151,6 +155,11 @@ class HeadCore : public Head {
   void on(const NodeId& node, const Other& message);
   void part_is_not_wanted(const NodeId& node, const wire::PartKey& part);
   [[nodiscard]] bool waits_for_a_rank(const wire::Exited& message) const;
+  [[nodiscard]] bool waits_for_nodes(const wire::Exited& message) const;
+  void delay_end(const NodeId& node, const wire::Exited& message);
+  void end_what_waited(const JobId& job, int attempt);
+  [[nodiscard]] Result<void> append_output(const wire::Output& message,
+                                           const std::vector<OutputLine>& lines);
   void end_part(const NodeId& node, const wire::Exited& message);
   void compare_parts(const NodeId& node, const std::vector<wire::PartKey>& reported);
   [[nodiscard]] std::string describe(const FailedRank& failed, const Job& job) const;
@@ -185,6 +194,13 @@ class HeadCore : public Head {
   void first_nodes();
   void end_nodes(std::function<void()> done);
   [[nodiscard]] bool more_ranks_than_cores(const Job& job) const;
+
+  // ranks.cpp
+  [[nodiscard]] std::string choose_launch(const JobSpec& spec,
+                                          const std::vector<NodeRun>& nodes) const;
+  [[nodiscard]] Result<std::vector<wire::Seat>> seats_of(const JobSpec& spec,
+                                                         const std::vector<NodeRun>& nodes) const;
+  [[nodiscard]] bool all_connected(const std::vector<NodeRun>& nodes) const;
 
   // routes.cpp
   void handle(os::HttpRequest request, const std::shared_ptr<os::HttpReply>& reply);
@@ -266,6 +282,7 @@ class HeadCore : public Head {
   std::map<NodeId, os::SubscriptionPtr> silence_;  ///< nodes that went silent
   std::map<std::pair<JobId, int>, FailedRank> failed_ranks_;
   std::map<wire::PartKey, DelayedEnd> delayed_ends_;
+  std::map<std::pair<JobId, int>, wire::Meeting> meetings_;  ///< of direct attempts
 
   std::map<QueueName, core::HeadOfQueue> queue_heads_;  ///< of queues with time limits
   std::map<ComputeEnvironmentName, Backoff> backoff_;   ///< the empty name: the head node's

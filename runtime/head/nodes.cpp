@@ -70,7 +70,7 @@ void HeadCore::keep_time_limits(Millis now) {
 void HeadCore::place(const core::Placement& placement, Millis now) {
   const auto* job = state_.find(placement.job);
   if (job == nullptr || job->status != JobStatus::runnable) return;
-  core::Placed event{now, static_cast<int>(job->attempts.size()) + 1, {}, "mpirun"};
+  core::Placed event{now, static_cast<int>(job->attempts.size()) + 1, {}, {}};
   for (const auto& id : placement.nodes) {
     const auto* node = state_.node(id);
     if (node == nullptr || node->status != NodeStatus::up) return;
@@ -83,6 +83,7 @@ void HeadCore::place(const core::Placement& placement, Millis now) {
     run.slots = slots_on(*node, job->spec);
     event.nodes.push_back(std::move(run));
   }
+  event.launch = choose_launch(job->spec, event.nodes);
   apply(placement.job, event);
 }
 
@@ -259,7 +260,10 @@ void HeadCore::tell_jobs_of_loss(const NodeId& id, const std::string& why) {
   journal_->add(node);
   std::vector<JobId> jobs;
   for (const auto* job : state_.holders(id)) jobs.push_back(job->id);
-  for (const auto& job : jobs) apply(job, core::NodeLost{clock_.now(), id, why});
+  for (const auto& job : jobs) {
+    apply(job, core::NodeLost{clock_.now(), id, why});
+    if (const auto* attempt = state_.find(job)->current()) end_what_waited(job, attempt->number);
+  }
   want_pass();
 }
 

@@ -66,11 +66,14 @@ struct Dependency {
   friend bool operator==(const Dependency&, const Dependency&) = default;
 };
 
-/// What `awsbsub --mpi` asks for: the product runs mpirun itself.
+/// What `awsbsub --mpi` asks for: the product starts the ranks itself.
 struct MpiRun {
-  int ranks_per_node = 0;  ///< 0: one rank a slot
-  std::string map_by;      ///< mpirun's --map-by; empty: not given
-  std::string bind_to;     ///< mpirun's --bind-to; empty: not given
+  int ranks_per_node = 0;    ///< 0: one rank a slot
+  std::string map_by;        ///< mpirun's --map-by; empty: not given
+  std::string bind_to;       ///< mpirun's --bind-to; empty: not given
+  std::string launch = {};   ///< the road asked for: "direct", "mpirun"; empty: what is best
+  std::string library = {};  ///< what the program is linked to: "openmpi", "mpich"; empty: unknown
+  std::string why_unknown = {};  ///< why it is, where library is empty
 
   friend bool operator==(const MpiRun&, const MpiRun&) = default;
 };
@@ -161,8 +164,10 @@ struct Attempt {
   std::optional<int> exit_code;  ///< the main node's
   std::string status_reason;
   bool over = false;   ///< the outcome is decided; other nodes may still be stopping
-  std::string launch;  ///< how ranks start: "mpirun" and why, for details
+  std::string launch;  ///< of --mpi, how its ranks start and why: "mpirun: …", "direct: …"
 
+  /// The agents start the ranks themselves: the attempt's nodes live and end together.
+  [[nodiscard]] bool is_direct() const { return launch.starts_with("direct"); }
   friend bool operator==(const Attempt&, const Attempt&) = default;
 };
 

@@ -42,8 +42,12 @@ constexpr auto members(Of<Dependency> /*of*/) {
 }
 constexpr auto members(Of<MpiRun> /*of*/) {
   using T = MpiRun;
-  return std::tuple{Member{"ranks_per_node", &T::ranks_per_node}, Member{"map_by", &T::map_by},
-                    Member{"bind_to", &T::bind_to}};
+  return std::tuple{Member{"ranks_per_node", &T::ranks_per_node},
+                    Member{"map_by", &T::map_by},
+                    Member{"bind_to", &T::bind_to},
+                    Member{"launch", &T::launch},
+                    Member{"library", &T::library},
+                    Member{"why_unknown", &T::why_unknown}};
 }
 constexpr auto members(Of<ExitRule> /*of*/) {
   using T = ExitRule;

@@ -44,7 +44,7 @@ inline JobSpec full_spec() {
   spec.timeout_s = 3600;
   spec.user = {4'000'000'000u, 1002, "coxuser"};
   spec.files = {{"job.sh", std::string(64, 'a'), 1 << 20, 0755}};
-  spec.mpi = MpiRun{2, "ppr:2:node", "core"};
+  spec.mpi = MpiRun{2, "ppr:2:node", "core", "direct", "openmpi", "it is a script"};
   spec.cpu_and_memory_legacy = false;
   spec.tags = {{"team", "ocean"}, {"", ""}};
   spec.parameters = {{"what", "world"}};
