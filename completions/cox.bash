@@ -6,7 +6,7 @@
 
 # The long options and the short ones that "$@ --help" shows.
 _cox_options() {
-  "$@" --help 2>/dev/null |
+  cox "$@" --help 2>/dev/null |
     sed -nE '/^ +-/ { s/^ +//; s/  .*//; p }' |
     grep -oE '(^|[ ,])--?[a-z][a-z-]*' |
     tr -d ' ,'
@@ -74,6 +74,7 @@ _cox_value() {
     awsbsub:-e | awsbsub:--env) _cox_reply -W "all $(compgen -e)" ;;
     awsbsub:-d | awsbsub:--depends-on) _cox_reply -W "jobId= type=SEQUENTIAL" ;;
     awsbsub:jobId) _cox_reply -W "$(_cox_jobs ${cluster:+"$cluster"})" ;;
+    awsbsub:--mpi-launch) _cox_reply -W "auto direct mpirun" ;;
     awsbsub:--bind-to) _cox_reply -W "none core socket numa hwthread" ;;
     awsbsub:--map-by) _cox_reply -W "slot core socket numa node hwthread" ;;
     awsbsub:-jn | awsbsub:--job-name | awsbsub:-p | awsbsub:--vcpus | awsbsub:-m | \
@@ -91,6 +92,7 @@ _cox_value() {
 _cox_words() {
   local command=$1
   case $command in
+    credentials) _cox_reply -W "$(_cox_clusters)" ;;
     awsbsub) compopt -o filenames 2>/dev/null && _cox_reply -c -f ;;
     awsbstat | awsbout) _cox_reply -W "$(_cox_jobs ${cluster:+"$cluster"} -s ALL)" ;;
     awsbkill) _cox_reply -W "$(_cox_jobs ${cluster:+"$cluster"})" ;;

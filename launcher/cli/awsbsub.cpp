@@ -80,6 +80,9 @@ void declare_added_options(Program& program, SubmitOptions& options) {
                  "with --mpi: ranks on each node; one a slot if omitted");
   program.option(added("--map-by"), "PLACE", options.map_by, "with --mpi: as mpirun's option");
   program.option(added("--bind-to"), "PLACE", options.bind_to, "with --mpi: as mpirun's option");
+  program.option(added("--mpi-launch"), "ROAD", options.mpi_launch,
+                 "with --mpi: who starts the ranks: the nodes themselves (direct), mpirun, or the "
+                 "nodes where the program allows it (auto, the default)");
   program.flag(added("--dry-run"), options.dry_run,
                "with --mpi: print which rank goes to which node and core");
 }

@@ -14,6 +14,7 @@ int run_awsbout(const std::vector<std::string>& args, Streams streams);
 int run_awsbkill(const std::vector<std::string>& args, Streams streams);
 int run_awsbhosts(const std::vector<std::string>& args, Streams streams);
 int run_awsbqueues(const std::vector<std::string>& args, Streams streams);
+int run_credentials(const std::vector<std::string>& args, Streams streams);
 int run_pcluster(const std::vector<std::string>& args, Streams streams);
 int run_validate(const std::vector<std::string>& args, Streams streams);
 int run_convert(const std::vector<std::string>& args, Streams streams);

@@ -62,28 +62,34 @@ Details details_of(const json::object& job) {
   const auto arn = text_of(job, "jobQueue");
   const auto pieces = split(arn, ':');
   const auto region = pieces.size() > 3 ? pieces[3] : "";
-  return {{"jobId", shown_id(job)},
-          {"jobName", text_of(job, "jobName")},
-          {"createdAt", render_date(int_of(job, "createdAt"))},
-          {"startedAt", render_date(int_of(job, "startedAt"))},
-          {"stoppedAt", render_date(int_of(job, "stoppedAt"))},
-          {"status", text_of(job, "status")},
-          {"statusReason", or_dash(text_of(job, "statusReason"))},
-          {"jobDefinition", short_id(text_of(job, "jobDefinition"))},
-          {"jobQueue", short_id(arn)},
-          {"command", or_dash(command_of(shown))},
-          {"exitCode", exit_code(job)},
-          {"reason", parent ? "-" : or_dash(text_of(shown, "reason"))},
-          {"vcpus", std::to_string(int_of(shown, "vcpus"))},
-          {"memory[MB]", std::to_string(int_of(shown, "memory"))},
-          {"nodes", std::to_string(std::max(1, node_count_of(job)))},
-          {"logStream", or_dash(stream)},
-          {"log", stream.empty()
-                      ? "-"
-                      : fmt::format("https://console.aws.amazon.com/cloudwatch/home?region={}"
-                                    "#logEventViewer:group=/aws/batch/job;stream={}",
-                                    region, stream)},
-          {"s3FolderUrl", s3_folder(shown)}};
+  Details details{
+      {"jobId", shown_id(job)},
+      {"jobName", text_of(job, "jobName")},
+      {"createdAt", render_date(int_of(job, "createdAt"))},
+      {"startedAt", render_date(int_of(job, "startedAt"))},
+      {"stoppedAt", render_date(int_of(job, "stoppedAt"))},
+      {"status", text_of(job, "status")},
+      {"statusReason", or_dash(text_of(job, "statusReason"))},
+      {"jobDefinition", short_id(text_of(job, "jobDefinition"))},
+      {"jobQueue", short_id(arn)},
+      {"command", or_dash(command_of(shown))},
+      {"exitCode", exit_code(job)},
+      {"reason", parent ? "-" : or_dash(text_of(shown, "reason"))},
+      {"vcpus", std::to_string(int_of(shown, "vcpus"))},
+      {"memory[MB]", std::to_string(int_of(shown, "memory"))},
+      {"nodes", std::to_string(std::max(1, node_count_of(job)))},
+      {"logStream", or_dash(stream)},
+      {"log", stream.empty()
+                  ? "-"
+                  : fmt::format("https://console.aws.amazon.com/cloudwatch/home?region={}"
+                                "#logEventViewer:group=/aws/batch/job;stream={}",
+                                region, stream)},
+      {"s3FolderUrl", s3_folder(shown)}};
+  // Ours, where we start the ranks: by which road, and why.
+  const auto* ours = object_of(job, "coxswain");
+  const auto launch = ours != nullptr ? text_of(*ours, "launch") : "";
+  if (!launch.empty()) details.emplace_back("launch", launch);
+  return details;
 }
 
 }  // namespace

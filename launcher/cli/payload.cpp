@@ -64,6 +64,7 @@ Result<Payload> make_mpi_payload(const SubmitOptions& options, const std::string
   if (!files) return fail(files.error());
   Payload payload{options.command, std::move(*files)};
   payload.command[0] = binary->name;
+  payload.linkage = mpi::linkage_of(*bytes);
   add_file(payload.files, {binary->name, std::move(*bytes), 0755});
   if (!options.env.empty()) payload.environment = chosen_variables(options, blacklist);
   return payload;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "launcher/cli/submission.hpp"
+#include "runtime/mpi/direct_plan.hpp"
 
 /// What awsbsub sends beside the request: the job's files, and the command that uses them.
 namespace cox::cli {
@@ -18,6 +19,7 @@ struct Payload {
   std::vector<std::string> command;
   std::vector<Upload> files;
   std::map<std::string, std::string> environment{};  ///< of --mpi: its ranks need no script
+  mpi::Linkage linkage{};                            ///< of --mpi
 };
 
 /// Line ends of CR LF, as scripts from other systems have them, made LF: the CR would become part

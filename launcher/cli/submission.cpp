@@ -77,10 +77,15 @@ Result<void> check(const SubmitOptions& options, bool stdin_is_terminal) {
                 options.command_file ? "--command-file" : "--working-dir or --parent-working-dir");
   }
   if (!options.mpi && (options.dry_run || options.ranks_per_node > 0 || !options.map_by.empty() ||
-                       !options.bind_to.empty())) {
-    return fail(
-        Errc::invalid_argument,
-        "Error: --dry-run, --ranks-per-node, --map-by and --bind-to can be used only with --mpi");
+                       !options.bind_to.empty() || options.mpi_launch != "auto")) {
+    return fail(Errc::invalid_argument,
+                "Error: --dry-run, --ranks-per-node, --map-by, --bind-to and --mpi-launch can be "
+                "used only with --mpi");
+  }
+  if (options.mpi_launch != "auto" && options.mpi_launch != "direct" &&
+      options.mpi_launch != "mpirun") {
+    return fail(Errc::invalid_argument,
+                "Error: --mpi-launch must be direct, mpirun or auto, not {}", options.mpi_launch);
   }
   for (const auto& file : options.input_files) {
     if (!is_file(file)) {

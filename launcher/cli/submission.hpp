@@ -36,6 +36,7 @@ struct SubmitOptions {
   int ranks_per_node = 0;
   std::string map_by;
   std::string bind_to;
+  std::string mpi_launch = "auto";
   std::vector<std::string> command;  ///< the command and its arguments
 
   [[nodiscard]] bool is_multi_node() const { return nodes.value_or(1) > 1; }

@@ -72,9 +72,14 @@ json::object submit_request(const SubmitOptions& options, const Target& target,
   }
   json::object extension{{"files", std::move(files)}, {"slotsPerNode", options.vcpus.value_or(0)}};
   if (options.mpi) {
-    extension["mpi"] = json::object{{"ranksPerNode", options.ranks_per_node},
-                                    {"mapBy", options.map_by},
-                                    {"bindTo", options.bind_to}};
+    json::object mpi{{"ranksPerNode", options.ranks_per_node},
+                     {"mapBy", options.map_by},
+                     {"bindTo", options.bind_to}};
+    const auto& [library, why_unknown] = payload.linkage;
+    if (options.mpi_launch != "auto") mpi["launch"] = options.mpi_launch;
+    if (!library.empty()) mpi["library"] = library;
+    if (!why_unknown.empty()) mpi["whyUnknown"] = why_unknown;
+    extension["mpi"] = std::move(mpi);
   }
   request["coxswain"] = std::move(extension);
   return request;

@@ -129,12 +129,33 @@ class Worker {
   }
 
  private:
+  /// Signed requests of AWS's clients. The port stays the same for the cluster's life: clients have
+  /// it in their environment.
+  Result<os::Fd> listen_to_network() {
+    const auto path = directory_ + "/api/port";
+    const auto kept = os::read_file(path, 16);
+    const auto before = kept ? to_int(trim(*kept)).value_or(0) : 0;
+    auto listener = os::listen_tcp("127.0.0.1", static_cast<int>(before));
+    if (!listener && before != 0) {
+      os::log_warn("{}: another port is taken for the API", listener.error().message);
+      listener = os::listen_tcp("127.0.0.1", 0);
+    }
+    if (!listener) return listener;
+    const auto port = fmt::format("{}\n", os::local_port(*listener));
+    if (auto saved = os::write_file_atomic(path, port, 0644); !saved) return fail(saved.error());
+    return listener;
+  }
+
   Result<void> start_head() {
+    auto network = listen_to_network();
+    if (!network) return fail(network.error());
     head_ = head::make_head(loop_, clock_, *provider_,
                             {.cluster = described_.settings,
                              .directory = directory_ + "/head",
                              .api_listener = take(kApiListener),
-                             .agent_listener = take(kAgentListener)});
+                             .agent_listener = take(kAgentListener),
+                             .network_listener = std::move(*network),
+                             .find_types = config::expand_instance_types});
     head_->on_readiness([this](const head::Readiness& readiness) { became(readiness); });
     head_->on_shutdown([this] { shut_down(); });
     return head_->start();

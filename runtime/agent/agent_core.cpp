@@ -14,6 +14,7 @@
 #include "runtime/agent/agent.hpp"
 #include "runtime/agent/local_server.hpp"
 #include "runtime/agent/metadata_service.hpp"
+#include "runtime/agent/open_mpi.hpp"
 #include "runtime/agent/part.hpp"
 #include "runtime/agent/topology_probe.hpp"
 #include "runtime/os/files.hpp"
@@ -116,6 +117,7 @@ class AgentCore : public Agent {
     hello.hardware_threads = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
     hello.memory_mib = options_.memory_mib;
     hello.hwloc_xml = topology_;
+    hello.open_mpi_flux = has_open_mpi_flux(options_);
     for (const auto& [key, part] : parts_) {
       if (part->is_prepared()) hello.parts.push_back(key);
     }
@@ -145,7 +147,7 @@ class AgentCore : public Agent {
   void on(const wire::Prepare& prepare) { part(prepare.part).prepare(prepare); }
   void on(const wire::Launch& message) {
     const auto found = parts_.find(message.part);
-    if (found != parts_.end()) found->second->launch();
+    if (found != parts_.end()) found->second->launch(message);
   }
   void on(const wire::Stop& message) {
     const auto found = parts_.find(message.part);

@@ -13,6 +13,7 @@
 #include <set>
 
 #include "runtime/agent/local_socket.hpp"
+#include "runtime/agent/part_outputs.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/log.hpp"
 #include "runtime/os/process.hpp"
@@ -43,9 +44,11 @@ Part::Part(PartHost host, wire::PartKey key)
     : host_(std::move(host)),
       key_(std::move(key)),
       out_(
-          host_.loop, [this](std::string_view piece) { bytes(0, piece); }, [this] { drain(); }),
+          host_.loop, [this](std::string_view piece) { bytes(-1, 0, out_lines_, piece); },
+          [this] { drain(); }),
       err_(
-          host_.loop, [this](std::string_view piece) { bytes(1, piece); }, [this] { drain(); }) {}
+          host_.loop, [this](std::string_view piece) { bytes(-1, 1, err_lines_, piece); },
+          [this] { drain(); }) {}
 
 Part::~Part() { *alive_ = false; }
 
@@ -121,9 +124,17 @@ void Part::prepare(wire::Prepare prepare) {
   files_.clear();
   plan.command = prepare_->command;
   plan.environment = environment(home_);
+  if (is_direct()) {
+    auto ranks = plan_ranks();
+    if (!ranks) return begin_end(1, ranks.error().message);
+    plan.direct = std::move(*ranks);
+    plan.command.front() = home_ + "/" + plan.command.front();
+  }
 
   StepEvents events;
-  events.prepared = [this](const Result<void>& result) { was_prepared(result); };
+  events.prepared = [this](const Result<wire::Meeting>& result) { was_prepared(result); };
+  events.rank_ended = [this](const RankEnd& end) { step_rank_ended(end); };
+  events.ranks_over = [this](int code, std::string why) { ranks_over(code, std::move(why)); };
   events.started = [this] { was_started(); };
   events.not_started = [this](int code, std::string why) {
     was_started();
@@ -142,15 +153,17 @@ void Part::prepare(wire::Prepare prepare) {
   step_->begin();
 }
 
-void Part::was_prepared(const Result<void>& result) {
+void Part::was_prepared(const Result<wire::Meeting>& result) {
   if (phase_ != Phase::preparing) return;
   if (!result) return begin_end(1, result.error().message);
   phase_ = Phase::prepared;
-  host_.send(wire::Prepared{key_});
+  meeting_ = *result;
+  host_.send(wire::Prepared{key_, meeting_});
 }
 
-void Part::launch() {
+void Part::launch(const wire::Launch& launch) {
   if (phase_ != Phase::prepared) return;
+  if (is_direct()) return launch_ranks(launch.meeting);
   if (prepare_->command.empty()) return was_started();  // it only stands by
   auto out = out_.open();
   auto err = err_.open();
@@ -172,6 +185,7 @@ void Part::stop(const wire::Stop& stop) {
   if (phase_ != Phase::running) return begin_end(137, stop.reason);
   if (prepare_->command.empty()) return begin_end(0, "");
   if (!first) return;
+  step_->stopping();
   signal_all(SIGTERM);
   kill_timer_ =
       host_.loop.after(std::chrono::seconds(stop.grace_s), [this] { signal_all(SIGKILL); });
@@ -224,20 +238,17 @@ void Part::clear_processes() {
   }
   clear_timer_.reset();
   // All who could write are gone, but for a process that was handed the pipe from elsewhere.
-  if (out_.is_open() || err_.is_open()) {
-    clear_timer_ = host_.loop.after(kDrainTime, [this] {
-      out_.drain();
-      err_.drain();
-    });
+  if (any_pipe_open()) {
+    clear_timer_ = host_.loop.after(
+        kDrainTime, [this] { for_each_pipe([](OutputPipe& pipe) { pipe.drain(); }); });
   }
-  out_.resume();
-  err_.resume();
+  for_each_pipe([](OutputPipe& pipe) { pipe.resume(); });
   drain();
 }
 
 /// Called at the end of each pipe, and when the processes are gone: over when both are so.
 void Part::drain() {
-  if (phase_ != Phase::ending || out_.is_open() || err_.is_open()) return;
+  if (phase_ != Phase::ending || any_pipe_open()) return;
   if (step_ && !processes_below(step_->pid()).empty() && clear_rounds_ < kClearRoundsMax) return;
   clear_timer_.reset();
   host_.loop.post([this, alive = alive_] {
@@ -250,6 +261,7 @@ void Part::over() {
   phase_ = Phase::over;
   out_lines_.finish([this](std::string line) { log(-1).add(now_ms(), 0, std::move(line)); });
   err_lines_.finish([this](std::string line) { log(-1).add(now_ms(), 1, std::move(line)); });
+  finish_rank_lines();
   if (step_) ::kill(step_->pid(), SIGKILL);
   step_.reset();
   remotes_.clear();
@@ -261,15 +273,13 @@ void Part::child_ended(pid_t pid, int wait_status) {
   step_.reset();
   // Somebody killed the step: its processes have fallen to the agent, which ends them.
   for (const auto orphan : host_.orphans()) ::kill(orphan, SIGKILL);
-  out_.drain();
-  err_.drain();
+  for_each_pipe([](OutputPipe& pipe) { pipe.drain(); });
   begin_end(137, fmt::format("its step process ended with {}", os::exit_code_of(wait_status)));
 }
 
-void Part::bytes(std::uint8_t stream, std::string_view piece) {
+void Part::bytes(int rank, std::uint8_t stream, LineCutter& lines, std::string_view piece) {
   const auto at = now_ms();
-  auto& lines = stream == 0 ? out_lines_ : err_lines_;
-  auto& own = log(-1);
+  auto& own = log(rank);
   lines.feed(piece, [&](std::string line) { own.add(at, stream, std::move(line)); });
   if (pump_posted_) return;
   // Lines of one turn of the loop travel together.
@@ -312,7 +322,9 @@ void Part::tell_end() {
 }
 
 void Part::tell_all() {
-  if (phase_ == Phase::prepared) host_.send(wire::Prepared{key_});
+  // The other nodes may still have to be told where to meet.
+  const bool met = phase_ == Phase::running && meeting_.port != 0;
+  if (phase_ == Phase::prepared || met) host_.send(wire::Prepared{key_, meeting_});
   if (started_ms_ != 0) host_.send(wire::Started{key_, started_ms_});
   for (const auto& ended : ranks_) host_.send(ended);
   for (auto& [rank, log] : logs_) log->rewind();
@@ -405,6 +417,7 @@ void Part::clear() {
     os::log_warn("{}: {}", part_text(key_), removed.error().message);
   }
   memory_.reset();
+  rank_outputs_.clear();
   if (home_.empty()) return;
   if (const auto removed = os::remove_tree(home_); !removed) {
     os::log_warn("{}: {}", part_text(key_), removed.error().message);

@@ -42,7 +42,7 @@ class Part {
 
   void add_piece(const wire::FilePiece& piece);
   void prepare(wire::Prepare prepare);
-  void launch();
+  void launch(const wire::Launch& launch);
   void stop(const wire::Stop& stop);
 
   void rank_lines(wire::Output output);
@@ -66,11 +66,12 @@ class Part {
  private:
   enum class Phase { fresh, preparing, prepared, running, ending, over };
   struct Remote;
+  struct RankOutput;
 
   [[nodiscard]] Result<std::string> make_home() const;
   [[nodiscard]] std::string directory_name() const;
   [[nodiscard]] std::vector<std::string> environment(const std::string& home) const;
-  void was_prepared(const Result<void>& result);
+  void was_prepared(const Result<wire::Meeting>& result);
   void was_started();
   void command_ended(int wait_status, bool empty);
   void remote_ended(std::uint64_t id, int wait_status);
@@ -79,10 +80,21 @@ class Part {
   void drain();
   void over();
   void tell_end();
-  void bytes(std::uint8_t stream, std::string_view bytes);
+  void bytes(int rank, std::uint8_t stream, LineCutter& lines, std::string_view bytes);
   void pump();
   SpooledLog& log(int rank);
   void signal_all(int signal);
+  [[nodiscard]] bool any_pipe_open() const;
+  void for_each_pipe(const std::function<void(OutputPipe&)>& act);
+
+  // part_direct.cpp: ranks that the step starts itself.
+  [[nodiscard]] bool is_direct() const { return prepare_ && !prepare_->seats.empty(); }
+  [[nodiscard]] Result<DirectPlan> plan_ranks() const;
+  [[nodiscard]] std::string session_directory() const;
+  void launch_ranks(const wire::Meeting& meeting);
+  void step_rank_ended(const RankEnd& end);
+  void ranks_over(int exit_code, std::string reason);
+  void finish_rank_lines();
 
   PartHost host_;
   wire::PartKey key_;
@@ -96,7 +108,9 @@ class Part {
   OutputPipe err_;
   LineCutter out_lines_;
   LineCutter err_lines_;
-  std::map<int, std::unique_ptr<SpooledLog>> logs_;  ///< by rank; -1: the part's own
+  std::map<int, std::unique_ptr<RankOutput>> rank_outputs_;  ///< of a direct launch
+  wire::Meeting meeting_;                                    ///< that this node made
+  std::map<int, std::unique_ptr<SpooledLog>> logs_;          ///< by rank; -1: the part's own
   std::map<std::uint64_t, std::unique_ptr<Remote>> remotes_;
   std::vector<wire::RankExited> ranks_;  ///< told, kept for tell_all
   bool had_remotes_ = false;

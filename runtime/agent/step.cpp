@@ -37,6 +37,19 @@ class StepEnd : public Step {
     send('L', 0, {}, std::move(descriptors));
   }
 
+  void add_output(int rank, os::Fd out, os::Fd err) override {
+    std::vector<os::Fd> descriptors;
+    descriptors.push_back(std::move(out));
+    descriptors.push_back(std::move(err));
+    send('O', rank, {}, std::move(descriptors));
+  }
+
+  void launch_ranks(const wire::Meeting& meeting) override {
+    send('D', meeting.port, meeting.secret, {});
+  }
+
+  void stopping() override { send('T', 0, {}, {}); }
+
   void run_remote(std::uint64_t id, const std::string& command, os::Fd in, os::Fd out,
                   os::Fd err) override {
     std::vector<os::Fd> descriptors;
@@ -67,7 +80,7 @@ class StepEnd : public Step {
     const int number = static_cast<int>(message.number);
     switch (message.kind) {
       case 'P':
-        events_.prepared({});
+        events_.prepared(wire::Meeting{number, message.text});
         break;
       case 'F':
         events_.prepared(fail(Errc::internal, "{}", message.text));
@@ -83,6 +96,12 @@ class StepEnd : public Step {
         break;
       case 'r':
         events_.remote_ended(id, static_cast<int>(message.flag));
+        break;
+      case 'Y':
+        events_.rank_ended(rank_end_of(message));
+        break;
+      case 'D':
+        events_.ranks_over(number, message.text);
         break;
       case 'Z':
         events_.emptied();

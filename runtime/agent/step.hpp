@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include "runtime/model/job.hpp"
 #include "runtime/os/event_loop.hpp"
 #include "runtime/os/fd.hpp"
+#include "runtime/wire/message.hpp"
 
 /// A step: the process below which everything of one part runs, as the job's user. The agent forks
 /// it, it touches what a job can write, and starts the job's command and what cox-rsh asks for. It
@@ -26,6 +28,19 @@ struct StepFile {
   std::string bytes;
 };
 
+/// What a step needs to start its node's ranks of `command` itself.
+struct DirectPlan {
+  int node_index = 0;
+  std::vector<int> node_of_rank;
+  std::vector<std::string> hosts;        ///< the job's nodes, by index
+  std::string address;                   ///< this node's
+  std::string main_address;              ///< node 0's
+  std::string name;                      ///< of the attempt, unique
+  std::string pmi_library;               ///< for Open MPI's flux component
+  std::string session_directory;         ///< to be made, on tmpfs; the agent removes it
+  std::map<int, std::vector<int>> cpus;  ///< by rank, the system's numbers; none: not bound
+};
+
 /// What a step needs before it runs anything.
 struct StepPlan {
   JobUser user;
@@ -36,17 +51,32 @@ struct StepPlan {
   std::vector<StepFile> files;  ///< put into the working directory
   std::vector<std::string> command;
   std::vector<std::string> environment;  ///< "NAME=value"
+  std::optional<DirectPlan> direct;
+};
+
+/// A rank's end, as the step saw it.
+struct RankEnd {
+  int rank = 0;
+  int exit_code = 0;  ///< 128 + signal for a signal
+  std::int64_t at_ms = 0;
+  std::int64_t max_rss_kib = 0;
+  std::int64_t cpu_us = 0;
+  std::string how;  ///< as wire::RankExited
 };
 
 /// What a step tells.
 struct StepEvents {
-  std::function<void(Result<void>)> prepared;
+  std::function<void(const Result<wire::Meeting>&)> prepared;
   std::function<void()> started;
   /// The command could not be executed: exit code (126, 127) and a sentence.
   std::function<void(int, std::string)> not_started;
   /// The command ended (wait status); `empty`: nothing else is left below the step.
   std::function<void(int wait_status, bool empty)> command_ended;
   std::function<void(std::uint64_t id, int wait_status)> remote_ended;
+  /// Of a direct launch: a rank ended by itself; all are gone, with the job's exit code and a
+  /// reason, which is empty where the ranks' ends say it.
+  std::function<void(const RankEnd&)> rank_ended;
+  std::function<void(int exit_code, std::string reason)> ranks_over;
   /// Nothing is left below the step any more.
   std::function<void()> emptied;
 };
@@ -64,6 +94,11 @@ class Step {
   virtual void begin() = 0;
   /// Starts the command with these as its stdout and stderr.
   virtual void launch(os::Fd out, os::Fd err) = 0;
+  /// Starts the ranks of a direct launch; each was given its stdout and stderr before.
+  virtual void add_output(int rank, os::Fd out, os::Fd err) = 0;
+  virtual void launch_ranks(const wire::Meeting& meeting) = 0;
+  /// Ranks that end from now on were asked to.
+  virtual void stopping() = 0;
   /// Starts `/bin/sh -c command` with the part's environment.
   virtual void run_remote(std::uint64_t id, const std::string& command, os::Fd in, os::Fd out,
                           os::Fd err) = 0;

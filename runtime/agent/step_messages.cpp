@@ -2,8 +2,11 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include "runtime/base/text.hpp"
 
 namespace cox::agent {
 
@@ -83,6 +86,29 @@ bool receive_step_message(int socket, StepMessage& message) {
     }
   }
   return true;
+}
+
+StepMessage message_of(const RankEnd& end) {
+  StepMessage message;
+  message.kind = 'Y';
+  message.number = end.rank;
+  message.flag = end.exit_code;
+  message.text = fmt::format("{} {} {} {}", end.at_ms, end.max_rss_kib, end.cpu_us, end.how);
+  return message;
+}
+
+RankEnd rank_end_of(const StepMessage& message) {
+  RankEnd end;
+  end.rank = static_cast<int>(message.number);
+  end.exit_code = static_cast<int>(message.flag);
+  std::string_view rest = message.text;
+  for (auto* number : {&end.at_ms, &end.max_rss_kib, &end.cpu_us}) {
+    const auto blank = std::min(rest.find(' '), rest.size());
+    *number = to_int(rest.substr(0, blank)).value_or(0);
+    rest.remove_prefix(std::min(blank + 1, rest.size()));
+  }
+  end.how = std::string(rest);
+  return end;
 }
 
 }  // namespace cox::agent

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/agent/step.hpp"
 #include "runtime/os/fd.hpp"
 
 /// What agent and step say to each other over a SEQPACKET socket: a letter, two numbers, a text,
@@ -12,15 +13,21 @@
 namespace cox::agent {
 
 struct StepMessage {
-  /// To the step: 'B' begin, 'L' launch (2 descriptors), 'R' remote command (3 descriptors).
-  /// From it: 'P' prepared, 'F' failed to prepare, 'S' started, 'E' not started, 'X' command
-  /// ended, 'r' remote ended, 'Z' nothing is left.
+  /// To the step: 'B' begin, 'L' launch (2 descriptors), 'R' remote command (3 descriptors);
+  /// of ranks 'O' a rank's output (2 descriptors), 'D' launch (port, secret), 'T' stopping.
+  /// From it: 'P' prepared (port, secret), 'F' failed to prepare, 'S' started, 'E' not started,
+  /// 'X' command ended, 'r' remote ended, 'Y' a rank ended, 'D' all ranks have, 'Z' nothing is
+  /// left.
   char kind = 0;
   std::int64_t number = 0;  ///< an id, a wait status or an exit code
   std::int64_t flag = 0;
   std::string text;
   std::vector<os::Fd> descriptors;
 };
+
+/// A rank's end as a message, and back.
+[[nodiscard]] StepMessage message_of(const RankEnd& end);
+[[nodiscard]] RankEnd rank_end_of(const StepMessage& message);
 
 inline constexpr std::size_t kStepTextMax = 96u << 10;
 

@@ -4,6 +4,7 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -18,6 +19,8 @@
 #include <map>
 #include <utility>
 
+#include "runtime/agent/direct_run.hpp"
+#include "runtime/agent/exec_words.hpp"
 #include "runtime/agent/step.hpp"
 #include "runtime/agent/step_messages.hpp"
 #include "runtime/base/text.hpp"
@@ -88,17 +91,10 @@ Result<void> prepare(const StepPlan& plan) {
   return {};
 }
 
-std::vector<char*> pointers(const std::vector<std::string>& words) {
-  std::vector<char*> list;
-  for (const auto& word : words) list.push_back(const_cast<char*>(word.c_str()));
-  list.push_back(nullptr);
-  return list;
-}
-
 /// execve with the job's PATH; a script without an interpreter line is bash's. Returns errno.
 int execute(const std::vector<std::string>& argv, const std::vector<std::string>& environment) {
-  const auto words = pointers(argv);
-  const auto variables = pointers(environment);
+  const auto words = exec_words(argv);
+  const auto variables = exec_words(environment);
   std::vector<std::string> candidates;
   if (argv[0].find('/') != std::string::npos) {
     candidates.push_back(argv[0]);
@@ -116,7 +112,7 @@ int execute(const std::vector<std::string>& argv, const std::vector<std::string>
     if (errno == ENOEXEC) {
       std::vector<std::string> by_bash{"/bin/bash", candidate};
       by_bash.insert(by_bash.end(), argv.begin() + 1, argv.end());
-      ::execve("/bin/bash", pointers(by_bash).data(), variables.data());
+      ::execve("/bin/bash", exec_words(by_bash).data(), variables.data());
     }
     if (errno != ENOENT && errno != ENOTDIR) why = errno;
   }
@@ -136,22 +132,60 @@ class StepProcess {
   [[noreturn]] void run() {
     StepMessage message;
     if (!receive_step_message(control_, message) || message.kind != 'B') ::_exit(0);
-    auto ready = become_user(plan_);
-    if (ready) ready = prepare(plan_);
-    tell(ready ? 'P' : 'F', 0, 0, ready ? "" : ready.error().message);
+    auto ready = get_ready();
+    if (ready) {
+      tell('P', ready->port, 0, ready->secret);
+    } else {
+      tell('F', 0, 0, ready.error().message);
+    }
     for (;;) {
-      std::array<pollfd, 2> watched{{{control_, POLLIN, 0}, {signals_, POLLIN, 0}}};
-      if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) ::_exit(1);
-      if (watched[1].revents != 0) reap();
-      if (watched[0].revents == 0) continue;
-      if (!receive_step_message(control_, message)) ::_exit(0);
-      if (message.kind == 'L') launch(message);
-      if (message.kind == 'R') run_remote(message);
-      message.descriptors.clear();  // while they are open here the agent sees no end of output
+      watches_.clear();
+      watches_.push_back({signals_, POLLIN, [this] { reap(); }});
+      watches_.push_back({control_, POLLIN, [this] { receive(); }});
+      if (ranks_) ranks_->watch(watches_);
+      turn();
     }
   }
 
  private:
+  Result<wire::Meeting> get_ready() {
+    if (auto became = become_user(plan_); !became) return fail(became.error());
+    if (auto prepared = prepare(plan_); !prepared) return fail(prepared.error());
+    if (!plan_.direct) return wire::Meeting{};
+    const auto tell_agent = [this](const StepMessage& said) {
+      if (!send_step_message(control_, said)) ::_exit(0);
+    };
+    ranks_.emplace(plan_, tell_agent, unblocked_);
+    return ranks_->open();
+  }
+
+  /// Waits for the first thing to happen, and does what is to be done.
+  void turn() {
+    watched_.clear();
+    for (const auto& watch : watches_) watched_.push_back({watch.fd, watch.events, 0});
+    const int wait = ranks_ ? ranks_->wait_ms() : -1;
+    const int ready = ::poll(watched_.data(), watched_.size(), wait);
+    if (ready < 0 && errno != EINTR) ::_exit(1);
+    for (std::size_t i = 0; ready > 0 && i < watched_.size(); ++i) {
+      if (watched_[i].revents != 0) watches_[i].ready();
+    }
+    if (ranks_) ranks_->tick();
+  }
+
+  void receive() {
+    StepMessage message;
+    if (!receive_step_message(control_, message)) ::_exit(0);
+    if (message.kind == 'L') launch(message);
+    if (message.kind == 'R') run_remote(message);
+    if (!ranks_) return;
+    if (message.kind == 'O') {
+      ranks_->add_output(static_cast<int>(message.number), std::move(message.descriptors.at(0)),
+                         std::move(message.descriptors.at(1)));
+    }
+    if (message.kind == 'D') ranks_->launch({static_cast<int>(message.number), message.text});
+    if (message.kind == 'T') ranks_->stopping();
+  }
+
   void tell(char kind, std::int64_t number, std::int64_t flag, std::string text = {}) const {
     StepMessage message;
     message.kind = kind;
@@ -220,7 +254,9 @@ class StepProcess {
     int status = 0;
     pid_t pid = 0;
     std::optional<int> ended;
-    while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) {
+    rusage usage{};
+    while ((pid = ::wait4(-1, &status, WNOHANG, &usage)) > 0) {
+      if (ranks_ && ranks_->child_ended(pid, status, usage)) continue;
       if (pid == command_) {
         ended = status;
         command_ = 0;
@@ -240,6 +276,9 @@ class StepProcess {
   sigset_t unblocked_{};
   pid_t command_ = 0;
   std::map<pid_t, std::int64_t> remotes_;
+  std::optional<DirectRun> ranks_;
+  std::vector<Watch> watches_;
+  std::vector<pollfd> watched_;
 };
 
 }  // namespace

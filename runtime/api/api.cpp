@@ -72,6 +72,27 @@ Outcome handle_batch(const View& view, const Request& request, std::string_view 
     return describe_compute_environments(view, arns, body);
   }
   if (operation == "describejobdefinitions") return describe_job_definitions(view, arns, body);
+  if (operation == "describeschedulingpolicies") {
+    return describe_scheduling_policies(view, arns, body);
+  }
+  if (operation == "listschedulingpolicies") return list_scheduling_policies(view, arns, body);
+  if (operation == "getjobqueuesnapshot") return job_queue_snapshot(view, request, body);
+  using Change = Outcome (*)(const View&, const Request&, const json::object&);
+  static const std::map<std::string_view, Change> changes{
+      {"createcomputeenvironment", create_compute_environment},
+      {"updatecomputeenvironment", update_compute_environment},
+      {"deletecomputeenvironment", delete_compute_environment},
+      {"createjobqueue", create_job_queue},
+      {"updatejobqueue", update_job_queue},
+      {"deletejobqueue", delete_job_queue},
+      {"createschedulingpolicy", create_scheduling_policy},
+      {"updateschedulingpolicy", update_scheduling_policy},
+      {"deleteschedulingpolicy", delete_scheduling_policy},
+      {"registerjobdefinition", register_job_definition},
+      {"deregisterjobdefinition", deregister_job_definition}};
+  if (const auto change = changes.find(operation); change != changes.end()) {
+    return change->second(view, request, body);
+  }
   return Answer{
       404,
       json::serialize(json::object{{"message", fmt::format("Unknown operation {}", operation)}}),
@@ -82,6 +103,10 @@ Outcome handle_batch(const View& view, const Request& request, std::string_view 
 
 Outcome handle(const View& view, const Request& request) {
   const bool is_logs = !request.amz_target.empty();
+  const bool is_tags = !is_logs && request.target.starts_with("/v1/tags/");
+  if (is_tags && (request.method == "GET" || request.method == "DELETE")) {
+    return handle_tags(view, request, {});
+  }
   if (request.method != "POST") {
     return Answer{405, R"({"message":"Only POST is served here"})", "UnknownOperationException"};
   }
@@ -94,12 +119,18 @@ Outcome handle(const View& view, const Request& request) {
     return Answer{400, json::serialize(json::object{{"message", kText}}), "SerializationException"};
   }
   if (is_logs) {
-    if (request.amz_target == "Logs_20140328.GetLogEvents") {
-      return get_log_events(parsed.get_object());
-    }
+    const auto& body = parsed.get_object();
+    constexpr std::string_view kLogs = "Logs_20140328.";
+    const std::string_view target = request.amz_target;
+    const auto operation = target.starts_with(kLogs) ? target.substr(kLogs.size()) : "";
+    if (operation == "GetLogEvents") return get_log_events(body);
+    if (operation == "DescribeLogStreams") return describe_log_streams(view, request, body);
+    if (operation == "DescribeLogGroups") return describe_log_groups(view, request, body);
+    if (operation == "FilterLogEvents") return filter_log_events(view, request, body);
     return logs_error("UnknownOperationException",
                       fmt::format("{} is not served", request.amz_target));
   }
+  if (is_tags) return handle_tags(view, request, parsed.get_object());
   constexpr std::string_view kRoot = "/v1/";
   const std::string_view target = request.target;
   return handle_batch(view, request,
@@ -107,8 +138,9 @@ Outcome handle(const View& view, const Request& request) {
                       parsed.get_object());
 }
 
-Answer render_submitted(const View& view, const JobId& id, const JobSpec& spec) {
-  const Arns arns{view.cluster().region, view.cluster().account};
+Answer render_submitted(const View& view, const JobId& id, const JobSpec& spec,
+                        const std::string& region) {
+  const Arns arns{region.empty() ? view.cluster().region : region, view.cluster().account};
   return json_answer(
       {{"jobArn", arns.of("job", id.value)}, {"jobName", spec.name}, {"jobId", id.value}});
 }

@@ -10,6 +10,7 @@
 
 #include "runtime/base/result.hpp"
 #include "runtime/core/scheduler.hpp"
+#include "runtime/model/catalog.hpp"
 #include "runtime/model/cluster.hpp"
 #include "runtime/model/job.hpp"
 
@@ -40,6 +41,27 @@ class View {
   [[nodiscard]] virtual std::vector<core::Block> blocks(const JobId& id) const = 0;
   /// "Growing by 3 c4.large for job X" and the like, for a compute environment; may be empty.
   [[nodiscard]] virtual std::string environment_note(const ComputeEnvironmentName& name) const = 0;
+
+  /// All jobs, array children too, in no order.
+  [[nodiscard]] virtual std::vector<const Job*> all_jobs() const { return {}; }
+
+  // What clients made. The cluster's own two job definitions are not among it.
+  /// By name, then revision.
+  [[nodiscard]] virtual std::vector<const JobDefinition*> definitions() const { return {}; }
+  /// Revision 0: the newest that is active.
+  [[nodiscard]] virtual const JobDefinition* definition(const std::string& /*name*/,
+                                                        int /*revision*/) const {
+    return nullptr;
+  }
+  /// The highest revision that the name ever had; 0: none.
+  [[nodiscard]] virtual int last_revision(const std::string& /*name*/) const { return 0; }
+  /// By name.
+  [[nodiscard]] virtual std::vector<const SchedulingPolicy*> policies() const { return {}; }
+  /// Types for a compute environment's words: types, families, "optimal"; smallest first.
+  [[nodiscard]] virtual Result<std::vector<InstanceType>> instance_types(
+      const std::vector<std::string>& /*words*/) const {
+    return std::vector<InstanceType>{};
+  }
 };
 
 struct Request {
@@ -49,6 +71,8 @@ struct Request {
   std::string body;
   JobUser user;        ///< who asks; root sees everybody's jobs
   std::string region;  ///< of the credential scope; empty: the cluster's
+  Millis now = {};     ///< when it was asked
+  bool owner = true;   ///< may change what is everybody's: environments, queues, policies
 };
 
 struct Answer {
@@ -68,6 +92,37 @@ struct KillJob {
   std::string reason;
   bool only_waiting = false;
 };
+/// A log of one node's part in one attempt, as a CloudWatch stream.
+struct LogStream {
+  std::string name;
+  JobId job;
+  int attempt = 0;
+  int node_index = 0;
+  std::int64_t created_ms = 0;
+  std::optional<std::int64_t> first_ms;  ///< of its events, filled in by the head
+  std::optional<std::int64_t> last_ms;
+};
+/// Fill in the streams' first and last times and answer by render_streams().
+struct ListStreams {
+  std::vector<LogStream> streams;  ///< all that match, by name
+  bool by_last_event = false;
+  bool descending = false;
+  std::size_t limit = 50;
+  std::string after;  ///< the name of the last one shown
+};
+/// Read the streams' lines within the times and answer by render_found().
+struct SearchLogs {
+  std::vector<LogStream> streams;
+  std::optional<std::int64_t> start_ms;
+  std::optional<std::int64_t> end_ms;
+  std::vector<std::string> all_of;   ///< words that a line must have
+  std::vector<std::string> any_of;   ///< and one of these, where there are any
+  std::vector<std::string> none_of;  ///< and none of these
+  std::size_t limit = 10'000;
+  /// Where an earlier page ended: on in this stream behind this record, then in those after it.
+  std::string after_stream;
+  std::uint64_t after_sequence = 0;
+};
 /// Read lines of a log and answer by render_log_events().
 struct ReadLog {
   std::string stream;  ///< logStreamName
@@ -80,15 +135,33 @@ struct ReadLog {
   std::string token;  ///< as sent
 };
 
-using Outcome = std::variant<Answer, SubmitJob, KillJob, ReadLog>;
+/// Make these changes durable, then answer.
+struct ChangeCatalog {
+  std::vector<CatalogItem> put;
+  std::vector<CatalogKey> gone;
+  std::vector<JobId> killed;  ///< jobs of a queue that is gone
+  std::string kill_reason;
+  Answer answer;
+};
+/// Give the job these tags and no others, then answer.
+struct TagJob {
+  JobId job;
+  std::map<std::string, std::string> tags;
+  Answer answer;
+};
+
+using Outcome = std::variant<Answer, SubmitJob, KillJob, ReadLog, ListStreams, SearchLogs,
+                             ChangeCatalog, TagJob>;
 
 /// One request of AWS Batch (`/v1/…`) or CloudWatch Logs (X-Amz-Target).
-/// Operations served: SubmitJob, DescribeJobs, ListJobs, CancelJob, TerminateJob,
-/// DescribeJobQueues, DescribeComputeEnvironments, DescribeJobDefinitions; GetLogEvents. Anything
-/// wrong with a request is an Answer with AWS's error shape. Pure.
+/// Operations served: the 24 of AWS Batch's API of 2022 and GetJobQueueSnapshot; GetLogEvents,
+/// DescribeLogStreams, DescribeLogGroups and FilterLogEvents. Anything wrong with a request is an
+/// Answer with AWS's error shape. Pure.
 [[nodiscard]] Outcome handle(const View& view, const Request& request);
 
-[[nodiscard]] Answer render_submitted(const View& view, const JobId& id, const JobSpec& spec);
+/// `region`: as in the request; empty: the cluster's.
+[[nodiscard]] Answer render_submitted(const View& view, const JobId& id, const JobSpec& spec,
+                                      const std::string& region = {});
 [[nodiscard]] Answer render_killed();
 
 struct LogEvent {
@@ -98,6 +171,21 @@ struct LogEvent {
 };
 [[nodiscard]] Answer render_log_events(const ReadLog& asked, const std::vector<LogEvent>& events);
 [[nodiscard]] Answer render_no_such_log(const ReadLog& asked);
+[[nodiscard]] Answer render_streams(const View& view, const Request& request,
+                                    const ListStreams& asked);
+struct FoundEvent {
+  const LogStream* stream = nullptr;
+  LogEvent event;
+};
+/// True when the line has what the search asks for.
+[[nodiscard]] bool is_sought(const SearchLogs& asked, std::string_view line);
+/// What one look found, in any order, and where the next must go on; null: all was looked at.
+struct FoundPage {
+  std::vector<FoundEvent> events;
+  const LogStream* next_stream = nullptr;
+  std::uint64_t next_sequence = 0;
+};
+[[nodiscard]] Answer render_found(FoundPage page);
 
 /// Any failure as AWS's clients expect it: ClientException 400, or ServerException 500.
 [[nodiscard]] Answer render_error(const Error& error);

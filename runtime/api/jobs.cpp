@@ -24,8 +24,8 @@ std::string shown_id(const Job& job, std::optional<int> node_index) {
 }
 
 /// The part whose figures stand for the item: the node asked for, else the main node.
-const NodeRun* part_of(const Attempt* attempt, std::optional<int> node_index) {
-  const auto index = static_cast<std::size_t>(node_index.value_or(0));
+const NodeRun* part_of(const Attempt* attempt, int node_index) {
+  const auto index = static_cast<std::size_t>(node_index);
   return attempt != nullptr && index < attempt->nodes.size() ? &attempt->nodes[index] : nullptr;
 }
 
@@ -52,7 +52,7 @@ JobStatus status_of_node(const Job& job, int node_index) {
 
 std::string reason_of_node(const Job& job, int node_index) {
   const auto* run = part_of(shown_attempt(job), node_index);
-  if (run == nullptr || node_index == 0) return job.status_reason;
+  if (run == nullptr || node_index == job.spec.main_node) return job.status_reason;
   if (run->phase != NodePhase::exited) return "";
   if (job.kill_reason) return *job.kill_reason;
   return run->reason.empty() ? core::kNormalEndReason : run->reason;
@@ -72,27 +72,71 @@ void add_runtime(json::object& container, const Arns& arns, const Job& job, cons
   container["networkInterfaces"] = json::array{json::object{{"privateIpv4Address", run->address}}};
 }
 
-json::object container_object(const JobSpec& spec) {
+/// The definition's container with what the job has in its place.
+json::object container_object(const JobSpec& spec, int node_index, const json::object& defined) {
+  const auto* group = spec.group_of(node_index);
+  const auto vcpus = group != nullptr ? group->vcpus : spec.vcpus;
+  const auto memory = group != nullptr ? group->memory : spec.memory;
   json::array environment;
-  for (const auto& variable : spec.environment) {
+  for (const auto& variable : group != nullptr ? group->environment : spec.environment) {
     environment.push_back(json::object{{"name", variable.name}, {"value", variable.value}});
   }
-  json::object container{{"command", strings(spec.command)},
+  json::array requirements;
+  if (!spec.cpu_and_memory_legacy) {
+    requirements = {json::object{{"type", "VCPU"}, {"value", std::to_string(vcpus)}},
+                    json::object{{"type", "MEMORY"}, {"value", std::to_string(memory.value)}}};
+  }
+  json::object container{{"command", strings(group != nullptr ? group->command : spec.command)},
                          {"environment", std::move(environment)},
                          {"volumes", json::array{}},
                          {"mountPoints", json::array{}},
                          {"ulimits", json::array{}},
                          {"networkInterfaces", json::array{}},
-                         {"resourceRequirements", json::array{}},
+                         {"resourceRequirements", std::move(requirements)},
                          {"secrets", json::array{}},
-                         {"vcpus", spec.vcpus},
-                         {"memory", spec.memory.value}};
-  if (!spec.cpu_and_memory_legacy) {
-    container["resourceRequirements"] =
-        json::array{json::object{{"type", "VCPU"}, {"value", std::to_string(spec.vcpus)}},
-                    json::object{{"type", "MEMORY"}, {"value", std::to_string(spec.memory.value)}}};
+                         {"vcpus", vcpus},
+                         {"memory", memory.value}};
+  for (const auto& [name, value] : defined) {
+    const bool is_jobs = name == "command" || name == "environment" || name == "vcpus" ||
+                         name == "memory" || name == "resourceRequirements";
+    if (!is_jobs) container[name] = value;
   }
   return container;
+}
+
+/// The definition's container for a node of the job; of a single job, for all of it.
+json::object defined_container(const json::object& definition, const Job& job, int node_index) {
+  if (job.is_multi_node()) return container_of_node(definition, node_index, job.node_count());
+  const auto* container = definition.if_contains("containerProperties");
+  return container == nullptr ? json::object{} : container->as_object();
+}
+
+/// nodeProperties of a multi-node job's parent: a range for all nodes, or one for each group.
+json::object node_properties(const json::object& definition, const Job& job) {
+  json::array ranges;
+  const auto add = [&](int first, int last) {
+    ranges.push_back(json::object{
+        {"targetNodes", fmt::format("{}:{}", first, last)},
+        {"container",
+         container_object(job.spec, first, defined_container(definition, job, first))}});
+  };
+  for (const auto& group : job.spec.groups) add(group.first, group.last);
+  if (ranges.empty()) add(0, job.node_count() - 1);
+  return {{"numNodes", job.node_count()},
+          {"mainNode", job.spec.main_node},
+          {"nodeRangeProperties", std::move(ranges)}};
+}
+
+json::object retry_object(const JobSpec& spec) {
+  json::array conditions;
+  for (const auto& rule : spec.exit_rules) {
+    json::object condition{{"action", rule.retry ? "retry" : "exit"}};
+    if (!rule.on_status_reason.empty()) condition["onStatusReason"] = rule.on_status_reason;
+    if (!rule.on_reason.empty()) condition["onReason"] = rule.on_reason;
+    if (!rule.on_exit_code.empty()) condition["onExitCode"] = rule.on_exit_code;
+    conditions.push_back(std::move(condition));
+  }
+  return {{"attempts", spec.attempts}, {"evaluateOnExit", std::move(conditions)}};
 }
 
 json::array attempts_array(const Arns& arns, const Job& job, int node_index) {
@@ -138,7 +182,7 @@ void add_times(json::object& shown, const Job& job, std::optional<int> node_inde
   Millis started = job.started_at;
   Millis stopped = job.stopped_at;
   if (node_index) {
-    const auto* run = part_of(shown_attempt(job), node_index);
+    const auto* run = part_of(shown_attempt(job), *node_index);
     started = run != nullptr ? run->started_at : Millis{};
     stopped = run != nullptr ? run->stopped_at : job.stopped_at;
   }
@@ -150,25 +194,23 @@ void add_times(json::object& shown, const Job& job, std::optional<int> node_inde
   if (stopped.set()) shown["stoppedAt"] = stopped.value;
 }
 
-void add_shape(json::object& shown, const Arns& arns, const Job& job,
+void add_shape(json::object& shown, const View& view, const Arns& arns, const Job& job,
                std::optional<int> node_index) {
-  json::object container = container_object(job.spec);
+  const auto definition = definition_body(view, job.spec.definition);
+  const int main_node = job.spec.main_node;
+  const int index = node_index.value_or(main_node);
+  auto container = container_object(job.spec, index, defined_container(definition, job, index));
   if (const auto* attempt = shown_attempt(job); attempt != nullptr) {
-    add_runtime(container, arns, job, *attempt, node_index.value_or(0));
+    add_runtime(container, arns, job, *attempt, index);
   }
   if (node_index) {
     shown["nodeDetails"] =
-        json::object{{"nodeIndex", *node_index}, {"isMainNode", *node_index == 0}};
+        json::object{{"nodeIndex", *node_index}, {"isMainNode", *node_index == main_node}};
     shown["container"] = std::move(container);
     return;
   }
   if (job.is_multi_node()) {
-    const int nodes = job.node_count();
-    json::object range{{"targetNodes", fmt::format("0:{}", nodes - 1)},
-                       {"container", container_object(job.spec)}};
-    shown["nodeProperties"] = json::object{{"numNodes", nodes},
-                                           {"mainNode", 0},
-                                           {"nodeRangeProperties", json::array{std::move(range)}}};
+    shown["nodeProperties"] = node_properties(definition, job);
     return;
   }
   shown["container"] = std::move(container);
@@ -194,14 +236,18 @@ json::object job_object(const View& view, const Arns& arns, const Job& job,
       {"jobDefinition", arns.of("job-definition", job.spec.definition)},
       {"status", to_string(status)},
       {"createdAt", job.created_at.value},
-      {"attempts",
-       job.is_array_parent() ? json::array{} : attempts_array(arns, job, node_index.value_or(0))},
+      {"attempts", job.is_array_parent()
+                       ? json::array{}
+                       : attempts_array(arns, job, node_index.value_or(job.spec.main_node))},
       {"dependsOn", depends_on(job.spec)},
-      {"parameters", json::object{}},
+      {"parameters", tags_object(job.spec.parameters)},
       {"platformCapabilities", json::array{"EC2"}}};
-  json::object tags;
-  for (const auto& [key, value] : job.spec.tags) tags[key] = value;
-  shown["tags"] = std::move(tags);
+  shown["tags"] = tags_object(job.spec.tags);
+  if (job.spec.propagate_tags) shown["propagateTags"] = *job.spec.propagate_tags;
+  if (!job.spec.share.empty()) shown["shareIdentifier"] = job.spec.share;
+  if (job.spec.priority) shown["schedulingPriority"] = *job.spec.priority;
+  shown["isCancelled"] = job.kill_reason.has_value() && job.cancelled;
+  shown["isTerminated"] = job.kill_reason.has_value() && !job.cancelled;
 
   auto reason = node_index ? reason_of_node(job, *node_index) : job.status_reason;
   if (reason.empty() && job.status == JobStatus::runnable) {
@@ -212,10 +258,9 @@ json::object job_object(const View& view, const Arns& arns, const Job& job,
   if (!reason.empty()) shown["statusReason"] = reason;
 
   add_times(shown, job, node_index);
-  add_shape(shown, arns, job, node_index);
+  add_shape(shown, view, arns, job, node_index);
   if (!node_index) {
-    shown["retryStrategy"] =
-        json::object{{"attempts", job.spec.attempts}, {"evaluateOnExit", json::array{}}};
+    shown["retryStrategy"] = retry_object(job.spec);
   }
   if (job.spec.timeout_s && !job.is_array_parent()) {
     shown["timeout"] = json::object{{"attemptDurationSeconds", *job.spec.timeout_s}};
@@ -239,7 +284,7 @@ json::object job_summary(const Arns& arns, const Job& job, std::optional<int> no
   if (!reason.empty()) shown["statusReason"] = reason;
   add_times(shown, job, node_index);
 
-  const auto* run = part_of(shown_attempt(job), node_index);
+  const auto* run = part_of(shown_attempt(job), node_index.value_or(job.spec.main_node));
   if (run != nullptr && run->exit_code && (node_index || !job.is_multi_node())) {
     json::object container{{"exitCode", *run->exit_code}};
     if (!run->reason.empty()) container["reason"] = run->reason;
@@ -247,7 +292,7 @@ json::object job_summary(const Arns& arns, const Job& job, std::optional<int> no
   }
   if (node_index) {
     shown["nodeProperties"] =
-        json::object{{"nodeIndex", *node_index}, {"isMainNode", *node_index == 0}};
+        json::object{{"nodeIndex", *node_index}, {"isMainNode", *node_index == job.spec.main_node}};
   } else if (job.is_multi_node()) {
     shown["nodeProperties"] = json::object{{"numNodes", job.node_count()}};
   } else if (job.is_array_parent()) {

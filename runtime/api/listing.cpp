@@ -12,7 +12,8 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::int64_t kPageMax = 100;  // botocore's model; newer texts allow 1000 by status
+constexpr std::int64_t kPageMax = 100;
+constexpr std::int64_t kStatusPageMax = 1000;  // without a filter, since 2023
 
 /// A job, or a node of one, in a list.
 struct Item {
@@ -40,6 +41,7 @@ bool passes(const Filter& filter, const Job& job) {
       const auto plain = job.spec.definition.substr(0, job.spec.definition.find(':'));
       return matches(wanted, job.spec.definition) || matches(wanted, plain);
     }
+    if (filter.name == "SHARE_IDENTIFIER") return matches(value, job.spec.share);
     const auto when = to_int(value).value_or(0);
     return filter.name == "BEFORE_CREATED_AT" ? job.created_at.value < when
                                               : job.created_at.value > when;
@@ -53,7 +55,7 @@ std::optional<Filter> read_filter(const Members& body, std::optional<Error>& com
   const Members member(*entries.front(), "filters.", complaint);
   Filter filter{member.required_text("name"), member.texts("values")};
   constexpr std::string_view kKnown[] = {"JOB_NAME", "JOB_DEFINITION", "BEFORE_CREATED_AT",
-                                         "AFTER_CREATED_AT"};
+                                         "AFTER_CREATED_AT", "SHARE_IDENTIFIER"};
   if (std::find(std::begin(kKnown), std::end(kKnown), filter.name) == std::end(kKnown)) {
     body.complain(fmt::format("Filter name {} is not valid", filter.name));
   }
@@ -175,7 +177,10 @@ Answer list_jobs(const View& view, const Request& request, const json::object& o
   }
   const auto filter = read_filter(body, complaint);
   const auto results = body.integer("maxResults").value_or(kPageMax);
-  if (results < 1 || results > 1000) body.complain("maxResults must be from 1 to 1000");
+  const std::int64_t most = filter ? kPageMax : kStatusPageMax;
+  if (results < 1 || results > most) {
+    body.complain(fmt::format("maxResults must be from 1 to {}", most));
+  }
   std::optional<Position> after;
   if (const auto token = body.text("nextToken"); token && !token->empty()) {
     after = read_token(*token);
@@ -190,7 +195,8 @@ Answer list_jobs(const View& view, const Request& request, const json::object& o
   }
   if (complaint) return render_error(*complaint);
 
-  if (filter) status.reset();  // AWS: with a filter the status is ignored
+  // AWS: with a filter the status is ignored, but for this one.
+  if (filter && filter->name != "SHARE_IDENTIFIER") status.reset();
   if (!queue.empty() && !filter && !status) status = JobStatus::running;
   auto items = queue.empty() ? items_below(view, request, array.empty() ? multi_node : array)
                              : items_of_queue(view, request, queue_name, status);

@@ -1,5 +1,6 @@
 #include <boost/json.hpp>
 
+#include "runtime/api/shape_rules.hpp"
 #include "runtime/api/shapes.hpp"
 #include "runtime/base/text.hpp"
 

@@ -1,5 +1,6 @@
 #include "runtime/api/shapes.hpp"
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "runtime/base/text.hpp"
@@ -119,6 +120,10 @@ std::string Arns::ecs(std::string_view kind, std::string_view name) const {
   return fmt::format("arn:{}:ecs:{}:{}:{}/{}", partition_of(region), region, account, kind, name);
 }
 
+std::string Arns::logs() const {
+  return fmt::format("arn:{}:logs:{}:{}:log-group", partition_of(region), region, account);
+}
+
 Arns arns_for(const View& view, const Request& request) {
   const auto& cluster = view.cluster();
   return {request.region.empty() ? cluster.region : request.region, cluster.account};
@@ -128,8 +133,19 @@ std::string short_name(std::string_view name_or_arn, std::string_view kind) {
   if (!name_or_arn.starts_with("arn:")) return std::string(name_or_arn);
   const auto mark = fmt::format(":{}/", kind);
   const auto at = name_or_arn.find(mark);
-  if (at == std::string_view::npos) return std::string(name_or_arn);
+  // arn, partition, service, region, account, and then the kind.
+  const auto pieces = split(name_or_arn.substr(0, at), ':');
+  if (at == std::string_view::npos || pieces.size() != 5 || pieces[2] != "batch") {
+    return std::string(name_or_arn);
+  }
   return std::string(name_or_arn.substr(at + mark.size()));
+}
+
+bool is_asked_for(const std::vector<std::string>& asked, std::string_view kind,
+                  std::string_view name) {
+  return asked.empty() || std::any_of(asked.begin(), asked.end(), [&](const std::string& each) {
+           return short_name(each, kind) == name;
+         });
 }
 
 std::string serial_definition(const ClusterSettings& cluster) {

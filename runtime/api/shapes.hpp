@@ -1,6 +1,8 @@
 #pragma once
 
-#include <boost/json/fwd.hpp>
+#include <boost/json.hpp>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,15 +48,65 @@ struct Arns {
 
   [[nodiscard]] std::string of(std::string_view kind, std::string_view name) const;
   [[nodiscard]] std::string ecs(std::string_view kind, std::string_view name) const;
+  /// Of a log group, up to its name.
+  [[nodiscard]] std::string logs() const;
 };
 [[nodiscard]] Arns arns_for(const View& view, const Request& request);
 
 /// The name within an ARN ("…:job-queue/NAME" → NAME), or the text itself.
 [[nodiscard]] std::string short_name(std::string_view name_or_arn, std::string_view kind);
 
+/// True when the list is empty or names it, by name or ARN.
+[[nodiscard]] bool is_asked_for(const std::vector<std::string>& asked, std::string_view kind,
+                                std::string_view name);
+
 /// The cluster's own job definitions, revision 1.
 [[nodiscard]] std::string serial_definition(const ClusterSettings& cluster);
 [[nodiscard]] std::string multi_node_definition(const ClusterSettings& cluster);
+
+/// A definition as submissions use it: of the cluster's own, or of a client's.
+struct FoundDefinition {
+  std::string name;
+  int revision = 1;
+  std::string body;  ///< JSON, as JobDefinition::body
+};
+/// By name (the newest active revision), "name:revision" or ARN; nothing unless it is ACTIVE.
+[[nodiscard]] std::optional<FoundDefinition> find_definition(const View& view,
+                                                             std::string_view given);
+/// The body of a job's definition, whatever its status; empty when it is not known.
+[[nodiscard]] boost::json::object definition_body(const View& view, std::string_view definition);
+/// Of a multi-node definition: the container of the innermost range that holds the node.
+[[nodiscard]] boost::json::object container_of_node(const boost::json::object& body, int node_index,
+                                                    int nodes);
+
+/// One page of a list: up to maxResults items behind the one that nextToken names.
+struct Page {
+  std::size_t results = 100;
+  std::string after;  ///< key of the last item shown; empty: from the start
+};
+/// Complains of a maxResults outside 1 to `most` and of a token that was never given out.
+[[nodiscard]] Page read_page(const boost::json::object& body, std::optional<Error>& complaint,
+                             std::int64_t most = 100);
+[[nodiscard]] std::string token_for(std::string_view key);
+
+/// Gathers a page of items, each under a key that no other has; they may come in any order.
+class Pager {
+ public:
+  explicit Pager(Page page) : page_(std::move(page)) {}
+
+  void add(std::string key, std::function<boost::json::object()> render) {
+    if (key > page_.after) items_.emplace(std::move(key), render());
+  }
+  /// {name: [items in the keys' order], "nextToken"}
+  [[nodiscard]] Answer answer(std::string_view name) const;
+
+ private:
+  Page page_;
+  std::map<std::string, boost::json::object> items_;
+};
+
+/// A name that is none: AWS's words for it.
+[[nodiscard]] Answer refuse_name(std::string_view name);
 
 [[nodiscard]] bool may_see(const Job& job, const JobUser& user);
 
@@ -80,7 +132,52 @@ struct Arns {
                                                    const boost::json::object& body);
 [[nodiscard]] Answer describe_job_definitions(const View& view, const Arns& arns,
                                               const boost::json::object& body);
+[[nodiscard]] Outcome register_job_definition(const View& view, const Request& request,
+                                              const boost::json::object& body);
+[[nodiscard]] Outcome deregister_job_definition(const View& view, const Request& request,
+                                                const boost::json::object& body);
+[[nodiscard]] Outcome create_compute_environment(const View& view, const Request& request,
+                                                 const boost::json::object& body);
+[[nodiscard]] Outcome update_compute_environment(const View& view, const Request& request,
+                                                 const boost::json::object& body);
+[[nodiscard]] Outcome delete_compute_environment(const View& view, const Request& request,
+                                                 const boost::json::object& body);
+[[nodiscard]] Outcome create_job_queue(const View& view, const Request& request,
+                                       const boost::json::object& body);
+[[nodiscard]] Outcome update_job_queue(const View& view, const Request& request,
+                                       const boost::json::object& body);
+[[nodiscard]] Outcome delete_job_queue(const View& view, const Request& request,
+                                       const boost::json::object& body);
+[[nodiscard]] Answer job_queue_snapshot(const View& view, const Request& request,
+                                        const boost::json::object& body);
+[[nodiscard]] Outcome create_scheduling_policy(const View& view, const Request& request,
+                                               const boost::json::object& body);
+[[nodiscard]] Outcome update_scheduling_policy(const View& view, const Request& request,
+                                               const boost::json::object& body);
+[[nodiscard]] Outcome delete_scheduling_policy(const View& view, const Request& request,
+                                               const boost::json::object& body);
+[[nodiscard]] Answer describe_scheduling_policies(const View& view, const Arns& arns,
+                                                  const boost::json::object& body);
+[[nodiscard]] Answer list_scheduling_policies(const View& view, const Arns& arns,
+                                              const boost::json::object& body);
+/// The policy that an ARN names, or null.
+[[nodiscard]] const SchedulingPolicy* find_policy(const View& view, std::string_view arn);
+/// Jobs of a queue that have not ended, of all users.
+[[nodiscard]] std::vector<JobId> unfinished_jobs(const View& view, const QueueName& queue);
+/// /v1/tags/{arn}: GET, POST and DELETE. `body` of a POST only.
+[[nodiscard]] Outcome handle_tags(const View& view, const Request& request,
+                                  const boost::json::object& body);
+/// "tags" as a JSON object.
+[[nodiscard]] boost::json::object tags_object(const std::map<std::string, std::string>& tags);
+/// AccessDeniedException unless the request is of somebody who may change what is everybody's.
+[[nodiscard]] std::optional<Answer> refuse_stranger(const Request& request);
 [[nodiscard]] Outcome get_log_events(const boost::json::object& body);
+[[nodiscard]] Outcome describe_log_streams(const View& view, const Request& request,
+                                           const boost::json::object& body);
+[[nodiscard]] Answer describe_log_groups(const View& view, const Request& request,
+                                         const boost::json::object& body);
+[[nodiscard]] Outcome filter_log_events(const View& view, const Request& request,
+                                        const boost::json::object& body);
 /// CloudWatch Logs' error shape: the code is in the body.
 [[nodiscard]] Answer logs_error(std::string_view type, std::string_view message);
 

@@ -2,6 +2,7 @@
 #include <boost/json.hpp>
 #include <cstddef>
 
+#include "runtime/api/container_shapes.hpp"
 #include "runtime/api/shapes.hpp"
 #include "runtime/base/text.hpp"
 
@@ -15,20 +16,7 @@ namespace {
 
 constexpr std::size_t kRequestBytesMax = 30 * 1024;
 constexpr std::size_t kDependenciesMax = 20;
-constexpr int kDefaultVcpus = 1;  // of the cluster's own job definitions
-constexpr MiB kDefaultMemory{512};
-constexpr std::int64_t kVcpusMax = 100'000;
-constexpr std::int64_t kMemoryMax = 1LL << 40;
-
-bool is_name_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '_';
-}
-
-bool is_job_name(std::string_view name) {
-  return !name.empty() && name.size() <= 128 && name[0] != '-' && name[0] != '_' &&
-         std::all_of(name.begin(), name.end(), is_name_char);
-}
+constexpr std::size_t kShareMax = 255;
 
 /// An integer within limits, or the default; a complaint where it is outside.
 int limited(const Members& members, std::string_view name, int absent, std::int64_t least,
@@ -40,79 +28,6 @@ int limited(const Members& members, std::string_view name, int absent, std::int6
     return absent;
   }
   return static_cast<int>(*value);
-}
-
-void read_environment(const Members& overrides, std::optional<Error>& complaint, JobSpec& spec) {
-  for (const auto* entry : overrides.objects("environment")) {
-    const Members variable(*entry, "environment.", complaint);
-    EnvVar read{variable.required_text("name"), variable.text("value").value_or("")};
-    if (read.name.starts_with("AWS_BATCH")) {
-      variable.complain(fmt::format(
-          "Environment variable {} is reserved: names that start with AWS_BATCH can't be set",
-          read.name));
-    }
-    if (read.name.find('=') != std::string::npos || read.name.find('\0') != std::string::npos ||
-        read.value.find('\0') != std::string::npos) {
-      variable.complain(fmt::format("Environment variable name {} is not valid", read.name));
-    }
-    spec.environment.push_back(std::move(read));
-  }
-}
-
-/// containerOverrides, of the job or of its one node range.
-void read_overrides(const json::object& object, std::optional<Error>& complaint, JobSpec& spec) {
-  const Members overrides(object, "containerOverrides.", complaint);
-  spec.vcpus = limited(overrides, "vcpus", spec.vcpus, 1, kVcpusMax);
-  if (const auto memory = overrides.integer("memory")) {
-    if (*memory < 4 || *memory > kMemoryMax) {
-      overrides.complain(fmt::format("memory must be at least 4 MiB, not {}", *memory));
-    } else {
-      spec.memory = MiB{*memory};
-    }
-  }
-  for (const auto* entry : overrides.objects("resourceRequirements")) {
-    const Members requirement(*entry, "resourceRequirements.", complaint);
-    const auto type = requirement.required_text("type");
-    const auto value = to_int(requirement.required_text("value"));
-    spec.cpu_and_memory_legacy = false;
-    if (type == "VCPU" && value && *value >= 1 && *value <= kVcpusMax) {
-      spec.vcpus = static_cast<int>(*value);
-    } else if (type == "MEMORY" && value && *value >= 4 && *value <= kMemoryMax) {
-      spec.memory = MiB{*value};
-    } else if (type == "GPU") {
-      requirement.complain("resourceRequirements of type GPU: this cluster's nodes have no GPU");
-    } else {
-      requirement.complain(fmt::format("resourceRequirements: {} is not valid", type));
-    }
-  }
-  if (overrides.has("command")) spec.command = overrides.texts("command");
-  read_environment(overrides, complaint, spec);
-}
-
-/// True where a range of nodes is all of them: "0:", ":", "0:<last>", ":<last>", and "0" of one.
-bool covers_all(std::string_view target, int nodes) {
-  const auto last = std::to_string(nodes - 1);
-  return target == "0:" || target == ":" || target == "0:" + last || target == ":" + last ||
-         (nodes == 1 && target == "0");
-}
-
-void read_node_overrides(const Members& body, std::optional<Error>& complaint, JobSpec& spec) {
-  spec.nodes = 1;
-  const auto* object = body.object("nodeOverrides");
-  if (object == nullptr) return;
-  const Members overrides(*object, "nodeOverrides.", complaint);
-  spec.nodes = limited(overrides, "numNodes", 1, 1, 1000);
-  for (const auto* entry : overrides.objects("nodePropertyOverrides")) {
-    const Members range(*entry, "nodePropertyOverrides.", complaint);
-    const auto target = range.required_text("targetNodes");
-    if (!covers_all(target, *spec.nodes)) {
-      range.complain(fmt::format(
-          "nodePropertyOverrides: targetNodes {} must cover all nodes of the job: 0:", target));
-    }
-    if (const auto* container = range.object("containerOverrides")) {
-      read_overrides(*container, complaint, spec);
-    }
-  }
 }
 
 void read_dependencies(const View& view, const Request& request, const Members& body,
@@ -182,40 +97,309 @@ void read_extension(const Members& body, std::optional<Error>& complaint, JobSpe
   if (const auto* mpi = extension.object("mpi")) {
     const Members members(*mpi, "mpi.", complaint);
     spec.mpi = MpiRun{limited(members, "ranksPerNode", 0, 0, kVcpusMax),
-                      members.text("mapBy").value_or(""), members.text("bindTo").value_or("")};
-  }
-}
-
-void read_retry_and_timeout(const Members& body, std::optional<Error>& complaint, JobSpec& spec) {
-  if (const auto* retry = body.object("retryStrategy")) {
-    spec.attempts = limited(Members(*retry, "retryStrategy.", complaint), "attempts", 1, 1, 10);
-  }
-  if (const auto* timeout = body.object("timeout")) {
-    const Members members(*timeout, "timeout.", complaint);
-    const auto seconds = members.integer("attemptDurationSeconds");
-    if (seconds && (*seconds < 60 || *seconds > INT32_MAX)) {
-      members.complain(
-          fmt::format("Timeout attemptDurationSeconds must be at least 60, not {}", *seconds));
-    } else if (seconds) {
-      spec.timeout_s = static_cast<int>(*seconds);
+                      members.text("mapBy").value_or(""),
+                      members.text("bindTo").value_or(""),
+                      members.text("launch").value_or(""),
+                      members.text("library").value_or(""),
+                      members.text("whyUnknown").value_or("")};
+    const auto& launch = spec.mpi->launch;
+    if (!launch.empty() && launch != "direct" && launch != "mpirun") {
+      members.complain(fmt::format("launch must be direct or mpirun, not {}", launch));
     }
   }
 }
 
-/// Which of the cluster's definitions is meant. Returns true for the multi-node one.
-bool read_definition(const View& view, const std::string& given, const Members& body,
-                     JobSpec& spec) {
-  const auto name = short_name(given, "job-definition");
-  const auto serial = serial_definition(view.cluster());
-  const auto multi_node = multi_node_definition(view.cluster());
-  if (name != serial && name != serial + ":1" && name != multi_node && name != multi_node + ":1") {
-    body.complain(
-        fmt::format("JobDefinition name {} does not exist or is not in ACTIVE status", name));
-    return false;
+const Shape& submit_shape() {
+  static const Shape override{required(text("targetNodes")),
+                              object("containerOverrides", container_override_shape())};
+  static const Shape nodes{integer("numNodes", 1, 1000),
+                           objects("nodePropertyOverrides", override)};
+  static const Shape array{integer("size", 2, 10'000)};
+  static const Shape shape{text("shareIdentifier"),
+                           integer("schedulingPriorityOverride", 0, 9999),
+                           object("arrayProperties", array),
+                           text_map("parameters"),
+                           object("containerOverrides", container_override_shape()),
+                           object("nodeOverrides", nodes),
+                           object("retryStrategy", retry_shape()),
+                           boolean("propagateTags"),
+                           object("timeout", timeout_shape()),
+                           text_map("tags")};
+  return shape;
+}
+
+/// What one container runs and gets.
+struct Effective {
+  std::vector<std::string> command;
+  std::vector<EnvVar> environment;
+  int vcpus = 1;
+  MiB memory{128};
+  bool listed = false;
+
+  friend bool operator==(const Effective&, const Effective&) = default;
+};
+
+/// "Ref::name" as a whole word is replaced by the parameter; an unknown one stays.
+std::vector<std::string> substituted(std::vector<std::string> command,
+                                     const std::map<std::string, std::string>& parameters) {
+  constexpr std::string_view kMark = "Ref::";
+  for (auto& word : command) {
+    if (!word.starts_with(kMark)) continue;
+    const auto value = parameters.find(word.substr(kMark.size()));
+    if (value != parameters.end()) word = value->second;
   }
-  const bool is_multi_node = name.starts_with(multi_node);
-  spec.definition = (is_multi_node ? multi_node : serial) + ":1";
-  return is_multi_node;
+  return command;
+}
+
+/// A definition's container with an override worked in: a command replaces, environment is merged
+/// by name, and requirements by type. vcpus and memory of an override change those of the
+/// definition only, not its resourceRequirements.
+Effective effective(const json::object& container, const json::object* overrides,
+                    const std::map<std::string, std::string>& parameters,
+                    std::optional<Error>& complaint) {
+  Effective made;
+  const auto base = resources_in(container, complaint);
+  const auto changes = overrides != nullptr ? resources_in(*overrides, complaint) : Resources{};
+  const auto without_list = [&](const char* name) {
+    // By the list where it has the type, else by the older members.
+    const auto* list = container.if_contains("resourceRequirements");
+    return list == nullptr ||
+           std::none_of(list->as_array().begin(), list->as_array().end(), [&](const auto& entry) {
+             return text_in(entry.as_object(), "type") == name;
+           });
+  };
+  made.listed = base.listed || changes.listed;
+  made.vcpus = base.vcpus.value_or(1);
+  made.memory = base.memory.value_or(MiB{128});
+  if (changes.vcpus && (changes.listed || without_list("VCPU"))) made.vcpus = *changes.vcpus;
+  if (changes.memory && (changes.listed || without_list("MEMORY"))) made.memory = *changes.memory;
+  if (base.gpu || changes.gpu) {
+    complain(complaint, "resourceRequirements of type GPU: this cluster's nodes have no GPU");
+  }
+  made.command = texts_in(container, "command");
+  made.environment = environment_in(container, complaint);
+  if (overrides != nullptr) {
+    if (overrides->contains("command")) made.command = texts_in(*overrides, "command");
+    for (auto& variable : environment_in(*overrides, complaint)) {
+      const auto same =
+          std::find_if(made.environment.begin(), made.environment.end(),
+                       [&](const EnvVar& each) { return each.name == variable.name; });
+      if (same == made.environment.end()) {
+        made.environment.push_back(std::move(variable));
+      } else {
+        same->value = std::move(variable.value);
+      }
+    }
+  }
+  made.command = substituted(std::move(made.command), parameters);
+  return made;
+}
+
+void take(JobSpec& spec, Effective made) {
+  spec.command = std::move(made.command);
+  spec.environment = std::move(made.environment);
+  spec.vcpus = made.vcpus;
+  spec.memory = made.memory;
+  spec.cpu_and_memory_legacy = !made.listed;
+}
+
+const json::object* object_in(const json::object& object, std::string_view name) {
+  const auto* value = object.if_contains(name);
+  return value == nullptr ? nullptr : &value->as_object();
+}
+
+/// numNodes of the definition or of the override, where that is allowed.
+int read_node_count(const json::object& properties, const json::object* overrides,
+                    std::optional<Error>& complaint) {
+  const int defined = static_cast<int>(integer_in(properties, "numNodes", 1));
+  if (overrides == nullptr || !overrides->contains("numNodes")) return defined;
+  const int nodes = static_cast<int>(integer_in(*overrides, "numNodes", 1));
+  const auto main_node = integer_in(properties, "mainNode", 0);
+  bool has_open_end = false;
+  for (const auto& range : properties.at("nodeRangeProperties").as_array()) {
+    const auto span = read_span(text_in(range.as_object(), "targetNodes"), nodes);
+    if (!span) {
+      complain(complaint, fmt::format("nodeOverrides: the definition's range {} has no place in {} "
+                                      "nodes",
+                                      text_in(range.as_object(), "targetNodes"), nodes));
+    }
+    has_open_end = has_open_end || (span && span->open_end);
+  }
+  if (!has_open_end && nodes != defined) {
+    complain(complaint,
+             "nodeOverrides: numNodes can be changed only where a range of the job "
+             "definition has no upper end");
+  }
+  if (main_node >= nodes) {
+    complain(complaint,
+             fmt::format("nodeOverrides: numNodes must be above mainNode {}", main_node));
+  }
+  return nodes;
+}
+
+/// The innermost override for a node, or null.
+const json::object* override_for(const json::object* overrides, int node_index, int nodes) {
+  const auto* list =
+      overrides == nullptr ? nullptr : overrides->if_contains("nodePropertyOverrides");
+  const json::object* best = nullptr;
+  int width = 0;
+  if (list == nullptr) return best;
+  for (const auto& value : list->as_array()) {
+    const auto span = read_span(text_in(value.as_object(), "targetNodes"), nodes);
+    if (!span || node_index < span->first || node_index > span->last) continue;
+    if (best != nullptr && span->last - span->first >= width) continue;
+    best = object_in(value.as_object(), "containerOverrides");
+    width = span->last - span->first;
+  }
+  return best;
+}
+
+void check_override_spans(const json::object* overrides, int nodes,
+                          std::optional<Error>& complaint) {
+  const auto* list =
+      overrides == nullptr ? nullptr : overrides->if_contains("nodePropertyOverrides");
+  if (list == nullptr) return;
+  for (const auto& value : list->as_array()) {
+    const auto target = text_in(value.as_object(), "targetNodes");
+    if (read_span(target, nodes)) continue;
+    complain(complaint, fmt::format("nodePropertyOverrides: targetNodes {} is no range of {} nodes",
+                                    target, nodes));
+  }
+}
+
+/// All nodes of a multi-node job: alike where they can be, else as groups.
+void read_nodes(const json::object& definition, const json::object* overrides,
+                std::optional<Error>& complaint, JobSpec& spec) {
+  const auto& properties = definition.at("nodeProperties").as_object();
+  const int nodes = read_node_count(properties, overrides, complaint);
+  check_override_spans(overrides, nodes, complaint);
+  spec.nodes = nodes;
+  spec.main_node = static_cast<int>(integer_in(properties, "mainNode", 0));
+  if (complaint) return;
+  std::vector<std::pair<NodeGroup, Effective>> groups;
+  for (int i = 0; i < nodes; ++i) {
+    auto made = effective(container_of_node(definition, i, nodes),
+                          override_for(overrides, i, nodes), spec.parameters, complaint);
+    if (!groups.empty() && groups.back().second == made) {
+      groups.back().first.last = i;
+    } else {
+      groups.push_back({NodeGroup{i, i, made.command, made.environment, made.vcpus, made.memory},
+                        std::move(made)});
+    }
+  }
+  for (auto& [group, made] : groups) {
+    if (group.command.empty()) {
+      complain(complaint, "Container command must not be empty: the job definition has none");
+    }
+    if (group.first <= spec.main_node && spec.main_node <= group.last) take(spec, made);
+  }
+  if (groups.size() == 1) return;
+  for (auto& [group, made] : groups) {
+    // Nodes are taken whole; each must do for the most demanding part.
+    spec.vcpus = std::max(spec.vcpus, made.vcpus);
+    spec.memory = std::max(spec.memory, made.memory);
+    spec.groups.push_back(std::move(group));
+  }
+}
+
+void read_retry_and_timeout(const json::object& body, const json::object& definition,
+                            std::optional<Error>& complaint, JobSpec& spec) {
+  const auto either = [&](const char* name) {
+    const auto* own = object_in(body, name);
+    return own != nullptr ? own : object_in(definition, name);
+  };
+  if (const auto* retry = either("retryStrategy")) {
+    spec.attempts = static_cast<int>(integer_in(*retry, "attempts", 1));
+    spec.exit_rules = exit_rules_in(*retry, complaint);
+  }
+  if (const auto* timeout = either("timeout"); timeout != nullptr && !timeout->empty()) {
+    spec.timeout_s = static_cast<int>(integer_in(*timeout, "attemptDurationSeconds", 60));
+  }
+}
+
+/// Queue, and what its scheduling policy asks for.
+void read_queue(const View& view, const std::string& given, const json::object& body,
+                std::optional<Error>& complaint, JobSpec& spec) {
+  const auto name = short_name(given, kQueueKind);
+  const auto& queues = view.cluster().queues;
+  const auto queue = std::find_if(queues.begin(), queues.end(),
+                                  [&](const JobQueue& each) { return each.name.value == name; });
+  if (queue == queues.end())
+    return complain(complaint, fmt::format("JobQueue {} not found.", name));
+  if (!queue->enabled) complain(complaint, fmt::format("JobQueue {} is not ENABLED", name));
+  spec.queue = queue->name;
+  spec.share = text_in(body, "shareIdentifier");
+  if (queue->policy.empty() && body.contains("shareIdentifier")) {
+    complain(complaint, fmt::format("shareIdentifier can't be used: JobQueue {} has no scheduling "
+                                    "policy",
+                                    name));
+  } else if (!queue->policy.empty() && spec.share.empty()) {
+    complain(complaint, fmt::format("shareIdentifier must not be empty: JobQueue {} has a "
+                                    "scheduling policy",
+                                    name));
+  }
+  const bool is_plain = std::all_of(spec.share.begin(), spec.share.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  });
+  if (!is_plain || spec.share.size() > kShareMax) {
+    complain(complaint,
+             fmt::format("shareIdentifier must be up to {} letters and digits", kShareMax));
+  }
+}
+
+/// An override's command has no empty words.
+void check_words(const json::object* overrides, std::optional<Error>& complaint) {
+  if (overrides == nullptr) return;
+  const auto command = texts_in(*overrides, "command");
+  if (std::find(command.begin(), command.end(), "") != command.end()) {
+    complain(complaint, "containerOverrides.command can't have an empty string in it");
+  }
+}
+
+void check_all_words(const json::object& body, std::optional<Error>& complaint) {
+  check_words(object_in(body, "containerOverrides"), complaint);
+  const auto* nodes = object_in(body, "nodeOverrides");
+  const auto* list = nodes == nullptr ? nullptr : nodes->if_contains("nodePropertyOverrides");
+  if (list == nullptr) return;
+  for (const auto& value : list->as_array()) {
+    check_words(object_in(value.as_object(), "containerOverrides"), complaint);
+  }
+}
+
+void read_container(const json::object& body, const json::object& definition,
+                    std::optional<Error>& complaint, JobSpec& spec) {
+  const bool multi_node = definition.contains("nodeProperties");
+  if (multi_node) {
+    if (spec.array_size) complain(complaint, "An array job can't use a multi-node job definition");
+    if (body.contains("containerOverrides")) {
+      complain(complaint, "containerOverrides can't be used with a multi-node job definition");
+    }
+    return read_nodes(definition, object_in(body, "nodeOverrides"), complaint, spec);
+  }
+  if (body.contains("nodeOverrides")) {
+    complain(complaint, "nodeOverrides can only be used with a multi-node job definition");
+  }
+  take(spec, effective(definition.at("containerProperties").as_object(),
+                       object_in(body, "containerOverrides"), spec.parameters, complaint));
+  if (spec.command.empty()) {
+    complain(complaint, "Container command must not be empty: the job definition has none");
+  }
+}
+
+void read_labels(const json::object& body, const json::object& definition,
+                 std::optional<Error>& complaint, JobSpec& spec) {
+  spec.parameters = map_in(body, "parameters");
+  for (const auto& [name, value] : map_in(definition, "parameters")) {
+    spec.parameters.emplace(name, value);
+  }
+  spec.tags = map_in(body, "tags");
+  check_tags(spec.tags, complaint);
+  const auto* propagated = body.if_contains("propagateTags");
+  if (propagated == nullptr) propagated = definition.if_contains("propagateTags");
+  if (propagated != nullptr) spec.propagate_tags = propagated->as_bool();
+  const auto priority = integer_in(body, "schedulingPriorityOverride",
+                                   integer_in(definition, "schedulingPriority", -1));
+  if (priority >= 0) spec.priority = static_cast<int>(priority);
 }
 
 }  // namespace
@@ -226,56 +410,39 @@ Result<JobSpec> read_submission(const View& view, const Request& request,
     return fail(Errc::invalid_argument, "Request is larger than {} bytes", kRequestBytesMax);
   }
   std::optional<Error> complaint;
-  const Members body(object, "", complaint);
+  const Members members(object, "", complaint);
   JobSpec spec;
   spec.user = request.user;
-  spec.vcpus = kDefaultVcpus;
-  spec.memory = kDefaultMemory;
-  spec.name = body.required_text("jobName");
-  if (!complaint && !is_job_name(spec.name)) body.complain("Job name should match valid pattern");
-
-  const auto queue_given = body.required_text("jobQueue");
-  const auto definition_given = body.required_text("jobDefinition");
+  spec.name = members.required_text("jobName");
+  if (!complaint && !is_name(spec.name)) complain(complaint, "Job name should match valid pattern");
+  const auto queue_given = members.required_text("jobQueue");
+  const auto definition_given = members.required_text("jobDefinition");
+  const auto body = checked(object, submit_shape(), "", complaint);
+  for (const char* name : {"eksPropertiesOverride", "ecsPropertiesOverride"}) {
+    if (object.contains(name)) complain(complaint, fmt::format("{}: not of this cluster", name));
+  }
   if (complaint) return fail(*complaint);
 
-  const auto queue_name = short_name(queue_given, "job-queue");
-  const auto& queues = view.cluster().queues;
-  const auto queue = std::find_if(queues.begin(), queues.end(), [&](const JobQueue& candidate) {
-    return candidate.name.value == queue_name;
-  });
-  if (queue == queues.end()) {
-    body.complain(fmt::format("JobQueue {} not found.", queue_name));
-  } else if (!queue->enabled) {
-    body.complain(fmt::format("JobQueue {} is not ENABLED", queue_name));
-  } else {
-    spec.queue = queue->name;
+  read_queue(view, queue_given, body, complaint, spec);
+  const auto found = find_definition(view, definition_given);
+  if (!found) {
+    complain(complaint, fmt::format("JobDefinition name {} does not exist or is not in ACTIVE "
+                                    "status",
+                                    short_name(definition_given, kDefinitionKind)));
   }
-
-  const bool multi_node = read_definition(view, definition_given, body, spec);
-  if (const auto* array = body.object("arrayProperties"); array != nullptr && !array->empty()) {
-    const Members members(*array, "arrayProperties.", complaint);
-    if (members.has("size")) spec.array_size = limited(members, "size", 2, 2, 10'000);
+  if (complaint) return fail(*complaint);
+  spec.definition = fmt::format("{}:{}", found->name, found->revision);
+  const auto definition = json::parse(found->body).as_object();
+  if (const auto* array = object_in(body, "arrayProperties"); array && array->contains("size")) {
+    spec.array_size = static_cast<int>(integer_in(*array, "size", 2));
   }
-  if (multi_node) {
-    if (spec.array_size) body.complain("An array job can't use a multi-node job definition");
-    if (body.has("containerOverrides")) {
-      body.complain("containerOverrides can't be used with a multi-node job definition");
-    }
-    read_node_overrides(body, complaint, spec);
-  } else {
-    if (body.has("nodeOverrides")) {
-      body.complain("nodeOverrides can only be used with a multi-node job definition");
-    }
-    if (const auto* overrides = body.object("containerOverrides")) {
-      read_overrides(*overrides, complaint, spec);
-    }
-  }
-  read_dependencies(view, request, body, complaint, spec);
-  read_retry_and_timeout(body, complaint, spec);
-  read_extension(body, complaint, spec);
-  if (spec.command.empty()) {
-    body.complain("Container command must not be empty: the job definition has none");
-  }
+  read_labels(body, definition, complaint, spec);
+  // Our own commands take any words, as a shell does.
+  if (!members.has("coxswain")) check_all_words(body, complaint);
+  read_container(body, definition, complaint, spec);
+  read_dependencies(view, request, members, complaint, spec);
+  read_retry_and_timeout(body, definition, complaint, spec);
+  read_extension(members, complaint, spec);
   if (complaint) return fail(*complaint);
   return spec;
 }

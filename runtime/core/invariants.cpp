@@ -76,8 +76,8 @@ class Audit {
     if (is_live != (attempt != nullptr && !attempt->over)) {
       fault("job {} is {} and its attempt is {}", job.id, to_string(job.status),
             is_live ? "over" : "live");
-    } else if (is_live && !attempt->nodes.empty()) {
-      const auto main = attempt->nodes.front().phase;
+    } else if (is_live && static_cast<std::size_t>(job.spec.main_node) < attempt->nodes.size()) {
+      const auto main = attempt->nodes[static_cast<std::size_t>(job.spec.main_node)].phase;
       const bool runs = main == NodePhase::running;
       if (main == NodePhase::exited || runs != (job.status == JobStatus::running)) {
         fault("job {} is {} and its main node {}", job.id, to_string(job.status),

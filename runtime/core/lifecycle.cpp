@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "runtime/base/text.hpp"
+
 namespace cox::core {
 
 namespace {
@@ -34,6 +36,30 @@ void end_job(Job& job, Millis at, JobStatus status, std::string reason) {
   job.stopped_at = at;
 }
 
+/// `pattern` may end in '*'; letters' case does not count.
+bool matches(const std::string& pattern, const std::string& text) {
+  const auto wanted = to_lower(pattern);
+  const auto given = to_lower(text);
+  if (!wanted.ends_with('*')) return wanted == given;
+  return given.starts_with(wanted.substr(0, wanted.size() - 1));
+}
+
+/// What the retry strategy says of the attempt's end: the first rule whose patterns all match
+/// decides; with none, it may be retried.
+bool may_retry(const Job& job, const Attempt& attempt) {
+  const auto main = static_cast<std::size_t>(job.spec.main_node);
+  const auto reason = main < attempt.nodes.size() ? attempt.nodes[main].reason : std::string();
+  const auto code = attempt.exit_code ? std::to_string(*attempt.exit_code) : std::string();
+  for (const auto& rule : job.spec.exit_rules) {
+    const bool matched =
+        (rule.on_status_reason.empty() || matches(rule.on_status_reason, attempt.status_reason)) &&
+        (rule.on_reason.empty() || matches(rule.on_reason, reason)) &&
+        (rule.on_exit_code.empty() || matches(rule.on_exit_code, code));
+    if (matched) return rule.retry;
+  }
+  return true;
+}
+
 /// Decides the attempt: ends the job, or sends it back to the queue while attempts are left.
 /// Its other nodes may still be stopping; they are owed a StopNode until they have exited.
 void end_attempt(Job& job, Millis at, std::optional<int> exit_code, std::string reason) {
@@ -56,7 +82,8 @@ void end_attempt(Job& job, Millis at, std::optional<int> exit_code, std::string 
     end_job(job, at, JobStatus::succeeded, std::move(reason));
     return;
   }
-  const bool retry = job.attempts.size() < static_cast<std::size_t>(job.spec.attempts);
+  const bool retry =
+      job.attempts.size() < static_cast<std::size_t>(job.spec.attempts) && may_retry(job, attempt);
   end_job(job, at, retry ? JobStatus::runnable : JobStatus::failed, std::move(reason));
 }
 
@@ -129,7 +156,7 @@ Result<Job> on(Job job, const NodeStarted& event) {
   }
   run->phase = NodePhase::running;
   run->started_at = event.at;
-  if (event.node_index == 0 && job.status == JobStatus::starting) {
+  if (event.node_index == job.spec.main_node && job.status == JobStatus::starting) {
     job.status = JobStatus::running;
     job.started_at = event.at;
     attempt->started_at = event.at;
@@ -138,14 +165,15 @@ Result<Job> on(Job job, const NodeStarted& event) {
 }
 
 /// What the end of one node means for the attempt: the main node decides it; before the job runs,
-/// any node that drops out does, because the others would wait for it for ever.
-void settle(Job& job, const NodeRun& ended, bool is_main, bool had_started, Millis at,
+/// any node that drops out does, because the others would wait for it for ever. `is_needed`: it
+/// decides also later.
+void settle(Job& job, const NodeRun& ended, bool is_needed, bool had_started, Millis at,
             std::string reason) {
   if (job.attempts.back().over) return;
-  const bool decides = is_main || (!had_started && job.status == JobStatus::starting);
+  const bool decides = is_needed || (!had_started && job.status == JobStatus::starting);
   if (!decides) return;
   const std::optional<int> exit_code =
-      is_main
+      is_needed
           ? ended.exit_code
           : std::optional<int>(ended.exit_code.value_or(1) != 0 ? ended.exit_code.value_or(1) : 1);
   end_attempt(job, at, exit_code, std::move(reason));
@@ -166,7 +194,8 @@ Result<Job> on(Job job, const NodeExited& event) {
     reason = event.reason;  // mpirun is ours here: which rank failed is the job's reason
   }
   const NodeRun ended = *run;
-  settle(job, ended, event.node_index == 0, had_started, event.at, std::move(reason));
+  settle(job, ended, event.node_index == job.spec.main_node, had_started, event.at,
+         std::move(reason));
   return job;
 }
 
@@ -181,7 +210,10 @@ Result<Job> on(Job job, const NodeLost& event) {
     nodes[i].reason = fmt::format("Host EC2 (instance {}) terminated: node {} was lost: {}",
                                   event.node, nodes[i].hostname, event.reason);
     const NodeRun ended = nodes[i];
-    settle(job, ended, i == 0, had_started, event.at, ended.reason);
+    // The nodes of a direct launch need each other.
+    const bool is_needed =
+        i == static_cast<std::size_t>(job.spec.main_node) || job.attempts.back().is_direct();
+    settle(job, ended, is_needed, had_started, event.at, ended.reason);
   }
   return job;
 }
@@ -189,6 +221,7 @@ Result<Job> on(Job job, const NodeLost& event) {
 Result<Job> on(Job job, const KillAsked& event) {
   if (is_terminal(job.status) || job.kill_reason) return refuse(job, "be killed");
   job.kill_reason = event.reason;
+  job.cancelled = event.cancel;
   // A parent ends when its children have: each of them is killed by an event of its own.
   if (is_waiting(job.status) && !job.is_array_parent()) {
     end_job(job, event.at, JobStatus::failed, event.reason);
@@ -218,6 +251,12 @@ Result<Job> on(Job job, const ChildChanged& event) {
   } else {
     end_job(job, event.at, JobStatus::failed, job.kill_reason.value_or(kArrayChildFailedReason));
   }
+  return job;
+}
+
+Result<Job> on(Job job, const Tagged& event) {
+  if (!job.created_at.set()) return refuse(job, "be tagged");
+  job.spec.tags = event.tags;
   return job;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -79,12 +80,19 @@ struct NodeLost {
 struct KillAsked {
   Millis at;
   std::string reason;
+  bool cancel = false;  ///< CancelJob: meant for waiting jobs only
 };
 
 /// The current attempt has run longer than its timeout.
 struct TimedOut {
   Millis at;
   int attempt = 0;
+};
+
+/// The job has these tags now, and no others.
+struct Tagged {
+  Millis at;
+  std::map<std::string, std::string> tags;
 };
 
 /// For an array's parent: a child has changed its state.
@@ -95,7 +103,7 @@ struct ChildChanged {
 };
 
 using JobEvent = std::variant<Submitted, DependencyEnded, Placed, NodeReady, NodeStarted,
-                              NodeExited, NodeLost, KillAsked, TimedOut, ChildChanged>;
+                              NodeExited, NodeLost, KillAsked, TimedOut, ChildChanged, Tagged>;
 
 // Effects: what the head must now have done, in the imperative. Doing one twice is harmless:
 // they are keyed by job, attempt and node.

@@ -13,6 +13,7 @@ namespace cox::head {
 namespace {
 
 constexpr auto kRankWordTime = std::chrono::milliseconds(300);
+constexpr auto kNodesTime = std::chrono::milliseconds(60'000);
 constexpr std::size_t kLastLines = 5;
 constexpr std::size_t kLastBytes = 1024;
 
@@ -74,7 +75,13 @@ void HeadCore::frame(const NodeId& node, const std::string& bytes) {
 }
 
 void HeadCore::disconnected(const NodeId& node, const std::string& why) {
-  if (sessions_.erase(node) > 0 && !shutting_down_) went_silent(node, why);
+  if (sessions_.erase(node) == 0 || shutting_down_) return;
+  went_silent(node, why);
+  std::vector<std::pair<JobId, int>> there;
+  for (const auto* job : state_.holders(node)) {
+    there.emplace_back(job->id, job->current()->number);
+  }
+  for (const auto& [job, attempt] : there) end_what_waited(job, attempt);
 }
 
 void HeadCore::on(const NodeId& node, const wire::Hello& message) {
@@ -86,7 +93,10 @@ void HeadCore::on(const NodeId& node, const wire::Hello& message) {
   auto& session = sessions_.at(node);
   session.greeted = true;
   session.hardware_threads = message.hardware_threads;
-  session.hwloc_xml = message.hwloc_xml;
+  if (auto topology = mpi::parse_topology(message.hwloc_xml)) {
+    session.topology = std::move(*topology);
+  }
+  session.open_mpi_flux = message.open_mpi_flux;
   send(node, wire::Welcome{state_.cluster().name});
   compare_parts(node, message.parts);
   is_up(node);
@@ -168,7 +178,12 @@ void HeadCore::on(const NodeId& node, const wire::Prepared& message) {
   const auto& part = message.part;
   const auto* run = part_on(node, part);
   if (run == nullptr) return part_is_not_wanted(node, part);
-  if (run->phase != NodePhase::preparing) return;  // told again, after a reconnect
+  const bool meets = part.node_index == 0 && message.meeting.port != 0;
+  if (meets) meetings_[{part.job, part.attempt}] = message.meeting;
+  if (run->phase != NodePhase::preparing) {  // told again, after a reconnect
+    if (meets) act(part.job);
+    return;
+  }
   apply(part.job, core::NodeReady{clock_.now(), part.attempt, part.node_index});
   // Nobody is told of this, and the agent tells it again to the next head: there is nothing in it
   // that a disk must know before the job starts.
@@ -184,24 +199,55 @@ void HeadCore::on(const NodeId& node, const wire::Started& message) {
 }
 
 void HeadCore::on(const NodeId& node, const wire::Exited& message) {
-  if (part_on(node, message.part) != nullptr && waits_for_a_rank(message)) {
-    auto& delayed = delayed_ends_[message.part];
-    delayed.node = node;
-    delayed.message = message;
-    delayed.limit = loop_.after(kRankWordTime, [this, part = message.part] {
-      const auto ended = delayed_ends_.extract(part);
-      if (!ended.empty()) end_part(ended.mapped().node, ended.mapped().message);
-    });
-    return;
+  const bool known = part_on(node, message.part) != nullptr;
+  if (known && (waits_for_a_rank(message) || waits_for_nodes(message))) {
+    return delay_end(node, message);
   }
   end_part(node, message);
+  end_what_waited(message.part.job, message.part.attempt);
+}
+
+void HeadCore::delay_end(const NodeId& node, const wire::Exited& message) {
+  auto& delayed = delayed_ends_[message.part];
+  delayed.node = node;
+  delayed.message = message;
+  const auto limit = waits_for_nodes(message) ? kNodesTime : kRankWordTime;
+  delayed.limit = loop_.after(limit, [this, part = message.part] {
+    const auto ended = delayed_ends_.extract(part);
+    if (!ended.empty()) end_part(ended.mapped().node, ended.mapped().message);
+  });
+}
+
+/// Ends the attempt's main part if that waits for nothing any more.
+void HeadCore::end_what_waited(const JobId& job, int attempt) {
+  const auto waiting = delayed_ends_.find({job, attempt, 0});
+  if (waiting == delayed_ends_.end() || waits_for_a_rank(waiting->second.message) ||
+      waits_for_nodes(waiting->second.message)) {
+    return;
+  }
+  const auto ended = delayed_ends_.extract(waiting);
+  end_part(ended.mapped().node, ended.mapped().message);
+}
+
+/// The nodes of a direct attempt end together, and what the others wrote belongs to the output of
+/// the main node: it ends last. A node that cannot be reached is not waited for.
+bool HeadCore::waits_for_nodes(const wire::Exited& message) const {
+  const auto* job = state_.find(message.part.job);
+  if (job == nullptr || job->current() == nullptr || message.part.node_index != 0 ||
+      !job->current()->is_direct()) {
+    return false;
+  }
+  const auto& nodes = job->current()->nodes;
+  return std::any_of(nodes.begin() + 1, nodes.end(), [this](const NodeRun& run) {
+    return run.phase != NodePhase::exited && sessions_.contains(run.node);
+  });
 }
 
 /// The word of the failing rank may come from another node a little later than the main node's end.
 bool HeadCore::waits_for_a_rank(const wire::Exited& message) const {
   const auto* job = state_.find(message.part.job);
-  if (!job->spec.mpi || message.part.node_index != 0 || message.exit_code == 0 ||
-      job->kill_reason || job->timed_out) {
+  if (!job->spec.mpi || job->current()->is_direct() || message.part.node_index != 0 ||
+      message.exit_code == 0 || job->kill_reason || job->timed_out) {
     return false;
   }
   const auto known = failed_ranks_.find({message.part.job, message.part.attempt});
@@ -219,7 +265,8 @@ void HeadCore::end_part(const NodeId& node, const wire::Exited& message) {
       failed_ranks_.emplace(failed.key(), failed.mapped());  // the main node's end will tell it
     } else if (!failed.empty() && !job.kill_reason && !job.timed_out) {
       event.reason = describe(failed.mapped(), job);
-      if (event.exit_code == 0) event.exit_code = failed.mapped().exit_code;
+      const bool decides = event.exit_code == 0 || job.current()->is_direct();
+      if (decides) event.exit_code = failed.mapped().exit_code;
     }
     apply(part.job, event);
   }
@@ -235,8 +282,8 @@ void HeadCore::end_part(const NodeId& node, const wire::Exited& message) {
 }
 
 std::string HeadCore::describe(const FailedRank& failed, const Job& job) const {
-  auto text =
-      fmt::format("rank {} on {} {}", failed.rank, failed.hostname, ending(failed.exit_code));
+  auto text = fmt::format("rank {} on {} {}", failed.rank, failed.hostname,
+                          failed.how.empty() ? ending(failed.exit_code) : failed.how);
   logs::ReadSpec tail;
   tail.last = kLastLines;
   const auto lines =
@@ -251,18 +298,43 @@ void HeadCore::on(const NodeId& node, const wire::RankExited& message) {
   const auto& part = message.part;
   const auto* run = part_on(node, part);
   if (run == nullptr || message.exit_code == 0 || !state_.find(part.job)->spec.mpi) return;
-  const FailedRank failed{message.rank, message.exit_code, message.at_ms, part.node_index,
-                          run->hostname};
+  const FailedRank failed{message.rank,    message.exit_code, message.at_ms,
+                          part.node_index, run->hostname,     message.how};
   const auto [known, added] = failed_ranks_.emplace(std::pair{part.job, part.attempt}, failed);
   if (!added && failed.at_ms < known->second.at_ms) known->second = failed;
-  const wire::PartKey main{part.job, part.attempt, 0};
-  const auto waiting = delayed_ends_.find(main);
-  if (waiting == delayed_ends_.end() || waits_for_a_rank(waiting->second.message)) return;
-  const auto ended = delayed_ends_.extract(waiting);
-  end_part(ended.mapped().node, ended.mapped().message);
+  end_what_waited(part.job, part.attempt);
 }
 
 // Output.
+
+/// What ranks of a direct attempt write goes to their logs, and merged as it comes to the main
+/// node's, which mpirun would have written. That one first: should the head die in between, lines
+/// that are sent again are there twice, and none is missing.
+Result<void> HeadCore::append_output(const wire::Output& message,
+                                     const std::vector<OutputLine>& lines) {
+  const auto& part = message.part;
+  if (message.rank < 0) {
+    return logs_->append(main_log(part.job, part.attempt, part.node_index), lines);
+  }
+  const auto own = rank_log(part.job, part.attempt, part.node_index, message.rank);
+  const auto& attempt = state_.find(part.job)->attempts[static_cast<std::size_t>(part.attempt) - 1];
+  if (attempt.is_direct()) {
+    const auto merged = main_log(part.job, part.attempt, 0);
+    const auto before = logs_->info(own);
+    const auto known = before ? before->last_sequence : 0;
+    const auto end = logs_->info(merged);
+    auto next = end ? end->last_sequence + 1 : 1;
+    std::vector<OutputLine> fresh;
+    for (const auto& line : lines) {
+      if (line.sequence <= known) continue;
+      fresh.push_back(line);
+      fresh.back().sequence = next++;
+    }
+    if (fresh.empty()) return {};
+    if (auto added = logs_->append(merged, fresh); !added) return added;
+  }
+  return logs_->append(own, lines);
+}
 
 void HeadCore::on(const NodeId& node, const wire::Output& message) {
   if (message.records.empty()) return;
@@ -276,10 +348,7 @@ void HeadCore::on(const NodeId& node, const wire::Output& message) {
     lines.push_back({record.sequence, Millis{record.at_ms},
                      record.stream == 0 ? StreamKind::out : StreamKind::err, record.text});
   }
-  const auto log = message.rank < 0
-                       ? main_log(part.job, part.attempt, part.node_index)
-                       : rank_log(part.job, part.attempt, part.node_index, message.rank);
-  if (const auto appended = logs_->append(log, lines); !appended) {
+  if (const auto appended = append_output(message, lines); !appended) {
     os::log_error("output of {}: {}", part_text(part), appended.error().message);
     return;
   }

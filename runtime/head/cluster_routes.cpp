@@ -107,7 +107,11 @@ void HeadCore::route_fleet(const std::string& body, const std::shared_ptr<os::Ht
   if (auto kept = keep_fleet_status(enabled); !kept) {
     return refuse(reply, 500, kept.error().message);
   }
+  // It is the state of every environment from now on: what was said of each by API is past.
   state_.enable_environments(enabled);
+  for (const auto& environment : state_.cluster().environments) {
+    if (state_.is_kept(key_of(environment))) journal_->add(environment);
+  }
   want_pass();
   answer(reply, 200, json::serialize(json::object{{"status", *status}}));
 }

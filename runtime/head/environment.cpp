@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "runtime/base/text.hpp"
+#include "runtime/mpi/direct_plan.hpp"
 #include "runtime/mpi/hostfile.hpp"
 #include "runtime/mpi/launch_plan.hpp"
 
@@ -69,7 +70,20 @@ std::vector<std::string> mpi_command(const JobSpec& spec) {
   return {"/bin/sh", "-c", line};
 }
 
+/// What each node of a direct launch gets: its own ranks' cores only.
+void add_ranks(wire::Prepare& prepare, const JobSpec& spec, const PartContext& context) {
+  prepare.seats = context.seats;
+  for (auto& seat : prepare.seats) {
+    if (seat.node_index != prepare.part.node_index) seat.cores.clear();
+  }
+  prepare.mpi_library = spec.mpi->library;
+  prepare.mpi_environment =
+      mpi::direct_defaults(kPaths, spec.mpi->library, context.more_ranks_than_cores);
+}
+
 }  // namespace
+
+const mpi::NodePaths& node_paths() { return kPaths; }
 
 std::vector<EnvVar> part_environment(const Job& job, int node_index, const PartContext& context) {
   const Attempt& attempt = job.attempts.back();
@@ -88,9 +102,10 @@ std::vector<EnvVar> part_environment(const Job& job, int node_index, const PartC
   if (job.is_multi_node()) {
     list.push_back({"AWS_BATCH_JOB_NUM_NODES", std::to_string(job.node_count())});
     list.push_back({"AWS_BATCH_JOB_NODE_INDEX", std::to_string(node_index)});
-    list.push_back({"AWS_BATCH_JOB_MAIN_NODE_INDEX", "0"});
-    if (node_index != 0) {
-      list.push_back({"AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS", attempt.nodes[0].address});
+    list.push_back({"AWS_BATCH_JOB_MAIN_NODE_INDEX", std::to_string(job.spec.main_node)});
+    if (node_index != job.spec.main_node) {
+      const auto& main = attempt.nodes[static_cast<std::size_t>(job.spec.main_node)];
+      list.push_back({"AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS", main.address});
     }
   }
   add_pcluster(list, context);
@@ -108,6 +123,12 @@ Result<wire::Prepare> make_prepare(const Job& job, int node_index, const PartCon
   prepare.memory_mib = spec.memory.value;
   prepare.multi_node = job.is_multi_node();
   prepare.environment = spec.environment;
+  if (const auto* group = spec.group_of(node_index)) {
+    prepare.command = group->command;
+    prepare.environment = group->environment;
+    prepare.vcpus = group->vcpus;
+    prepare.memory_mib = group->memory.value;
+  }
   const auto ours = part_environment(job, node_index, context);
   prepare.environment.insert(prepare.environment.end(), ours.begin(), ours.end());
 
@@ -117,6 +138,8 @@ Result<wire::Prepare> make_prepare(const Job& job, int node_index, const PartCon
     prepare.peers.push_back({static_cast<int>(i), run.node, run.address, run.hostname, run.slots});
     slots.push_back({run.address, run.slots});
   }
+  // The main node first, where rank 0 then is.
+  std::rotate(slots.begin(), slots.begin() + spec.main_node, slots.begin() + spec.main_node + 1);
   if (job.is_multi_node() || spec.mpi) {
     auto hostfile = mpi::render_hostfile(slots);
     if (!hostfile) return fail(hostfile.error());
@@ -124,7 +147,9 @@ Result<wire::Prepare> make_prepare(const Job& job, int node_index, const PartCon
   }
   prepare.mpi_environment =
       mpi::tuned_environment(kPaths, prepare.capture_ranks, context.more_ranks_than_cores);
-  if (spec.mpi) {
+  if (spec.mpi && !context.seats.empty()) {
+    add_ranks(prepare, spec, context);
+  } else if (spec.mpi) {
     prepare.command = node_index == 0 ? mpi_command(spec) : std::vector<std::string>{};
   } else {
     prepare.directory = fmt::format(

@@ -6,6 +6,7 @@
 #include "runtime/base/result.hpp"
 #include "runtime/model/cluster.hpp"
 #include "runtime/model/job.hpp"
+#include "runtime/mpi/launch_plan.hpp"
 #include "runtime/wire/message.hpp"
 
 namespace cox::head {
@@ -14,8 +15,12 @@ namespace cox::head {
 struct PartContext {
   const ClusterSettings* cluster = nullptr;
   std::string head_node_address;
-  bool more_ranks_than_cores = true;  ///< of the machines below the job's nodes
+  bool more_ranks_than_cores = true;   ///< of the machines below the job's nodes
+  std::vector<wire::Seat> seats = {};  ///< of a direct launch, by rank
 };
+
+/// Where programs are on a node.
+[[nodiscard]] const mpi::NodePaths& node_paths();
 
 /// All that a node needs to run its part of the job's current attempt. Requires that there is one.
 /// Errors: invalid_argument when the hostfile cannot be made.

@@ -37,7 +37,9 @@ HeadCore::HeadCore(os::EventLoop& loop, const Clock& clock, NodeProvider& provid
       clock_(clock),
       provider_(provider),
       options_(std::move(options)),
-      state_(options_.cluster) {}
+      state_(options_.cluster),
+      keys_(options_.directory + "/keys"),
+      replays_(clock.now()) {}
 
 HeadCore::~HeadCore() { alive_.reset(); }
 
@@ -47,7 +49,6 @@ Result<void> HeadCore::start() {
   if (auto opened = open_directory(); !opened) return opened;
   journal_->at_turn_end([this] { turn_end(); });
   ready_ = is_there(options_.directory + kCreatedFile);
-  state_.enable_environments(!is_there(options_.directory + kDisabledFile));
   if (auto replayed = replay(); !replayed) return replayed;
   if (auto serving = serve(); !serving) return serving;
   blobs_->sweep(clock_.now() + -kKeptMs,
@@ -102,6 +103,9 @@ Result<void> HeadCore::open_directory() {
 Result<void> HeadCore::replay() {
   auto stored = store_->load();
   if (!stored) return fail(stored.error());
+  state_.find_types_by(options_.find_types);
+  for (auto& item : stored->items) state_.put(std::move(item));
+  if (is_there(options_.directory + kDisabledFile)) state_.enable_environments(false);
   const auto living = provider_.adopt(stored->nodes);
   for (auto& node : stored->nodes) {
     const bool lives = std::find(living.begin(), living.end(), node.id) != living.end();
@@ -160,7 +164,7 @@ Result<void> HeadCore::serve() {
       limits);
   if (!http) return fail(http.error());
   http_ = std::move(*http);
-  return {};
+  return serve_network();
 }
 
 /// Says on disk whether the fleet is stopped: that outlives the head.
@@ -267,6 +271,10 @@ void HeadCore::rearm_timer(Millis now) {
   consider(state_.next_deadline());
   consider(state_.next_release(now));
   if (const auto end = state_.first_end()) consider(*end + kKeptMs);
+  for (const auto& queue : state_.cluster().queues) {
+    const auto head = queue_heads_.find(queue.name);
+    if (head != queue_heads_.end()) consider(core::next_action(queue, head->second));
+  }
   for (const auto& [environment, backoff] : backoff_) {
     if (backoff.until > now) consider(backoff.until);
   }

@@ -16,9 +16,12 @@ namespace cox::head {
 /// What a head runs by.
 struct HeadOptions {
   ClusterSettings cluster;
-  std::string directory;  ///< its own: store.db, logs/, blobs/, ca.crt, ca.key are made here
+  std::string directory;  ///< its own: store.db, logs/, blobs/, keys, ca.crt, ca.key are made here
   os::Fd api_listener;    ///< unix socket for clients
   os::Fd agent_listener;  ///< TCP socket that agents dial
+  os::Fd network_listener;  ///< TCP socket on loopback for signed requests; empty: none
+  /// The types that a compute environment's words mean; empty: none can be made by API.
+  std::function<Result<std::vector<InstanceType>>(const std::vector<std::string>&)> find_types;
   int node_lost_after_ms = 10'000;  ///< a silent node is lost after so long
 };
 
@@ -31,7 +34,8 @@ struct Readiness {
 /// The head of one cluster: turns events into durable state, answers clients, drives agents and the
 /// provider. Runs on the loop's thread; commits on a thread of its own.
 ///
-/// HTTP below /v1/ and POST / is AWS's (runtime/api). Our own:
+/// HTTP below /v1/ and POST / is AWS's (runtime/api), on the unix socket and, with a signature, on
+/// the network listener. Our own, on the unix socket only:
 ///   PUT  /cox/v1/blobs                   body: bytes → {"sha256"}; made durable
 ///   GET  /cox/v1/cluster                 {"name","status","reason","nodes":[…],"headNode":{…}}
 ///   GET  /cox/v1/nodes                   what awsbhosts shows
@@ -43,6 +47,7 @@ struct Readiness {
 ///        absent,"m":"text"}; with follow=1 it ends when the job's output is complete; the last
 ///        line is
 ///        {"end":true,"status":"SUCCEEDED"}
+///   POST /cox/v1/credentials             {"accessKeyId","secretAccessKey","region","endpointUrl"}
 ///   POST /cox/v1/fleet                   {"status":"ENABLED"|"DISABLED"}
 ///   POST /cox/v1/shutdown                ends all nodes, answers {} and then calls on_shutdown
 class Head {

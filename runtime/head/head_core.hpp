@@ -12,12 +12,15 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/core/time_limits.hpp"
+#include "runtime/head/access_keys.hpp"
 #include "runtime/head/blobs.hpp"
 #include "runtime/head/head.hpp"
 #include "runtime/head/journal.hpp"
 #include "runtime/head/state.hpp"
 #include "runtime/head/watches.hpp"
 #include "runtime/logs/log_store.hpp"
+#include "runtime/mpi/launch_plan.hpp"
 #include "runtime/os/frame_link.hpp"
 #include "runtime/os/http.hpp"
 #include "runtime/store/store.hpp"
@@ -49,7 +52,8 @@ struct Session {
   std::unique_ptr<os::FrameLink> link;
   bool greeted = false;  ///< Hello was heard
   int hardware_threads = 0;
-  std::string hwloc_xml;
+  mpi::Topology topology;  ///< without cores when the node could not tell
+  bool open_mpi_flux = false;
   std::set<std::pair<wire::PartKey, Told>> told;
   std::deque<Sending> sending;
   os::SubscriptionPtr pace;  ///< waits until the link has taken some of it
@@ -62,9 +66,11 @@ struct FailedRank {
   std::int64_t at_ms = 0;
   int node_index = 0;
   std::string hostname;
+  std::string how;  ///< as wire::RankExited
 };
 
-/// The end of an --mpi attempt that waits for the word of the rank that caused it.
+/// The end of an --mpi attempt that waits for the word of the rank that caused it, or for the last
+/// output of its other nodes.
 struct DelayedEnd {
   NodeId node;
   wire::Exited message;
@@ -149,6 +155,11 @@ class HeadCore : public Head {
   void on(const NodeId& node, const Other& message);
   void part_is_not_wanted(const NodeId& node, const wire::PartKey& part);
   [[nodiscard]] bool waits_for_a_rank(const wire::Exited& message) const;
+  [[nodiscard]] bool waits_for_nodes(const wire::Exited& message) const;
+  void delay_end(const NodeId& node, const wire::Exited& message);
+  void end_what_waited(const JobId& job, int attempt);
+  [[nodiscard]] Result<void> append_output(const wire::Output& message,
+                                           const std::vector<OutputLine>& lines);
   void end_part(const NodeId& node, const wire::Exited& message);
   void compare_parts(const NodeId& node, const std::vector<wire::PartKey>& reported);
   [[nodiscard]] std::string describe(const FailedRank& failed, const Job& job) const;
@@ -166,6 +177,7 @@ class HeadCore : public Head {
   void want_pass();
   void pass(Millis now);
   void place(const core::Placement& placement, Millis now);
+  void keep_time_limits(Millis now);
   [[nodiscard]] bool may_try(const ComputeEnvironmentName& environment) const;
   void launch(const core::NodesWanted& wanted);
   void provision(Node node);
@@ -183,20 +195,37 @@ class HeadCore : public Head {
   void end_nodes(std::function<void()> done);
   [[nodiscard]] bool more_ranks_than_cores(const Job& job) const;
 
+  // ranks.cpp
+  [[nodiscard]] std::string choose_launch(const JobSpec& spec,
+                                          const std::vector<NodeRun>& nodes) const;
+  [[nodiscard]] Result<std::vector<wire::Seat>> seats_of(const JobSpec& spec,
+                                                         const std::vector<NodeRun>& nodes) const;
+  [[nodiscard]] bool all_connected(const std::vector<NodeRun>& nodes) const;
+
   // routes.cpp
   void handle(os::HttpRequest request, const std::shared_ptr<os::HttpReply>& reply);
-  void handle_aws(const os::HttpRequest& request, const JobUser& user,
+  void handle_aws(const os::HttpRequest& request, const JobUser& user, const std::string& region,
                   const std::shared_ptr<os::HttpReply>& reply);
   void handle_own(os::HttpRequest request, const JobUser& user,
                   const std::shared_ptr<os::HttpReply>& reply);
-  void read_log(const api::ReadLog& asked, const JobUser& user,
-                const std::shared_ptr<os::HttpReply>& reply);
   void route_of_job(const std::string& route, const std::map<std::string, std::string>& query,
                     const JobUser& user, const std::shared_ptr<os::HttpReply>& reply);
   void route_wait(const JobRef& ref, const std::shared_ptr<os::HttpReply>& reply);
   void route_explain(const Job& job, const std::shared_ptr<os::HttpReply>& reply);
   [[nodiscard]] bool is_owner(const JobUser& user) const;
   [[nodiscard]] bool may_see(const Job& job, const JobUser& user) const;
+
+  void change_catalog(const api::ChangeCatalog& change);
+  // log_routes.cpp
+  void read_log(const api::ReadLog& asked, const JobUser& user,
+                const std::shared_ptr<os::HttpReply>& reply);
+  void list_streams(api::ListStreams list, const api::Request& request,
+                    const std::shared_ptr<os::HttpReply>& reply);
+  void search_logs(const api::SearchLogs& search, const std::shared_ptr<os::HttpReply>& reply);
+  // signed_routes.cpp
+  [[nodiscard]] Result<void> serve_network();
+  void handle_signed(const os::HttpRequest& request, const std::shared_ptr<os::HttpReply>& reply);
+  void route_credentials(const JobUser& user, const std::shared_ptr<os::HttpReply>& reply);
 
   // cluster_routes.cpp
   void route_blob(std::string bytes, const std::shared_ptr<os::HttpReply>& reply);
@@ -236,6 +265,10 @@ class HeadCore : public Head {
   os::CaKeys ca_;
   std::unique_ptr<os::FrameServer> agents_;
   std::unique_ptr<os::HttpServer> http_;
+  std::unique_ptr<os::HttpServer> network_;
+  AccessKeys keys_;
+  ReplayWindow replays_;
+  std::string endpoint_;  ///< "http://127.0.0.1:4711"; empty: none
   std::random_device random_;
 
   // The turn.
@@ -249,8 +282,10 @@ class HeadCore : public Head {
   std::map<NodeId, os::SubscriptionPtr> silence_;  ///< nodes that went silent
   std::map<std::pair<JobId, int>, FailedRank> failed_ranks_;
   std::map<wire::PartKey, DelayedEnd> delayed_ends_;
+  std::map<std::pair<JobId, int>, wire::Meeting> meetings_;  ///< of direct attempts
 
-  std::map<ComputeEnvironmentName, Backoff> backoff_;  ///< the empty name: the head node's
+  std::map<QueueName, core::HeadOfQueue> queue_heads_;  ///< of queues with time limits
+  std::map<ComputeEnvironmentName, Backoff> backoff_;   ///< the empty name: the head node's
   std::set<NodeId> were_up_;  ///< have been up, in this life of the head or before
   bool shutting_down_ = false;
 

@@ -19,7 +19,8 @@ bool concerns_scheduler(const core::JobEvent& event) {
   return !std::holds_alternative<core::Placed>(event) &&
          !std::holds_alternative<core::NodeReady>(event) &&
          !std::holds_alternative<core::NodeStarted>(event) &&
-         !std::holds_alternative<core::ChildChanged>(event);
+         !std::holds_alternative<core::ChildChanged>(event) &&
+         !std::holds_alternative<core::Tagged>(event);
 }
 
 }  // namespace
@@ -53,7 +54,9 @@ bool HeadCore::apply_one(const JobId& id, const core::JobEvent& event) {
     follow_ups_.emplace_back(parent_of(id), core::ChildChanged{at, before, job.status});
   }
   if (is_terminal(job.status)) {
-    std::erase_if(failed_ranks_, [&](const auto& each) { return each.first.first == id; });
+    const auto of_job = [&](const auto& each) { return each.first.first == id; };
+    std::erase_if(failed_ranks_, of_job);
+    std::erase_if(meetings_, of_job);
     for (const auto& dependent : state_.dependents(id)) {
       follow_ups_.emplace_back(dependent,
                                core::DependencyEnded{at, id, job.status == JobStatus::succeeded});
@@ -124,7 +127,7 @@ void HeadCore::kill(const JobId& id, const std::string& reason, bool only_waitin
   if (job == nullptr || is_terminal(job->status)) return;
   if (only_waiting && !job->is_array_parent() && job->status >= JobStatus::starting) return;
   const int children = job->is_array_parent() ? *job->spec.array_size : 0;
-  apply(id, core::KillAsked{clock_.now(), reason});
+  apply(id, core::KillAsked{clock_.now(), reason, only_waiting});
   // The last first: each ends by the kill, none as the dependent of one before it.
   for (int i = children - 1; i >= 0; --i) kill(child_of(id, i), reason, only_waiting);
 }
@@ -148,17 +151,23 @@ void HeadCore::act_on(const core::PrepareNode& effect) {
   const Job& job = *state_.find(effect.job);
   const auto& run = job.attempts.back().nodes[static_cast<std::size_t>(effect.node_index)];
   const wire::PartKey part{effect.job, effect.attempt, effect.node_index};
+  const auto& attempt = job.attempts.back();
+  // All nodes must be given the same places of the ranks, which depend on each one's shape.
+  if (attempt.is_direct() && !all_connected(attempt.nodes)) return;
   auto* session = session_to_tell(run.node, part, Told::prepare);
   if (session == nullptr) return;
+  const auto refuse = [&](const Error& error) {
+    apply(effect.job,
+          core::NodeExited{clock_.now(), effect.attempt, effect.node_index, 1, error.message});
+  };
+  auto seats =
+      attempt.is_direct() ? seats_of(job.spec, attempt.nodes) : Result<std::vector<wire::Seat>>();
+  if (!seats) return refuse(seats.error());
   const auto* head_node = state_.node(head_node_);
   const PartContext context{&state_.cluster(), head_node != nullptr ? head_node->address : "",
-                            more_ranks_than_cores(job)};
+                            more_ranks_than_cores(job), std::move(*seats)};
   auto prepare = make_prepare(job, effect.node_index, context);
-  if (!prepare) {
-    apply(effect.job, core::NodeExited{clock_.now(), effect.attempt, effect.node_index, 1,
-                                       prepare.error().message});
-    return;
-  }
+  if (!prepare) return refuse(prepare.error());
   const auto node = run.node;
   session->sending.push_back({std::move(*prepare), job.spec.files});
   send_files(node);
@@ -204,7 +213,11 @@ void HeadCore::act_on(const core::LaunchNode& effect) {
   const Job& job = *state_.find(effect.job);
   const auto& run = job.attempts.back().nodes[static_cast<std::size_t>(effect.node_index)];
   const wire::PartKey part{effect.job, effect.attempt, effect.node_index};
-  if (session_to_tell(run.node, part, Told::launch) != nullptr) send(run.node, wire::Launch{part});
+  const auto meeting = meetings_.find({effect.job, effect.attempt});
+  const bool meets = job.attempts.back().is_direct() && job.node_count() > 1;
+  if (meets && meeting == meetings_.end()) return;  // the main node will say it again
+  if (session_to_tell(run.node, part, Told::launch) == nullptr) return;
+  send(run.node, wire::Launch{part, meets ? meeting->second : wire::Meeting{}});
 }
 
 void HeadCore::act_on(const core::StopNode& effect) {

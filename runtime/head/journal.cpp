@@ -41,6 +41,19 @@ void Journal::forgotten(const JobId& job) {
   schedule();
 }
 
+void Journal::add(CatalogItem item) {
+  const auto key = key_of(item);
+  std::erase(open_.changes.items_gone, key);
+  open_.changes.items.push_back(std::move(item));
+  schedule();
+}
+
+void Journal::gone(const CatalogKey& item) {
+  std::erase_if(open_.changes.items, [&](const CatalogItem& each) { return key_of(each) == item; });
+  open_.changes.items_gone.push_back(item);
+  schedule();
+}
+
 void Journal::output_written() {
   open_.sync_output = true;
   schedule();

@@ -28,6 +28,8 @@ class Journal {
   void add(const Node& node);
   void gone(const NodeId& node);
   void forgotten(const JobId& job);
+  void add(CatalogItem item);
+  void gone(const CatalogKey& item);
   /// Output was appended: it is synced with the next commit.
   void output_written();
 

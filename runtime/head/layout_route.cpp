@@ -51,9 +51,9 @@ void HeadCore::route_layout(const std::string& body, const std::shared_ptr<os::H
                         node->vcpus >= spec.vcpus && node->memory >= spec.memory;
     if (!usable || shapes.size() == static_cast<std::size_t>(*spec.nodes)) continue;
     const int slots = int_member(asked, "slotsPerNode", 0);
-    auto topology = mpi::parse_topology(sessions_.at(node->id).hwloc_xml);
+    const auto& topology = sessions_.at(node->id).topology;
     shapes.push_back({{node->address, slots > 0 ? slots : node->vcpus},
-                      topology ? *topology : mpi::flat_topology(node->vcpus, 1)});
+                      topology.cores.empty() ? mpi::flat_topology(node->vcpus, 1) : topology});
     names.emplace_back(node->id.value, node->hostname);
   }
   while (shapes.size() < static_cast<std::size_t>(*spec.nodes)) {

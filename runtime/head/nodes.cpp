@@ -46,12 +46,31 @@ void HeadCore::pass(Millis now) {
   const auto plan = core::scale(state_.snapshot(now));
   for (const auto& wanted : plan.launch) launch(wanted);
   for (const auto& id : plan.release) release(id, "it was idle");
+  keep_time_limits(now);
+}
+
+/// Ends jobs that have been at the head of their queue for longer than the queue allows.
+void HeadCore::keep_time_limits(Millis now) {
+  std::vector<std::pair<JobId, std::string>> ended;
+  std::map<QueueName, core::HeadOfQueue> heads;
+  for (const auto& queue : state_.cluster().queues) {
+    const auto* job = queue.limit_actions.empty() ? nullptr : state_.first_runnable(queue.name);
+    if (job == nullptr) continue;
+    auto head = core::seen_again(queue_heads_[queue.name], job->id,
+                                 core::blocked_cause(state_.blocks(job->id)), now);
+    if (const auto* action = core::due_action(queue, head, now)) {
+      ended.emplace_back(job->id, action->reason);
+    }
+    heads[queue.name] = std::move(head);
+  }
+  queue_heads_ = std::move(heads);
+  for (const auto& [id, reason] : ended) kill(id, reason, true);
 }
 
 void HeadCore::place(const core::Placement& placement, Millis now) {
   const auto* job = state_.find(placement.job);
   if (job == nullptr || job->status != JobStatus::runnable) return;
-  core::Placed event{now, static_cast<int>(job->attempts.size()) + 1, {}, "mpirun"};
+  core::Placed event{now, static_cast<int>(job->attempts.size()) + 1, {}, {}};
   for (const auto& id : placement.nodes) {
     const auto* node = state_.node(id);
     if (node == nullptr || node->status != NodeStatus::up) return;
@@ -64,6 +83,7 @@ void HeadCore::place(const core::Placement& placement, Millis now) {
     run.slots = slots_on(*node, job->spec);
     event.nodes.push_back(std::move(run));
   }
+  event.launch = choose_launch(job->spec, event.nodes);
   apply(placement.job, event);
 }
 
@@ -240,7 +260,10 @@ void HeadCore::tell_jobs_of_loss(const NodeId& id, const std::string& why) {
   journal_->add(node);
   std::vector<JobId> jobs;
   for (const auto* job : state_.holders(id)) jobs.push_back(job->id);
-  for (const auto& job : jobs) apply(job, core::NodeLost{clock_.now(), id, why});
+  for (const auto& job : jobs) {
+    apply(job, core::NodeLost{clock_.now(), id, why});
+    if (const auto* attempt = state_.find(job)->current()) end_what_waited(job, attempt->number);
+  }
   want_pass();
 }
 

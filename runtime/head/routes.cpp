@@ -8,7 +8,6 @@
 #include "runtime/api/api.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/head/head_core.hpp"
-#include "runtime/head/plain_text.hpp"
 
 /// HTTP: AWS's operations by runtime/api, and our own below /cox/v1/.
 namespace cox::head {
@@ -49,31 +48,6 @@ std::map<std::string, std::string> query_of(std::string_view target) {
   return query;
 }
 
-/// The job, attempt and node whose log a CloudWatch stream name means.
-struct StreamPart {
-  JobId job;
-  int attempt = 0;
-  int node_index = 0;
-};
-
-/// Takes log_stream_name() apart: "<definition>/default/<uuid>[-<child>]-<attempt>-<node>".
-std::optional<StreamPart> parse_stream(const std::string& stream) {
-  constexpr std::size_t kUuid = 36;
-  const auto last = stream.substr(stream.rfind('/') + 1);
-  if (last.size() < kUuid + 4 || last[kUuid] != '-') return std::nullopt;
-  const auto numbers = split(last.substr(kUuid + 1), '-');
-  std::vector<int> values;
-  for (const auto& text : numbers) {
-    const auto value = to_int(text);
-    if (!value || *value < 0 || *value > 1'000'000) return std::nullopt;
-    values.push_back(static_cast<int>(*value));
-  }
-  const JobId parent{last.substr(0, kUuid)};
-  if (values.size() == 2) return StreamPart{parent, values[0], values[1]};
-  if (values.size() == 3) return StreamPart{child_of(parent, values[0]), values[1], values[2]};
-  return std::nullopt;
-}
-
 }  // namespace
 
 std::string user_name(std::uint32_t uid) {
@@ -111,67 +85,74 @@ bool HeadCore::may_see(const Job& job, const JobUser& user) const {
 void HeadCore::handle(os::HttpRequest request, const std::shared_ptr<os::HttpReply>& reply) {
   if (!request.peer) return refuse(reply, 403, "who is asking is not known");
   const JobUser user{request.peer->uid, request.peer->gid, user_name(request.peer->uid)};
+  if (::geteuid() != 0 && user.uid != ::geteuid()) {
+    return refuse(reply, 403,
+                  fmt::format("cluster {} is for user {} alone: jobs of others would run as that "
+                              "user, because only root can start them as theirs",
+                              state_.cluster().name, user_name(::geteuid())));
+  }
   if (request.target.starts_with(kOwnRoot)) return handle_own(std::move(request), user, reply);
-  handle_aws(request, user, reply);
+  handle_aws(request, user, "", reply);
 }
 
 void HeadCore::handle_aws(const os::HttpRequest& request, const JobUser& user,
-                          const std::shared_ptr<os::HttpReply>& reply) {
+                          const std::string& region, const std::shared_ptr<os::HttpReply>& reply) {
   const auto header = request.headers.find("x-amz-target");
   const api::Request asked{
       request.method, request.target, header == request.headers.end() ? "" : header->second,
-      request.body,   user,           ""};
+      request.body,   user,           region,
+      clock_.now(),   is_owner(user)};
   const auto send = [&](const api::Answer& given) {
     answer(reply, given.status, given.body, given.error_type);
   };
   auto outcome = api::handle(state_, asked);
   if (const auto* given = std::get_if<api::Answer>(&outcome)) return send(*given);
-  if (const auto* asked_log = std::get_if<api::ReadLog>(&outcome))
-    return read_log(*asked_log, user, reply);
+  if (const auto* reading = std::get_if<api::ReadLog>(&outcome)) {
+    return read_log(*reading, user, reply);
+  }
+  if (auto* listing = std::get_if<api::ListStreams>(&outcome)) {
+    return list_streams(std::move(*listing), asked, reply);
+  }
+  if (const auto* search = std::get_if<api::SearchLogs>(&outcome)) {
+    return search_logs(*search, reply);
+  }
   if (const auto* killing = std::get_if<api::KillJob>(&outcome)) {
     kill(killing->job, killing->reason, killing->only_waiting);
     return send(api::render_killed());
   }
+  if (auto* change = std::get_if<api::ChangeCatalog>(&outcome)) {
+    change_catalog(*change);
+    return send(change->answer);
+  }
+  if (const auto* tagging = std::get_if<api::TagJob>(&outcome)) {
+    apply(tagging->job, core::Tagged{clock_.now(), tagging->tags});
+    return send(tagging->answer);
+  }
   auto& submission = std::get<api::SubmitJob>(outcome);
   const auto id = submit(submission.spec);
-  send(id ? api::render_submitted(state_, *id, submission.spec) : api::render_error(id.error()));
+  send(id ? api::render_submitted(state_, *id, submission.spec, region)
+          : api::render_error(id.error()));
 }
 
-void HeadCore::read_log(const api::ReadLog& asked, const JobUser& user,
-                        const std::shared_ptr<os::HttpReply>& reply) {
-  const auto send = [&](const api::Answer& given) {
-    answer(reply, given.status, given.body, given.error_type);
-  };
-  const auto part = parse_stream(asked.stream);
-  const auto* job = part ? state_.find(part->job) : nullptr;
-  if (job == nullptr || !may_see(*job, user) ||
-      job->attempts.size() < static_cast<std::size_t>(part->attempt)) {
-    return send(api::render_no_such_log(asked));
+/// Makes what a client asked for, and what follows from it.
+void HeadCore::change_catalog(const api::ChangeCatalog& change) {
+  for (const auto& item : change.put) {
+    state_.put(item);
+    journal_->add(item);
   }
-  logs::ReadSpec what;
-  if (asked.start_ms) what.from = Millis{*asked.start_ms};
-  if (asked.end_ms) what.before = Millis{*asked.end_ms};
-  if (!asked.token.empty() && !asked.backward) {
-    what.after_sequence = asked.after_sequence;
-    what.first = asked.limit;
-  } else if (asked.backward) {
-    // Records before the one that the token names: numbers have no gaps.
-    const auto end = asked.after_sequence.value_or(1);
-    const auto begin = end > asked.limit ? end - asked.limit : 1;
-    what.after_sequence = begin - 1;
-    what.first = end > begin ? end - begin : 0;
-  } else if (asked.from_head) {
-    what.first = asked.limit;
-  } else {
-    what.last = asked.limit;
+  for (const auto& key : change.gone) {
+    state_.remove(key);
+    journal_->gone(key);
+    if (key.kind != kEnvironmentKind) continue;
+    for (const auto* node : state_.nodes()) {
+      if (node->environment.value != key.name) continue;
+      // Not now: this list would change below us.
+      loop_.post(
+          guarded([this, id = node->id] { lose(id, "its compute environment was deleted"); }));
+    }
   }
-  std::vector<api::LogEvent> events;
-  const auto lines = logs_->read(main_log(part->job, part->attempt, part->node_index), what);
-  if (lines && !(asked.backward && what.first == 0)) {
-    for (const auto& line : *lines)
-      events.push_back({line.sequence, line.at.value, as_utf8(line.text)});
-  }
-  send(api::render_log_events(asked, events));
+  for (const auto& id : change.killed) kill(id, change.kill_reason, false);
+  want_pass();
 }
 
 void HeadCore::handle_own(os::HttpRequest request, const JobUser& user,
@@ -193,6 +174,7 @@ void HeadCore::handle_own(os::HttpRequest request, const JobUser& user,
   }
   if (request.method == "PUT" && route == "blobs")
     return route_blob(std::move(request.body), reply);
+  if (request.method == "POST" && route == "credentials") return route_credentials(user, reply);
   if (request.method == "POST" && route == "layout") return route_layout(request.body, reply);
   if (request.method == "POST" && (route == "fleet" || route == "shutdown")) {
     if (!is_owner(user)) {

@@ -200,6 +200,12 @@ std::vector<const Job*> State::holders(const NodeId& id) const {
   return list;
 }
 
+const Job* State::first_runnable(const QueueName& queue) const {
+  const auto found = listed_.find({queue, JobStatus::runnable});
+  if (found == listed_.end() || found->second.empty()) return nullptr;
+  return found->second.begin()->second;
+}
+
 std::vector<JobId> State::dependents(const JobId& id) const {
   const auto found = dependents_.find(id);
   if (found == dependents_.end()) return {};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -52,6 +53,8 @@ class State : public api::View {
 
   /// Jobs whose current attempt holds a part of the node.
   [[nodiscard]] std::vector<const Job*> holders(const NodeId& id) const;
+  /// The RUNNABLE job of a queue that was submitted first, or null.
+  [[nodiscard]] const Job* first_runnable(const QueueName& queue) const;
   /// Jobs that wait for this one to end.
   [[nodiscard]] std::vector<JobId> dependents(const JobId& id) const;
 
@@ -72,6 +75,16 @@ class State : public api::View {
   /// What is to be told of an environment. `trouble` also becomes part of why its jobs wait.
   void set_note(const ComputeEnvironmentName& name, std::string note, bool trouble = false);
   void enable_environments(bool enabled);
+
+  /// Takes an item in, in the place of the one with its key; or lets it go.
+  void put(CatalogItem item);
+  void remove(const CatalogKey& key);
+  /// True for what put() brought: it is stored, also where the cluster's file has its like.
+  [[nodiscard]] bool is_kept(const CatalogKey& key) const { return kept_.contains(key); }
+  /// How to find the types that a compute environment's words mean.
+  using TypeFinder =
+      std::function<Result<std::vector<InstanceType>>(const std::vector<std::string>&)>;
+  void find_types_by(TypeFinder finder) { find_types_ = std::move(finder); }
   [[nodiscard]] bool environments_enabled() const { return enabled_; }
 
   // api::View
@@ -83,6 +96,14 @@ class State : public api::View {
   [[nodiscard]] NodeLoad load(const NodeId& id) const override;
   [[nodiscard]] std::vector<core::Block> blocks(const JobId& id) const override;
   [[nodiscard]] std::string environment_note(const ComputeEnvironmentName& name) const override;
+  [[nodiscard]] std::vector<const Job*> all_jobs() const override;
+  [[nodiscard]] std::vector<const JobDefinition*> definitions() const override;
+  [[nodiscard]] const JobDefinition* definition(const std::string& name,
+                                                int revision) const override;
+  [[nodiscard]] int last_revision(const std::string& name) const override;
+  [[nodiscard]] std::vector<const SchedulingPolicy*> policies() const override;
+  [[nodiscard]] Result<std::vector<InstanceType>> instance_types(
+      const std::vector<std::string>& words) const override;
 
  private:
   using Order = std::uint64_t;  ///< of submission
@@ -122,6 +143,10 @@ class State : public api::View {
   [[nodiscard]] bool is_idle(const NodeId& id) const;
 
   ClusterSettings cluster_;
+  std::map<std::string, std::map<int, JobDefinition>> definitions_;
+  std::map<std::string, SchedulingPolicy> policies_;
+  TypeFinder find_types_;
+  std::set<CatalogKey> kept_;
   bool enabled_ = true;
   std::unordered_map<JobId, std::unique_ptr<Entry>> jobs_;
   Order next_order_ = 1;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,24 @@ struct ComputeEnvironment {
   /// Types that may be provisioned, smallest first: by vCPUs, then memory, then name.
   std::vector<InstanceType> instance_types;
   std::int64_t idle_ms_before_release = 0;  ///< negative: never given back
+  bool from_file = true;                    ///< of the cluster's own file: it cannot be deleted
+  bool managed = true;                      ///< false: UNMANAGED, nodes come by other ways
+  int unmanaged_vcpus = 0;
+  std::string resources = {};      ///< JSON: computeResources as given by API; empty: from file
+  std::string service_role = {};   ///< carried and described only
+  std::string update_policy = {};  ///< JSON; empty: not given
+  std::map<std::string, std::string> tags = {};
 
   friend bool operator==(const ComputeEnvironment&, const ComputeEnvironment&) = default;
+};
+
+/// What is done with a job that stands RUNNABLE at the head of its queue for too long.
+struct LimitAction {
+  std::string reason;  ///< a cause of AWS's, or words of the user's own
+  int max_seconds = 600;
+  bool terminate = false;  ///< TERMINATE, else CANCEL: the same for a job that has not started
+
+  friend bool operator==(const LimitAction&, const LimitAction&) = default;
 };
 
 /// Where jobs wait. Higher priority is served first.
@@ -41,6 +58,10 @@ struct JobQueue {
   int priority = 1;
   bool enabled = true;
   std::vector<ComputeEnvironmentName> environments;  ///< tried in this order
+  bool from_file = true;    ///< of the cluster's own file: it cannot be deleted
+  std::string policy = {};  ///< name of its scheduling policy; empty: first in, first out
+  std::vector<LimitAction> limit_actions = {};
+  std::map<std::string, std::string> tags = {};
 
   friend bool operator==(const JobQueue&, const JobQueue&) = default;
 };

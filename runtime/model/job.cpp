@@ -31,6 +31,13 @@ bool is_terminal(JobStatus status) {
   return status == JobStatus::succeeded || status == JobStatus::failed;
 }
 
+const NodeGroup* JobSpec::group_of(int node_index) const {
+  for (const auto& group : groups) {
+    if (group.first <= node_index && node_index <= group.last) return &group;
+  }
+  return nullptr;
+}
+
 JobRef parse_job_ref(std::string_view text) {
   const auto mark = text.find('#');
   if (mark == std::string_view::npos) return {JobId{std::string(text)}, std::nullopt};

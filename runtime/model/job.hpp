@@ -66,13 +66,39 @@ struct Dependency {
   friend bool operator==(const Dependency&, const Dependency&) = default;
 };
 
-/// What `awsbsub --mpi` asks for: the product runs mpirun itself.
+/// What `awsbsub --mpi` asks for: the product starts the ranks itself.
 struct MpiRun {
-  int ranks_per_node = 0;  ///< 0: one rank a slot
-  std::string map_by;      ///< mpirun's --map-by; empty: not given
-  std::string bind_to;     ///< mpirun's --bind-to; empty: not given
+  int ranks_per_node = 0;    ///< 0: one rank a slot
+  std::string map_by;        ///< mpirun's --map-by; empty: not given
+  std::string bind_to;       ///< mpirun's --bind-to; empty: not given
+  std::string launch = {};   ///< the road asked for: "direct", "mpirun"; empty: what is best
+  std::string library = {};  ///< what the program is linked to: "openmpi", "mpich"; empty: unknown
+  std::string why_unknown = {};  ///< why it is, where library is empty
 
   friend bool operator==(const MpiRun&, const MpiRun&) = default;
+};
+
+/// An entry of a retry strategy's evaluateOnExit. Patterns may end in '*'; an empty one matches
+/// all.
+struct ExitRule {
+  std::string on_status_reason;
+  std::string on_reason;
+  std::string on_exit_code;
+  bool retry = false;  ///< RETRY, else EXIT
+
+  friend bool operator==(const ExitRule&, const ExitRule&) = default;
+};
+
+/// Nodes of a multi-node job that differ from what the job's other members say.
+struct NodeGroup {
+  int first = 0;
+  int last = 0;  ///< included
+  std::vector<std::string> command;
+  std::vector<EnvVar> environment;
+  int vcpus = 1;
+  MiB memory;
+
+  friend bool operator==(const NodeGroup&, const NodeGroup&) = default;
 };
 
 /// A submission, checked, with the job definition's values and the overrides worked in.
@@ -95,6 +121,16 @@ struct JobSpec {
   std::optional<MpiRun> mpi;
   bool cpu_and_memory_legacy = true;  ///< asked by the deprecated vcpus/memory members
   std::map<std::string, std::string> tags;
+  std::map<std::string, std::string> parameters;  ///< already worked into the command
+  std::vector<ExitRule> exit_rules;               ///< in order; the first that matches decides
+  std::vector<NodeGroup> groups;                  ///< empty: all nodes are alike
+  int main_node = 0;                              ///< index of a multi-node job's main node
+  std::string share;                              ///< shareIdentifier, for fair share
+  std::optional<int> priority;                    ///< schedulingPriority, 0..9999
+  std::optional<bool> propagate_tags;
+
+  /// What a node runs: its group's part, or nothing where it is like all.
+  [[nodiscard]] const NodeGroup* group_of(int node_index) const;
 
   friend bool operator==(const JobSpec&, const JobSpec&) = default;
 };
@@ -128,8 +164,10 @@ struct Attempt {
   std::optional<int> exit_code;  ///< the main node's
   std::string status_reason;
   bool over = false;   ///< the outcome is decided; other nodes may still be stopping
-  std::string launch;  ///< how ranks start: "mpirun" and why, for details
+  std::string launch;  ///< of --mpi, how its ranks start and why: "mpirun: …", "direct: …"
 
+  /// The agents start the ranks themselves: the attempt's nodes live and end together.
+  [[nodiscard]] bool is_direct() const { return launch.starts_with("direct"); }
   friend bool operator==(const Attempt&, const Attempt&) = default;
 };
 
@@ -147,6 +185,7 @@ struct Job {
   std::optional<int> array_index;          ///< of a child
   std::map<JobStatus, int> children;       ///< of an array's parent: how many in each state
   std::optional<std::string> kill_reason;  ///< a kill was asked for, with this reason
+  bool cancelled = false;                  ///< the kill was to end waiting jobs only
   bool timed_out = false;                  ///< the current attempt ran over its time
 
   [[nodiscard]] bool is_array_parent() const { return spec.array_size && !array_index; }

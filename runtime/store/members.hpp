@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "runtime/core/lifecycle.hpp"
+#include "runtime/model/catalog.hpp"
 #include "runtime/model/cluster.hpp"
 #include "runtime/model/job.hpp"
 
@@ -41,8 +42,24 @@ constexpr auto members(Of<Dependency> /*of*/) {
 }
 constexpr auto members(Of<MpiRun> /*of*/) {
   using T = MpiRun;
-  return std::tuple{Member{"ranks_per_node", &T::ranks_per_node}, Member{"map_by", &T::map_by},
-                    Member{"bind_to", &T::bind_to}};
+  return std::tuple{Member{"ranks_per_node", &T::ranks_per_node},
+                    Member{"map_by", &T::map_by},
+                    Member{"bind_to", &T::bind_to},
+                    Member{"launch", &T::launch},
+                    Member{"library", &T::library},
+                    Member{"why_unknown", &T::why_unknown}};
+}
+constexpr auto members(Of<ExitRule> /*of*/) {
+  using T = ExitRule;
+  return std::tuple{Member{"on_status_reason", &T::on_status_reason},
+                    Member{"on_reason", &T::on_reason}, Member{"on_exit_code", &T::on_exit_code},
+                    Member{"retry", &T::retry}};
+}
+constexpr auto members(Of<NodeGroup> /*of*/) {
+  using T = NodeGroup;
+  return std::tuple{Member{"first", &T::first},     Member{"last", &T::last},
+                    Member{"command", &T::command}, Member{"environment", &T::environment},
+                    Member{"vcpus", &T::vcpus},     Member{"memory_mib", &T::memory}};
 }
 constexpr auto members(Of<JobSpec> /*of*/) {
   using T = JobSpec;
@@ -63,7 +80,14 @@ constexpr auto members(Of<JobSpec> /*of*/) {
                     Member{"files", &T::files},
                     Member{"mpi", &T::mpi},
                     Member{"cpu_and_memory_legacy", &T::cpu_and_memory_legacy},
-                    Member{"tags", &T::tags}};
+                    Member{"tags", &T::tags},
+                    Member{"parameters", &T::parameters},
+                    Member{"exit_rules", &T::exit_rules},
+                    Member{"groups", &T::groups},
+                    Member{"main_node", &T::main_node},
+                    Member{"share", &T::share},
+                    Member{"priority", &T::priority},
+                    Member{"propagate_tags", &T::propagate_tags}};
 }
 constexpr auto members(Of<NodeRun> /*of*/) {
   using T = NodeRun;
@@ -93,6 +117,67 @@ constexpr auto members(Of<Node> /*of*/) {
                     Member{"launched_at", &T::launched_at},
                     Member{"idle_since", &T::idle_since},
                     Member{"reason", &T::reason}};
+}
+
+constexpr auto members(Of<InstanceType> /*of*/) {
+  using T = InstanceType;
+  return std::tuple{Member{"name", &T::name}, Member{"vcpus", &T::vcpus},
+                    Member{"memory_mib", &T::memory}};
+}
+constexpr auto members(Of<ComputeEnvironment> /*of*/) {
+  using T = ComputeEnvironment;
+  return std::tuple{Member{"name", &T::name},
+                    Member{"arn", &T::arn},
+                    Member{"enabled", &T::enabled},
+                    Member{"spot", &T::spot},
+                    Member{"min_vcpus", &T::min_vcpus},
+                    Member{"desired_vcpus", &T::desired_vcpus},
+                    Member{"max_vcpus", &T::max_vcpus},
+                    Member{"instance_types", &T::instance_types},
+                    Member{"idle_ms_before_release", &T::idle_ms_before_release},
+                    Member{"from_file", &T::from_file},
+                    Member{"managed", &T::managed},
+                    Member{"unmanaged_vcpus", &T::unmanaged_vcpus},
+                    Member{"resources", &T::resources},
+                    Member{"service_role", &T::service_role},
+                    Member{"update_policy", &T::update_policy},
+                    Member{"tags", &T::tags}};
+}
+constexpr auto members(Of<LimitAction> /*of*/) {
+  using T = LimitAction;
+  return std::tuple{Member{"reason", &T::reason}, Member{"max_seconds", &T::max_seconds},
+                    Member{"terminate", &T::terminate}};
+}
+constexpr auto members(Of<JobQueue> /*of*/) {
+  using T = JobQueue;
+  return std::tuple{Member{"name", &T::name},
+                    Member{"arn", &T::arn},
+                    Member{"priority", &T::priority},
+                    Member{"enabled", &T::enabled},
+                    Member{"environments", &T::environments},
+                    Member{"from_file", &T::from_file},
+                    Member{"policy", &T::policy},
+                    Member{"limit_actions", &T::limit_actions},
+                    Member{"tags", &T::tags}};
+}
+constexpr auto members(Of<JobDefinition> /*of*/) {
+  using T = JobDefinition;
+  return std::tuple{Member{"name", &T::name},
+                    Member{"revision", &T::revision},
+                    Member{"active", &T::active},
+                    Member{"owner", &T::owner},
+                    Member{"deregistered_at", &T::deregistered_at},
+                    Member{"body", &T::body},
+                    Member{"tags", &T::tags}};
+}
+constexpr auto members(Of<Share> /*of*/) {
+  return std::tuple{Member{"identifier", &Share::identifier}, Member{"weight", &Share::weight}};
+}
+constexpr auto members(Of<SchedulingPolicy> /*of*/) {
+  using T = SchedulingPolicy;
+  return std::tuple{Member{"name", &T::name}, Member{"decay_s", &T::decay_s},
+                    Member{"reservation", &T::reservation}, Member{"shares", &T::shares},
+                    Member{"tags", &T::tags}};
 }
 
 constexpr auto members(Of<core::Submitted> /*of*/) {
@@ -131,7 +216,9 @@ constexpr auto members(Of<core::NodeLost> /*of*/) {
   return std::tuple{Member{"at", &T::at}, Member{"node", &T::node}, Member{"reason", &T::reason}};
 }
 constexpr auto members(Of<core::KillAsked> /*of*/) {
-  return std::tuple{Member{"at", &core::KillAsked::at}, Member{"reason", &core::KillAsked::reason}};
+  using T = core::KillAsked;
+  return std::tuple{Member{"at", &T::at}, Member{"reason", &T::reason},
+                    Member{"cancel", &T::cancel}};
 }
 constexpr auto members(Of<core::TimedOut> /*of*/) {
   return std::tuple{Member{"at", &core::TimedOut::at}, Member{"attempt", &core::TimedOut::attempt}};
@@ -141,10 +228,14 @@ constexpr auto members(Of<core::ChildChanged> /*of*/) {
   return std::tuple{Member{"at", &T::at}, Member{"from", &T::from}, Member{"to", &T::to}};
 }
 
+constexpr auto members(Of<core::Tagged> /*of*/) {
+  return std::tuple{Member{"at", &core::Tagged::at}, Member{"tags", &core::Tagged::tags}};
+}
+
 /// The names of the events, in the order of the variant.
 inline constexpr const char* kEventNames[] = {
-    "Submitted",  "DependencyEnded", "Placed",    "NodeReady", "NodeStarted",
-    "NodeExited", "NodeLost",        "KillAsked", "TimedOut",  "ChildChanged",
+    "Submitted", "DependencyEnded", "Placed",   "NodeReady",    "NodeStarted", "NodeExited",
+    "NodeLost",  "KillAsked",       "TimedOut", "ChildChanged", "Tagged",
 };
 static_assert(std::size(kEventNames) == std::variant_size_v<core::JobEvent>);
 
@@ -180,6 +271,8 @@ constexpr bool all_members_are_listed(Of<std::variant<Ts...>> /*of*/) {
 
 static_assert(all_members_are_listed(Of<core::JobEvent>{}));
 static_assert(all_members_are_listed(
-    Of<std::variant<EnvVar, JobUser, JobFile, Dependency, MpiRun, NodeRun, Node, JobSpec>>{}));
+    Of<std::variant<EnvVar, JobUser, JobFile, Dependency, MpiRun, ExitRule, NodeGroup, NodeRun,
+                    Node, JobSpec, InstanceType, Share, LimitAction>>{}));
+static_assert(all_members_are_listed(Of<CatalogItem>{}));
 
 }  // namespace cox::store

@@ -264,4 +264,30 @@ Result<Node> node_from_text(const std::string& text) {
   return node;
 }
 
+std::string to_text(const CatalogItem& item) {
+  json::monotonic_resource memory;
+  json::object object(&memory);
+  std::visit([&object](const auto& each) { write_members(object, each); }, item);
+  return json::serialize(object);
+}
+
+Result<CatalogItem> item_from_text(const std::string& kind, const std::string& text) {
+  json::monotonic_resource memory;
+  const auto value = parse(text, &memory);
+  if (!value) return fail(within(fmt::format("stored {}", kind), value.error()));
+  CatalogItem item;
+  if (kind == kQueueKind) {
+    item = JobQueue{};
+  } else if (kind == kDefinitionKind) {
+    item = JobDefinition{};
+  } else if (kind == kPolicyKind) {
+    item = SchedulingPolicy{};
+  } else if (kind != kEnvironmentKind) {
+    return fail(Errc::invalid_argument, "stored items: '{}' is not known here", kind);
+  }
+  auto fault = std::visit([&value](auto& each) { return read(*value, each); }, item);
+  if (fault) return fail(within(fmt::format("stored {}", kind), std::move(*fault)));
+  return item;
+}
+
 }  // namespace cox::store

@@ -31,7 +31,9 @@ constexpr const char* kCreateTables =
     "CREATE TABLE IF NOT EXISTS events(seq INTEGER PRIMARY KEY, job TEXT NOT NULL,"
     "                                  event TEXT NOT NULL);"
     "CREATE INDEX IF NOT EXISTS events_by_job ON events(job);"
-    "CREATE TABLE IF NOT EXISTS nodes(id TEXT PRIMARY KEY, row TEXT NOT NULL)";
+    "CREATE TABLE IF NOT EXISTS nodes(id TEXT PRIMARY KEY, row TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS items(kind TEXT NOT NULL, name TEXT NOT NULL, row TEXT NOT NULL,"
+    "                                 PRIMARY KEY(kind, name))";
 constexpr const char* kWriteFormat =
     "INSERT INTO meta(format) SELECT 1 WHERE NOT EXISTS (SELECT * FROM meta)";
 constexpr const char* kCountFormats = "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'";
@@ -45,6 +47,11 @@ constexpr const char* kPutNode =
     "INSERT INTO nodes(id, row) VALUES(?1, ?2) ON CONFLICT(id) DO UPDATE SET row = excluded.row";
 constexpr const char* kRemoveNode = "DELETE FROM nodes WHERE id = ?1";
 constexpr const char* kForgetJob = "DELETE FROM events WHERE job = ?1";
+constexpr const char* kPutItem =
+    "INSERT INTO items(kind, name, row) VALUES(?1, ?2, ?3)"
+    " ON CONFLICT(kind, name) DO UPDATE SET row = excluded.row";
+constexpr const char* kRemoveItem = "DELETE FROM items WHERE kind = ?1 AND name = ?2";
+constexpr const char* kReadItems = "SELECT kind, name, row FROM items ORDER BY rowid";
 constexpr const char* kReadEvents = "SELECT seq, job, event FROM events ORDER BY seq";
 constexpr const char* kReadNodes = "SELECT id, row FROM nodes ORDER BY rowid";
 
@@ -163,7 +170,8 @@ class SqliteStore final : public Store {
     return begin_.prepare(database, kBegin) && commit_.prepare(database, kCommit) &&
            roll_back_.prepare(database, kRollBack) && add_event_.prepare(database, kAddEvent) &&
            put_node_.prepare(database, kPutNode) && remove_node_.prepare(database, kRemoveNode) &&
-           forget_job_.prepare(database, kForgetJob);
+           forget_job_.prepare(database, kForgetJob) && put_item_.prepare(database, kPutItem) &&
+           remove_item_.prepare(database, kRemoveItem);
   }
 
   Result<void> commit(const Changes& changes) override;
@@ -173,6 +181,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] bool write(const Changes& changes);
   [[nodiscard]] Result<void> load_events(std::vector<StoredEvent>& events);
   [[nodiscard]] Result<void> load_nodes(std::vector<Node>& nodes);
+  [[nodiscard]] Result<void> load_items(std::vector<CatalogItem>& items);
   [[nodiscard]] Error error() const { return database_error(database_.get(), path_); }
 
   std::string path_;
@@ -185,6 +194,8 @@ class SqliteStore final : public Store {
   Statement put_node_;
   Statement remove_node_;
   Statement forget_job_;
+  Statement put_item_;
+  Statement remove_item_;
 };
 
 bool SqliteStore::write(const Changes& changes) {
@@ -202,6 +213,14 @@ bool SqliteStore::write(const Changes& changes) {
   for (const auto& id : changes.jobs_forgotten) {
     if (!forget_job_.bind(id.value) || !forget_job_.run()) return false;
   }
+  for (const auto& item : changes.items) {
+    const auto key = key_of(item);
+    const auto text = to_text(item);
+    if (!put_item_.bind(key.kind, key.name, text) || !put_item_.run()) return false;
+  }
+  for (const auto& key : changes.items_gone) {
+    if (!remove_item_.bind(key.kind, key.name) || !remove_item_.run()) return false;
+  }
   return commit_.bind() && commit_.run();
 }
 
@@ -210,7 +229,8 @@ Result<void> SqliteStore::commit(const Changes& changes) {
   if (!begin_.bind() || !begin_.run()) return fail(error());
   if (write(changes)) return {};
   auto cause = error();
-  for (auto* statement : {&add_event_, &put_node_, &remove_node_, &forget_job_, &commit_}) {
+  for (auto* statement : {&add_event_, &put_node_, &remove_node_, &forget_job_, &put_item_,
+                          &remove_item_, &commit_}) {
     statement->reset();
   }
   // Some failures have rolled back by themselves; then there is no transaction any more.
@@ -250,10 +270,24 @@ Result<void> SqliteStore::load_nodes(std::vector<Node>& nodes) {
   return {};
 }
 
+Result<void> SqliteStore::load_items(std::vector<CatalogItem>& items) {
+  Statement rows;
+  if (!rows.prepare(database_.get(), kReadItems)) return fail(error());
+  int status = rows.step();
+  for (; status == SQLITE_ROW; status = rows.step()) {
+    auto item = item_from_text(rows.text(0), rows.text(2));
+    if (!item) return fail(within(fmt::format("{}: {}", path_, rows.text(1)), item.error()));
+    items.push_back(std::move(*item));
+  }
+  if (status != SQLITE_DONE) return fail(error());
+  return {};
+}
+
 Result<Stored> SqliteStore::load() {
   Stored stored;
   if (auto loaded = load_events(stored.events); !loaded) return fail(loaded.error());
   if (auto loaded = load_nodes(stored.nodes); !loaded) return fail(loaded.error());
+  if (auto loaded = load_items(stored.items); !loaded) return fail(loaded.error());
   return stored;
 }
 

@@ -8,9 +8,11 @@
 
 #include "runtime/base/result.hpp"
 #include "runtime/core/lifecycle.hpp"
+#include "runtime/model/catalog.hpp"
 #include "runtime/model/cluster.hpp"
 
-/// What must outlive the head: every job's events and the nodes asked for.
+/// What must outlive the head: every job's events, the nodes asked for and what
+/// clients made through the API.
 namespace cox::store {
 
 struct StoredEvent {
@@ -23,9 +25,12 @@ struct Changes {
   std::vector<StoredEvent> events;  ///< in the order they happened
   std::vector<Node> nodes;          ///< inserted, or replaced by id
   std::vector<NodeId> nodes_gone;
-  std::vector<JobId> jobs_forgotten;  ///< ended long ago: their events are removed
+  std::vector<JobId> jobs_forgotten;    ///< ended long ago: their events are removed
+  std::vector<CatalogItem> items = {};  ///< inserted, or replaced by key
+  std::vector<CatalogKey> items_gone = {};
   [[nodiscard]] bool empty() const {
-    return events.empty() && nodes.empty() && nodes_gone.empty() && jobs_forgotten.empty();
+    return events.empty() && nodes.empty() && nodes_gone.empty() && jobs_forgotten.empty() &&
+           items.empty() && items_gone.empty();
   }
 };
 
@@ -33,6 +38,7 @@ struct Changes {
 struct Stored {
   std::vector<StoredEvent> events;
   std::vector<Node> nodes;
+  std::vector<CatalogItem> items;
 };
 
 /// SQLite in WAL mode; every commit is an fsync. Blocking: the head calls commit() from a thread

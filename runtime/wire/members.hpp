@@ -36,12 +36,16 @@ constexpr auto members(Of<Peer> /*of*/) {
   using T = Peer;
   return std::tuple{&T::node_index, &T::node, &T::address, &T::hostname, &T::slots};
 }
+constexpr auto members(Of<Seat> /*of*/) { return std::tuple{&Seat::node_index, &Seat::cores}; }
+constexpr auto members(Of<Meeting> /*of*/) { return std::tuple{&Meeting::port, &Meeting::secret}; }
 constexpr auto members(Of<Hello> /*of*/) {
   using T = Hello;
-  return std::tuple{&T::version,    &T::node,      &T::hardware_threads,
-                    &T::memory_mib, &T::hwloc_xml, &T::parts};
+  return std::tuple{&T::version,   &T::node,  &T::hardware_threads, &T::memory_mib,
+                    &T::hwloc_xml, &T::parts, &T::open_mpi_flux};
 }
-constexpr auto members(Of<Prepared> /*of*/) { return std::tuple{&Prepared::part}; }
+constexpr auto members(Of<Prepared> /*of*/) {
+  return std::tuple{&Prepared::part, &Prepared::meeting};
+}
 constexpr auto members(Of<Started> /*of*/) { return std::tuple{&Started::part, &Started::at_ms}; }
 constexpr auto members(Of<Exited> /*of*/) {
   using T = Exited;
@@ -52,7 +56,8 @@ constexpr auto members(Of<Output> /*of*/) {
 }
 constexpr auto members(Of<RankExited> /*of*/) {
   using T = RankExited;
-  return std::tuple{&T::part, &T::rank, &T::at_ms, &T::exit_code, &T::max_rss_kib, &T::cpu_us};
+  return std::tuple{&T::part,        &T::rank,   &T::at_ms, &T::exit_code,
+                    &T::max_rss_kib, &T::cpu_us, &T::how};
 }
 constexpr auto members(Of<RemoteStart> /*of*/) {
   using T = RemoteStart;
@@ -81,9 +86,9 @@ constexpr auto members(Of<Prepare> /*of*/) {
   return std::tuple{
       &T::part,          &T::user,       &T::command, &T::environment, &T::vcpus,
       &T::memory_mib,    &T::multi_node, &T::peers,   &T::hostfile,    &T::mpi_environment,
-      &T::capture_ranks, &T::directory};
+      &T::capture_ranks, &T::directory,  &T::seats,   &T::mpi_library};
 }
-constexpr auto members(Of<Launch> /*of*/) { return std::tuple{&Launch::part}; }
+constexpr auto members(Of<Launch> /*of*/) { return std::tuple{&Launch::part, &Launch::meeting}; }
 constexpr auto members(Of<Stop> /*of*/) {
   return std::tuple{&Stop::part, &Stop::grace_s, &Stop::reason};
 }
@@ -125,6 +130,7 @@ constexpr bool all_members_are_listed(Of<std::variant<Ts...>> /*of*/) {
 static_assert(all_members_are_listed(Of<Message>{}));
 static_assert(lists_all_members<PartKey>() && lists_all_members<OutputRecord>() &&
               lists_all_members<Peer>() && lists_all_members<EnvVar>() &&
-              lists_all_members<JobUser>());
+              lists_all_members<JobUser>() && lists_all_members<Seat>() &&
+              lists_all_members<Meeting>());
 
 }  // namespace cox::wire

@@ -20,7 +20,7 @@
 /// receiver does not know, or that is over, are answered by what is true, never by an error.
 namespace cox::wire {
 
-inline constexpr std::uint32_t kVersion = 1;             ///< raised at every change of a message
+inline constexpr std::uint32_t kVersion = 2;             ///< raised at every change of a message
 inline constexpr std::size_t kFrameBytesMax = 4u << 20;  ///< larger frames end the session
 
 /// Names one node's part in one attempt.
@@ -52,6 +52,20 @@ struct Peer {
   friend bool operator==(const Peer&, const Peer&) = default;
 };
 
+/// Where one rank of a directly launched job goes.
+struct Seat {
+  int node_index = 0;
+  std::vector<int> cores;  ///< logical core numbers to bind it to; empty: none
+  friend bool operator==(const Seat&, const Seat&) = default;
+};
+
+/// Where the nodes of a directly launched job meet: its main node listens there.
+struct Meeting {
+  int port = 0;        ///< 0: no such job
+  std::string secret;  ///< proves who belongs to the job
+  friend bool operator==(const Meeting&, const Meeting&) = default;
+};
+
 // Agent → head.
 
 /// First message of a session. `parts` are all that the agent holds, running or over but not
@@ -63,10 +77,12 @@ struct Hello {
   std::int64_t memory_mib = 0;
   std::string hwloc_xml;  ///< topology, exported once
   std::vector<PartKey> parts;
+  bool open_mpi_flux = false;  ///< its Open MPI has the component that the direct launch needs
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 struct Prepared {
   PartKey part;
+  Meeting meeting = {};  ///< of a direct launch, from its main node
   friend bool operator==(const Prepared&, const Prepared&) = default;
 };
 struct Started {
@@ -89,7 +105,7 @@ struct Output {
   std::vector<OutputRecord> records;
   friend bool operator==(const Output&, const Output&) = default;
 };
-/// What cox-rank tells of a rank's end.
+/// A rank's end, as cox-rank or the step that started it tells.
 struct RankExited {
   PartKey part;
   int rank = 0;
@@ -97,6 +113,7 @@ struct RankExited {
   int exit_code = 0;  ///< 128 + signal for a signal
   std::int64_t max_rss_kib = 0;
   std::int64_t cpu_us = 0;
+  std::string how = {};  ///< "called MPI_Abort with code 7"; empty: what the exit code says
   friend bool operator==(const RankExited&, const RankExited&) = default;
 };
 /// cox-rsh asks for a command on another node of the job; the head passes it on, the other agent
@@ -168,10 +185,15 @@ struct Prepare {
   bool capture_ranks = true;
   /// Working directory, where the files are put: relative to HOME; empty: HOME itself.
   std::string directory;
+  /// By rank; not empty: the node starts its ranks of `command` itself, whose first word is a file
+  /// in HOME, and mpi_environment is for them.
+  std::vector<Seat> seats;
+  std::string mpi_library;  ///< as MpiRun::library
   friend bool operator==(const Prepare&, const Prepare&) = default;
 };
 struct Launch {
   PartKey part;
+  Meeting meeting = {};  ///< of a direct launch
   friend bool operator==(const Launch&, const Launch&) = default;
 };
 /// SIGTERM now, SIGKILL after grace_s. A part that has not started is dropped with `reason`.

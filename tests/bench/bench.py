@@ -41,9 +41,9 @@ class Nodes:
         self.head = next(pid for node, pid in pids.items() if node not in hosts)
         self.compute = [(pids[node], address) for node, address in hosts.items()]
         self.make_keys()
+        (self.directory / "hostfile").write_text("".join(f"{a} slots=2\n" for _, a in self.compute))
         for pid in [self.head] + [pid for pid, _ in self.compute]:
             self.start_sshd(pid)
-        (self.directory / "hostfile").write_text("".join(f"{a} slots=2\n" for _, a in self.compute))
 
     def make_keys(self):
         for name in ("host", "user"):
@@ -138,21 +138,23 @@ def bench_create(person, rounds):
 
 
 def bench_launch(person, rounds):
-    """The 6-rank ring: a script's own mpirun and --mpi, against ssh and mpirun by hand."""
+    """The 6-rank ring: a script's own mpirun and --mpi by both roads, against ssh and mpirun by hand."""
     cluster = person.create("bench", minimum=6, maximum=6)
     person.write("job.sh", SCRIPT, 0o755)
     cluster.ssh("cat > /shared/ring.c && mpicc -O2 -o /shared/ring /shared/ring.c",
                 stdin=(SOURCE / "mpi_examples/ring_reduce.c").read_text()).ok()
     person.write("ring.c", (SOURCE / "mpi_examples/ring_reduce.c").read_text())
     nodes = Nodes(cluster)
-    taken = {"script": [], "mpi": [], "ssh": [], "tuned": []}
+    taken = {"script": [], "direct": [], "mpirun": [], "ssh": [], "tuned": []}
+    by_mpi = ("-n", "3", "--mpi", "--mpi-launch")
     tuned = ("--mca btl self,vader,tcp --mca pml ob1 -x OMPI_MCA_mpi_yield_when_idle=1",)
     try:
         nodes.wait_for_sshd()
         for number in range(rounds + 1):
             sample = {"ssh": nodes.ssh_head_mpirun(), "script": until_output(cluster, "-n", "3", "-cf", "job.sh"),
                       "tuned": nodes.ssh_head_mpirun(*tuned),
-                      "mpi": until_output(cluster, "-n", "3", "--mpi", "ring.c")}
+                      "direct": until_output(cluster, *by_mpi, "direct", "ring.c"),
+                      "mpirun": until_output(cluster, *by_mpi, "mpirun", "ring.c")}
             if number > 0:  # the first round warms the page cache and the compiler's
                 for key, value in sample.items():
                     taken[key].append(value)
@@ -161,7 +163,9 @@ def bench_launch(person, rounds):
     person.run("pcluster", "delete-cluster", "-n", "bench", "--wait").ok()
     return [row("6-rank ring by a script's own mpirun, submit to output", taken["script"], taken["ssh"],
                 "ssh head mpirun", 0.4),
-            row("the same by awsbsub --mpi", taken["mpi"], taken["ssh"], "ssh head mpirun", None),
+            row("the same by awsbsub --mpi, launched directly", taken["direct"], taken["ssh"], "ssh head mpirun", 0.12),
+            row("the same by awsbsub --mpi, through mpirun", taken["mpirun"], taken["ssh"], "ssh head mpirun", None),
+            row("--mpi launched directly, against mpirun's road", taken["direct"], taken["mpirun"], "--mpi by mpirun", None),
             row("ssh head mpirun, tuned by hand", taken["tuned"], taken["ssh"], "ssh head mpirun", None)]
 
 

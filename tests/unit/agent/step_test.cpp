@@ -61,7 +61,7 @@ class StepTest : public testing::Test {
 
   void fork(StepPlan plan) {
     StepEvents events;
-    events.prepared = [this](const Result<void>& result) {
+    events.prepared = [this](const Result<wire::Meeting>& result) {
       told_.push_back(result ? "prepared" : "failed: " + result.error().message);
     };
     events.started = [this] { told_.emplace_back("started"); };

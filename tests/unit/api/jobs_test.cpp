@@ -31,7 +31,7 @@ constexpr const char* kMultiNodeHead =
 constexpr const char* kContainer =
     R"({"command":["echo","hi"],"environment":[{"name":"A","value":"b"}],"volumes":[],)"
     R"("mountPoints":[],"ulimits":[],"networkInterfaces":[],"resourceRequirements":[],)"
-    R"("secrets":[],"vcpus":1,"memory":128)";
+    R"("secrets":[],"vcpus":1,"memory":128,"privileged":true)";
 
 JobSpec echo() {
   auto spec = spec_of({"echo", "hi"});
@@ -49,13 +49,14 @@ TEST(DescribeJobs, ShowsAJobThatWaitsAndWhy) {
   view.why[JobId{"j1"}] = {
       {core::BlockKind::nodes_busy, ComputeEnvironmentName{"tutor-ce"}, 1, 0, JobId{}}};
 
-  EXPECT_EQ(described(view, R"("j1")"),
-            R"({"jobs":[{"jobArn":")" + arn("j1") + R"(","jobName":"hello","jobId":"j1",)" + kHead +
-                R"("status":"RUNNABLE","createdAt":1700000000000,"attempts":[],"dependsOn":[],)"
-                R"("parameters":{},"platformCapabilities":["EC2"],"tags":{},"statusReason":)"
-                R"("nodes of compute environment tutor-ce are busy: 1 wanted, 0 free",)"
-                R"("container":)" +
-                kContainer + R"(},"retryStrategy":{"attempts":1,"evaluateOnExit":[]}}]})");
+  EXPECT_EQ(
+      described(view, R"("j1")"),
+      R"({"jobs":[{"jobArn":")" + arn("j1") + R"(","jobName":"hello","jobId":"j1",)" + kHead +
+          R"("status":"RUNNABLE","createdAt":1700000000000,"attempts":[],"dependsOn":[],)"
+          R"("parameters":{},"platformCapabilities":["EC2"],"tags":{},"isCancelled":false,"isTerminated":false,"statusReason":)"
+          R"("nodes of compute environment tutor-ce are busy: 1 wanted, 0 free",)"
+          R"("container":)" +
+          kContainer + R"(},"retryStrategy":{"attempts":1,"evaluateOnExit":[]}}]})");
 }
 
 TEST(DescribeJobs, ShowsAnEndedJobWithItsAttempts) {
@@ -93,7 +94,7 @@ TEST(DescribeJobs, ShowsAnEndedJobWithItsAttempts) {
           second +
           R"(},"statusReason":"Essential container in task exited","startedAt":1700000000040,)"
           R"("stoppedAt":1700000000050}],"dependsOn":[],"parameters":{},)"
-          R"("platformCapabilities":["EC2"],"tags":{},)"
+          R"("platformCapabilities":["EC2"],"tags":{},"isCancelled":false,"isTerminated":false,)"
           R"("statusReason":"Essential container in task exited","startedAt":1700000000040,)"
           R"("stoppedAt":1700000000050,"container":)" +
           container + "," + second +
@@ -124,7 +125,7 @@ TEST(DescribeJobs, ShowsAnArrayBySizeAndAChildByIndex) {
   const std::string parent =
       R"({"jobArn":")" + arn("a1") + R"(","jobName":"hello","jobId":"a1",)" + kHead +
       R"("status":"PENDING","createdAt":1700000000000,"attempts":[],"dependsOn":[],)"
-      R"("parameters":{},"platformCapabilities":["EC2"],"tags":{},"container":)" +
+      R"("parameters":{},"platformCapabilities":["EC2"],"tags":{},"isCancelled":false,"isTerminated":false,"container":)" +
       kContainer +
       R"(},"arrayProperties":{"size":2,"statusSummary":{"SUBMITTED":1,"PENDING":0,"RUNNABLE":1,)"
       R"("STARTING":0,"RUNNING":0,"SUCCEEDED":0,"FAILED":0}},)"
@@ -132,7 +133,7 @@ TEST(DescribeJobs, ShowsAnArrayBySizeAndAChildByIndex) {
   const std::string child =
       R"({"jobArn":")" + arn("a1:0") + R"(","jobName":"hello","jobId":"a1:0",)" + kHead +
       R"("status":"RUNNABLE","createdAt":1700000000000,"attempts":[],"dependsOn":[],)"
-      R"("parameters":{},"platformCapabilities":["EC2"],"tags":{},"container":)" +
+      R"("parameters":{},"platformCapabilities":["EC2"],"tags":{},"isCancelled":false,"isTerminated":false,"container":)" +
       kContainer +
       R"(},"arrayProperties":{"index":0,"statusSummary":{}},)"
       R"("retryStrategy":{"attempts":1,"evaluateOnExit":[]},)"
@@ -150,7 +151,7 @@ TEST(DescribeJobs, ShowsAMultiNodeJobAndEachOfItsNodes) {
 
   const std::string tail =
       R"("createdAt":1700000000000,"attempts":[],"dependsOn":[],"parameters":{},)"
-      R"("platformCapabilities":["EC2"],"tags":{},)";
+      R"("platformCapabilities":["EC2"],"tags":{},"isCancelled":false,"isTerminated":false,)";
   EXPECT_EQ(described(view, R"("m1")"),
             R"({"jobs":[{"jobArn":")" + arn("m1") + R"(","jobName":"hello","jobId":"m1",)" +
                 kMultiNodeHead + R"("status":"RUNNING",)" + tail +

@@ -61,6 +61,19 @@ TEST_F(JobItems, HaveDetailsInTheOriginalsOrder) {
   EXPECT_EQ(render_job_details(jobs_of("details.json"), false), golden("awsbstat-details.txt"));
 }
 
+TEST_F(JobItems, OfOurOwnLaunchEndWithTheRoadThatWasTaken) {
+  const std::string line(25, '-');
+  auto jobs = jobs_of("details.json");
+  jobs.resize(1);
+  auto want = render_job_details(jobs, false);
+  want.replace(want.rfind(line), std::string::npos,
+               "launch                   : mpirun: asked for\n" + line + "\n");
+
+  jobs.front()["coxswain"] = json::object{{"launch", "mpirun: asked for"}};
+
+  EXPECT_EQ(render_job_details(jobs, false), want);
+}
+
 TEST_F(JobItems, BelowOneParentAreInOrderOfTheirText) {
   std::vector<json::object> jobs;
   for (const auto* id : {"B#2", "A", "B#10", "B#1", "B#0"}) jobs.push_back({{"jobId", id}});

@@ -71,8 +71,16 @@ TEST(Check, RefusesOptionsThatExcludeEachOther) {
       }),
       "Error: --working-dir or --parent-working-dir and --mpi options can't be used together");
   EXPECT_EQ(with([](auto& o) { o.dry_run = true; }),
-            "Error: --dry-run, --ranks-per-node, --map-by and --bind-to can be used only with "
-            "--mpi");
+            "Error: --dry-run, --ranks-per-node, --map-by, --bind-to and --mpi-launch can be "
+            "used only with --mpi");
+  EXPECT_EQ(with([](auto& o) { o.mpi_launch = "direct"; }),
+            "Error: --dry-run, --ranks-per-node, --map-by, --bind-to and --mpi-launch can be "
+            "used only with --mpi");
+  EXPECT_EQ(with([](auto& o) {
+              o.mpi = true;
+              o.mpi_launch = "srun";
+            }),
+            "Error: --mpi-launch must be direct, mpirun or auto, not srun");
   EXPECT_EQ(with([](auto& o) { o.input_files = {"/nowhere/x"}; }),
             "Error: the input file \"/nowhere/x\" must be an existing file");
 }

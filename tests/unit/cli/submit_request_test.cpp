@@ -44,6 +44,22 @@ TEST(Request, OfAMultiNodeJobHasOneRangeAndDropsTheArray) {
       R"("bindTo":""}}})");
 }
 
+TEST(Request, SaysWhatTheProgramIsLinkedToAndWhichRoadWasAskedFor) {
+  SubmitOptions options;
+  options.mpi = true;
+  options.mpi_launch = "mpirun";
+  Payload payload{{"ring"}, {}};
+  payload.linkage = {"openmpi", ""};
+  const auto body = submit_request(options, kTarget, "a", payload, {}, 0);
+  EXPECT_EQ(json::serialize(body.at("coxswain").at("mpi")),
+            R"({"ranksPerNode":0,"mapBy":"","bindTo":"","launch":"mpirun","library":"openmpi"})");
+  payload.linkage = {"", "it is a script"};
+  options.mpi_launch = "auto";
+  EXPECT_EQ(json::serialize(
+                submit_request(options, kTarget, "a", payload, {}, 0).at("coxswain").at("mpi")),
+            R"({"ranksPerNode":0,"mapBy":"","bindTo":"","whyUnknown":"it is a script"})");
+}
+
 TEST(Request, OfOneNodeOrFewerIsAnOrdinaryJob) {
   for (const int nodes : {1, 0, -2}) {
     SubmitOptions options;

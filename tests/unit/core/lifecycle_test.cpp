@@ -293,6 +293,20 @@ TEST(MultiNodeJob, GoesOnWhenAnotherNodeFailsOrIsLost) {
   EXPECT_EQ(lost.attempts[0].nodes[1].exit_code, std::nullopt);
 }
 
+TEST(MultiNodeJob, EndsWithAnyOfItsNodesWhereTheyStartTheRanks) {
+  auto job = in_state("running");
+  job.attempts[0].launch = "direct: Open MPI by PMI-1";
+
+  const auto lost = follow(job, {NodeLost{kNow, NodeId{"b"}, "it burnt"}});
+
+  EXPECT_NE(lost.status, JobStatus::running);
+  EXPECT_TRUE(lost.attempts[0].over);
+  EXPECT_EQ(lost.attempts[0].exit_code, std::nullopt);
+  EXPECT_EQ(lost.attempts[0].status_reason,
+            "Host EC2 (instance b) terminated: node host-b was lost: it burnt");
+  EXPECT_THAT(owed(lost), ElementsAre("stop 1/0"));
+}
+
 TEST(MultiNodeJob, EndsBeforeItRunsWhenANodeCannotStart) {
   const auto job = follow(in_state("ready"), {NodeExited{kNow, 1, 1, 0, "no space left"}});
 

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "runtime/mpi/direct_plan.hpp"
+
 namespace cox::head {
 namespace {
 
@@ -178,6 +180,26 @@ TEST(MakePrepare, RunsMpirunOnTheMainNodeOnlyWhereTheProductDoes) {
   EXPECT_THAT(main->command[2], testing::EndsWith(" \"$HOME\"/run.sh 'a b'"));
   EXPECT_THAT(other->command, IsEmpty());
   EXPECT_EQ(main->directory, "");
+}
+
+TEST(MakePrepare, GivesEveryNodeTheSeatsOfADirectLaunchAndItsOwnCores) {
+  const auto cluster = settings();
+  JobSpec spec;
+  spec.nodes = 2;
+  spec.mpi = MpiRun{};
+  spec.mpi->library = "openmpi";
+  const PartContext context{&cluster, "10.0.0.10", false, {{0, {0}}, {0, {1}}, {1, {0, 1}}}};
+
+  const auto main = make_prepare(placed(spec), 0, context);
+  const auto other = make_prepare(placed(spec), 1, context);
+
+  ASSERT_TRUE(main && other);
+  EXPECT_EQ(main->seats, (std::vector<wire::Seat>{{0, {0}}, {0, {1}}, {1, {}}}));
+  EXPECT_EQ(other->seats, (std::vector<wire::Seat>{{0, {}}, {0, {}}, {1, {0, 1}}}));
+  EXPECT_EQ(main->command, placed(spec).spec.command) << "the program itself, not mpirun";
+  EXPECT_EQ(other->command, main->command);
+  EXPECT_EQ(main->mpi_library, "openmpi");
+  EXPECT_EQ(main->mpi_environment, mpi::direct_defaults(node_paths(), "openmpi", false));
 }
 
 TEST(MakePrepare, FailsWhereTheHostfileCannotBeMade) {

@@ -48,10 +48,11 @@ TEST(EventText, KeepsItsForm) {
   spec.command = {"true"};
   spec.memory = MiB{512};
   spec.depends_on = {{JobId{"d"}, DependencyKind::n_to_n}};
-  EXPECT_EQ(to_text(core::Submitted{Millis{5}, spec, {}, {}}),
-            R"({"v":1,"event":"Submitted","at":5,"spec":{"name":"n","command":["true"],"vcpus":1,)"
-            R"("memory_mib":512,"slots_per_node":0,"depends_on":[{"job":"d","kind":"n_to_n"}],)"
-            R"("attempts":1,"user":{"uid":0,"gid":0},"cpu_and_memory_legacy":true}})");
+  EXPECT_EQ(
+      to_text(core::Submitted{Millis{5}, spec, {}, {}}),
+      R"({"v":1,"event":"Submitted","at":5,"spec":{"name":"n","command":["true"],"vcpus":1,)"
+      R"("memory_mib":512,"slots_per_node":0,"depends_on":[{"job":"d","kind":"n_to_n"}],)"
+      R"("attempts":1,"user":{"uid":0,"gid":0},"cpu_and_memory_legacy":true,"main_node":0}})");
 }
 
 TEST(EventText, TakesDefaultsForWhatOlderTextsLackAndPassesOverWhatNewerOnesAdd) {

@@ -44,9 +44,16 @@ inline JobSpec full_spec() {
   spec.timeout_s = 3600;
   spec.user = {4'000'000'000u, 1002, "coxuser"};
   spec.files = {{"job.sh", std::string(64, 'a'), 1 << 20, 0755}};
-  spec.mpi = MpiRun{2, "ppr:2:node", "core"};
+  spec.mpi = MpiRun{2, "ppr:2:node", "core", "direct", "openmpi", "it is a script"};
   spec.cpu_and_memory_legacy = false;
   spec.tags = {{"team", "ocean"}, {"", ""}};
+  spec.parameters = {{"what", "world"}};
+  spec.exit_rules = {{"Host EC2*", "*", "1*", true}};
+  spec.groups = {{0, 1, {"a"}, {{"A", "b"}}, 2, MiB{64}}};
+  spec.main_node = 1;
+  spec.share = "team1";
+  spec.priority = 7;
+  spec.propagate_tags = true;
   return spec;
 }
 
@@ -93,9 +100,10 @@ inline std::vector<core::JobEvent> one_of_each() {
       core::NodeStarted{at, 2, 1},
       core::NodeExited{at, 2, 1, 143, "stopped"},
       core::NodeLost{at, NodeId{"i-2"}, "agent exited with signal 9"},
-      core::KillAsked{at, "asked by \"me\""},
+      core::KillAsked{at, "asked by \"me\"", true},
       core::TimedOut{at, 2},
       core::ChildChanged{at, JobStatus::starting, JobStatus::failed},
+      core::Tagged{at, {{"a", "b"}}},
   };
 }
 

@@ -18,12 +18,13 @@ const std::string kBinary{"a\0b\r\n\xff\xfe\x80", 8};
 /// One of each kind, with every member set to something that is not its default.
 std::vector<Message> one_of_each() {
   return {
-      Hello{7, NodeId{"i-00000000000000001"}, 36, 61440, "<xml/>", {kPart, PartKey{}}},
-      Prepared{kPart},
+      Hello{7, NodeId{"i-00000000000000001"}, 36, 61440, "<xml/>", {kPart, PartKey{}}, true},
+      Prepared{kPart, {40'123, "0123abcd"}},
       Started{kPart, 1'700'000'000'123},
       Exited{kPart, 1'700'000'000'124, 137, "OutOfMemoryError: killed"},
       Output{kPart, 5, {{1, 1'700'000'000'000, 1, kBinary}, {2, -5, 0, ""}}},
-      RankExited{kPart, 4, 1'700'000'000'125, 139, 123'456, 9'876'543},
+      RankExited{kPart, 4, 1'700'000'000'125, 139, 123'456, 9'876'543,
+                 "called MPI_Abort with code 11"},
       RemoteStart{
           99, kPart, NodeId{"i-2"}, 1, "10.0.0.12", "orted --x 'y'", {{"A", "b=c"}, {"", ""}}},
       RemoteInput{99, kPart, NodeId{"i-2"}, 1, kBinary, true},
@@ -43,8 +44,10 @@ std::vector<Message> one_of_each() {
               "10.0.0.11 slots=2\n",
               {{"OMPI_MCA_btl", "self,vader,tcp"}},
               false,
-              "job-x"},
-      Launch{kPart},
+              "job-x",
+              {{0, {0, 1}}, {1, {}}},
+              "openmpi"},
+      Launch{kPart, {40'123, "0123abcd"}},
       Stop{kPart, 5, "asked by the user"},
       OutputAck{kPart, -1, std::numeric_limits<std::uint64_t>::max()},
       ExitedAck{kPart},
@@ -78,7 +81,8 @@ TEST(Codec, RefusesEveryCutAndEveryTrailingByte) {
 
 TEST(Codec, WritesTheBytesThatOtherVersionsExpect) {
   EXPECT_EQ(encode(Launch{{JobId{"ab"}, 1, -1}}), std::string("\x0e\x02"
-                                                              "ab\x02\x01"));
+                                                              "ab\x02\x01\0\0",
+                                                              8));
   EXPECT_EQ(encode(OutputAck{{JobId{""}, 0, 64}, -1, 300}),
             std::string("\x10\0\0\x80\x01\x01\xac\x02", 8));
   EXPECT_EQ(encode(Welcome{"c"}), std::string("\x0b\x01"
@@ -103,7 +107,7 @@ const RefusedCase kRefused[] = {
     {"number_in_too_many_bytes", std::string("\x0b\x81\0a", 4), "malformed"},
     {"truth_value_of_two", std::string("\x08\0\0\0\0\0\0\0\2", 9), "malformed"},
     {"attempt_beyond_an_int", std::string("\x0e\0\xff\xff\xff\xff\xff\1\0", 9), "malformed"},
-    {"hello_of_another_version", "\x01\x63 and more", "speaks version 99 of the protocol, not 1"},
+    {"hello_of_another_version", "\x01\x63 and more", "speaks version 99 of the protocol, not 2"},
 };
 
 class Refused : public testing::TestWithParam<RefusedCase> {};

@@ -1,0 +1,176 @@
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <utility>
+
+#include "runtime/agent/direct_run.hpp"
+#include "runtime/base/text.hpp"
+#include "runtime/os/files.hpp"
+#include "runtime/os/frame_link.hpp"
+
+/// How the steps of a job's nodes meet: the main node's hub, and its other end on each other node.
+namespace cox::agent {
+
+namespace {
+
+constexpr std::size_t kGreetingBytesMax = 256;
+constexpr std::size_t kFrameBytesMax = 256u << 20;  // keys of all ranks
+constexpr std::ptrdiff_t kStrangersMax = 64;
+constexpr int kKilled = 137;
+
+}  // namespace
+
+Result<wire::Meeting> DirectRun::open() {
+  if (::mkdir(direct_.session_directory.c_str(), 0700) != 0) {
+    return fail(os::errno_error(errno, "cannot make " + direct_.session_directory));
+  }
+  if (!hub_ || direct_.hosts.size() < 2) return wire::Meeting{};
+  auto listener = os::listen_tcp(direct_.address, 0);
+  if (!listener) return fail(listener.error());
+  auto secret = random_word();
+  if (!secret) return fail(secret.error());
+  listener_ = std::move(*listener);
+  secret_ = std::move(*secret);
+  return wire::Meeting{os::local_port(listener_), secret_};
+}
+
+// The hub.
+
+void DirectRun::accept() {
+  os::Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  const auto nonce = socket ? random_word() : Result<std::string>(std::string());
+  if (!socket || !nonce) return;
+  const auto is_stranger = [](const auto& guest) { return guest->link.fd() >= 0 && !guest->node; };
+  if (std::count_if(guests_.begin(), guests_.end(), is_stranger) >= kStrangersMax) {
+    // The one that has kept its proof back for the longest.
+    const auto oldest = std::find_if(guests_.begin(), guests_.end(), is_stranger);
+    (*oldest)->link = HubLink(os::Fd());
+  }
+  guests_.push_back(std::make_unique<Guest>(Guest{HubLink(std::move(socket)), *nonce, {}}));
+  guests_.back()->link.send('N', *nonce);
+}
+
+void DirectRun::read_guest(Guest& guest) {
+  if (guest.link.fd() < 0) return;
+  guest.link.write();
+  const bool alive = guest.link.receive();
+  // Behind the greeting there may be more already, and larger.
+  while (auto frame = guest.link.next(guest.node ? kFrameBytesMax : kGreetingBytesMax)) {
+    if (guest.node) {
+      hear(*guest.node, *frame);
+    } else if (frame->kind == 'H') {
+      greet(guest, frame->text);
+    }
+  }
+  if (alive && !guest.link.is_broken()) return;
+  const auto node = guest.node;
+  guest.link = HubLink(os::Fd());
+  if (!node) return;
+  hub_->lost(*node);
+  settle();
+}
+
+/// Who it is, by its proof. A stranger is not answered.
+void DirectRun::greet(Guest& guest, const std::string& text) {
+  const auto words = split(text, ' ');
+  const auto index = words.size() == 3 ? to_int(words[0]) : std::nullopt;
+  const auto nodes = static_cast<std::int64_t>(direct_.hosts.size());
+  if (!index || *index < 1 || *index >= nodes) return;
+  const int node = static_cast<int>(*index);
+  const bool known = std::any_of(guests_.begin(), guests_.end(),
+                                 [&](const auto& other) { return other->node == node; });
+  if (known || words[2] != proof_of(secret_, "node", node, guest.nonce, words[1])) return;
+  guest.node = node;
+  guest.link.send('W', proof_of(secret_, "hub", node, guest.nonce, words[1]));
+  if (told_over_) {
+    guest.link.send('O', fmt::format("{} {}", hub_->end().exit_code, hub_->end().reason));
+  }
+}
+
+void DirectRun::hear(int node, const HubLink::Frame& frame) {
+  const auto blank = std::min(frame.text.find(' '), frame.text.size());
+  const auto number = to_int(std::string_view(frame.text).substr(0, blank));
+  const int value = static_cast<int>(number.value_or(1));
+  if (frame.kind == 'K') entered(node, frame.text);
+  if (frame.kind == 'G') hub_->rank_gone(node, value);
+  if (frame.kind == 'D') hub_->done(node, value);
+  if (frame.kind == 'F') {
+    const auto reason = frame.text.substr(std::min(blank + 1, frame.text.size()));
+    hub_->failed({value != 0 ? value : 1, reason});
+  }
+  settle();
+}
+
+void DirectRun::entered(int node, const std::string& keys) {
+  const auto all = hub_->entered(node, keys);
+  if (!all) return;
+  for (const auto& guest : guests_) {
+    if (guest->node) guest->link.send('K', *all);
+  }
+  send_replies(server_.released(*all));
+}
+
+/// Tells the job's end, once.
+void DirectRun::settle() {
+  if (!hub_->is_over() || std::exchange(told_over_, true)) return;
+  const auto& how = hub_->end();
+  for (const auto& guest : guests_) {
+    if (guest->node) guest->link.send('O', fmt::format("{} {}", how.exit_code, how.reason));
+  }
+  end(how);
+}
+
+void DirectRun::contribute(const std::string& keys) {
+  if (!hub_) return link_->send('K', keys);
+  entered(0, keys);
+  settle();
+}
+
+// Another node's end of it.
+
+void DirectRun::connect(const wire::Meeting& meeting) {
+  if (hub_) return;
+  secret_ = meeting.secret;
+  auto socket = begin_connect(direct_.main_address, meeting.port);
+  auto nonce = random_word();
+  const bool usable = socket && nonce;
+  link_.emplace(usable ? std::move(*socket) : os::Fd(), true);
+  if (!usable) {
+    return end({kKilled, (socket ? nonce.error() : socket.error()).message});
+  }
+  own_nonce_ = std::move(*nonce);
+}
+
+void DirectRun::read_hub() {
+  const bool alive = link_->receive();
+  while (auto frame = link_->next(kFrameBytesMax)) hear_hub(*frame);
+  link_->write();
+  if (alive && !link_->is_broken()) return;
+  link_.emplace(os::Fd());
+  // The main node's end decides what becomes of the job; here all is done, or there is no hub.
+  end(done_told_ ? mpi::RankFailure{first_code_, ""}
+                 : mpi::RankFailure{kKilled, "the main node was lost"});
+}
+
+void DirectRun::hear_hub(const HubLink::Frame& frame) {
+  if (frame.kind == 'N' && hub_nonce_.empty()) {
+    hub_nonce_ = frame.text;
+    const auto proof = proof_of(secret_, "node", direct_.node_index, hub_nonce_, own_nonce_);
+    link_->greet('H', fmt::format("{} {} {}", direct_.node_index, own_nonce_, proof));
+  } else if (frame.kind == 'W') {
+    welcome_ = frame.text == proof_of(secret_, "hub", direct_.node_index, hub_nonce_, own_nonce_);
+    if (!welcome_) end({kKilled, "the main node's step did not know the job's secret"});
+  } else if (welcome_ && frame.kind == 'K') {
+    send_replies(server_.released(frame.text));
+  } else if (welcome_ && frame.kind == 'O') {
+    const auto blank = std::min(frame.text.find(' '), frame.text.size());
+    const auto code = to_int(std::string_view(frame.text).substr(0, blank));
+    end({static_cast<int>(code.value_or(1)),
+         frame.text.substr(std::min(blank + 1, frame.text.size()))});
+  }
+}
+
+}  // namespace cox::agent

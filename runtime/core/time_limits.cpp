@@ -1,0 +1,63 @@
+#include "runtime/core/time_limits.hpp"
+
+#include <algorithm>
+
+namespace cox::core {
+
+namespace {
+
+constexpr const char* kNoCapacity = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY";
+constexpr const char* kTooLarge = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE";
+constexpr const char* kNoSuchNode = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT";
+
+bool concerns(const LimitAction& action, const HeadOfQueue& head) {
+  const bool is_cause =
+      action.reason == kNoCapacity || action.reason == kTooLarge || action.reason == kNoSuchNode;
+  return !is_cause || action.reason == head.cause;
+}
+
+Millis due_at(const LimitAction& action, const HeadOfQueue& head) {
+  return head.since + std::int64_t{1000} * action.max_seconds;
+}
+
+}  // namespace
+
+std::string blocked_cause(const std::vector<Block>& blocks) {
+  if (blocks.empty()) return "";
+  const auto never_fits = [](const Block& block) {
+    return block.kind == BlockKind::no_environment_fits;
+  };
+  if (std::all_of(blocks.begin(), blocks.end(), never_fits)) {
+    const bool too_large = std::all_of(
+        blocks.begin(), blocks.end(), [](const Block& block) { return block.wanted > block.have; });
+    return too_large ? kTooLarge : kNoSuchNode;
+  }
+  const auto no_nodes = [&](const Block& block) {
+    return never_fits(block) || !block.note.empty();
+  };
+  return std::all_of(blocks.begin(), blocks.end(), no_nodes) ? kNoCapacity : "";
+}
+
+HeadOfQueue seen_again(const HeadOfQueue& before, const JobId& job, std::string cause, Millis now) {
+  if (before.job == job && before.cause == cause) return before;
+  return {job, std::move(cause), now};
+}
+
+const LimitAction* due_action(const JobQueue& queue, const HeadOfQueue& head, Millis now) {
+  for (const auto& action : queue.limit_actions) {
+    if (concerns(action, head) && now >= due_at(action, head)) return &action;
+  }
+  return nullptr;
+}
+
+std::optional<Millis> next_action(const JobQueue& queue, const HeadOfQueue& head) {
+  std::optional<Millis> next;
+  for (const auto& action : queue.limit_actions) {
+    if (!concerns(action, head)) continue;
+    const auto at = due_at(action, head);
+    if (!next || at < *next) next = at;
+  }
+  return next;
+}
+
+}  // namespace cox::core

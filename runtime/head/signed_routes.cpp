@@ -1,0 +1,62 @@
+#include <boost/json.hpp>
+
+#include "runtime/api/sigv4.hpp"
+#include "runtime/head/head_core.hpp"
+#include "runtime/os/frame_link.hpp"
+
+/// Clients of the network: who asks, a signature tells. Keys are given out on the unix socket only,
+/// where the kernel tells who asks.
+namespace cox::head {
+
+namespace json = boost::json;
+
+Result<void> HeadCore::serve_network() {
+  if (!options_.network_listener) return {};
+  if (auto loaded = keys_.load(); !loaded) return loaded;
+  endpoint_ = fmt::format("http://127.0.0.1:{}", os::local_port(options_.network_listener));
+  os::HttpLimits limits;
+  limits.body_bytes_max = 1u << 20;  // far above what any of these operations takes
+  auto http = os::serve_http(
+      loop_, std::move(options_.network_listener),
+      [this](const os::HttpRequest& request, const std::shared_ptr<os::HttpReply>& reply) {
+        handle_signed(request, reply);
+      },
+      limits);
+  if (!http) return fail(http.error());
+  network_ = std::move(*http);
+  return {};
+}
+
+void HeadCore::handle_signed(const os::HttpRequest& request,
+                             const std::shared_ptr<os::HttpReply>& reply) {
+  const auto send = [&](const api::Answer& given) {
+    answer(reply, given.status, given.body, given.error_type);
+  };
+  const api::SignedCall call{request.method, request.target, request.headers, request.body};
+  const auto now = clock_.now();
+  const auto read = api::read_claim(call, now);
+  if (const auto* refused = std::get_if<api::Answer>(&read)) return send(*refused);
+  const auto& claim = std::get<api::Claim>(read);
+  const auto* key = keys_.find(claim.key_id);
+  if (key == nullptr) return send(api::refuse_unknown_key());
+  if (!api::is_signed_by(call, claim, key->secret)) return send(api::refuse_signature());
+  if (!replays_.admit(claim.signature, claim.signed_at, now, claim.signed_at + api::kClockSkewMs)) {
+    return send(api::refuse_replay());
+  }
+  handle_aws(request, key->user, claim.region, reply);
+}
+
+void HeadCore::route_credentials(const JobUser& user, const std::shared_ptr<os::HttpReply>& reply) {
+  if (endpoint_.empty()) {
+    return refuse(reply, 404, fmt::format("cluster {} has no endpoint", state_.cluster().name));
+  }
+  const auto key = keys_.of(user);
+  if (!key) return refuse(reply, 500, key.error().message);
+  answer(reply, 200,
+         json::serialize(json::object{{"accessKeyId", key->id},
+                                      {"secretAccessKey", key->secret},
+                                      {"region", state_.cluster().region},
+                                      {"endpointUrl", endpoint_}}));
+}
+
+}  // namespace cox::head
