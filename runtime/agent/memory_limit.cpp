@@ -17,7 +17,10 @@ namespace cox::agent {
 
 namespace {
 
-constexpr auto kLookEvery = std::chrono::milliseconds(200);
+// Often while a process is young or grows towards the limit: it may be over it and gone in between.
+constexpr auto kLookSoon = std::chrono::milliseconds(20);
+constexpr auto kLookLater = std::chrono::milliseconds(200);
+constexpr int kYoungLooks = 50;
 
 bool write_control(const std::string& path, const std::string& value) {
   const os::Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -60,25 +63,30 @@ class ByLooking : public MemoryLimit {
  public:
   ByLooking(os::EventLoop& loop, pid_t step, std::int64_t memory_mib, std::function<void()> over)
       : loop_(loop), step_(step), limit_kib_(memory_mib * 1024), over_(std::move(over)) {
-    look_later();
+    look_after(kLookSoon);
   }
   [[nodiscard]] bool exceeded() const override { return exceeded_; }
 
  private:
-  void look_later() {
-    timer_ = loop_.after(kLookEvery, [this] {
-      std::int64_t used = 0;
-      for (const auto pid : processes_below(step_)) {
-        const auto path = fmt::format("/proc/{}/status", pid);
-        used += status_kib(path, "RssAnon:") + status_kib(path, "RssShmem:");
-      }
-      if (used > limit_kib_) {
-        exceeded_ = true;
-        over_();
-      } else {
-        look_later();
-      }
-    });
+  void look_after(std::chrono::milliseconds time) {
+    timer_ = loop_.after(time, [this] { look(); });
+  }
+
+  void look() {
+    std::int64_t used = 0;
+    for (const auto pid : processes_below(step_)) {
+      const auto path = fmt::format("/proc/{}/status", pid);
+      used += status_kib(path, "RssAnon:") + status_kib(path, "RssShmem:");
+    }
+    if (used > limit_kib_) {
+      exceeded_ = true;
+      over_();
+      return;
+    }
+    const bool young = ++looks_ <= kYoungLooks;
+    const bool grows = used > used_ && used > limit_kib_ / 2;
+    used_ = used;
+    look_after(young || grows ? kLookSoon : kLookLater);
   }
 
   static std::int64_t status_kib(const std::string& path, std::string_view word) {
@@ -95,6 +103,8 @@ class ByLooking : public MemoryLimit {
   std::int64_t limit_kib_;
   std::function<void()> over_;
   os::SubscriptionPtr timer_;
+  std::int64_t used_ = 0;  ///< at the last look
+  std::int64_t looks_ = 0;
   bool exceeded_ = false;
 };
 

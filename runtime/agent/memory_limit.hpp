@@ -12,7 +12,8 @@
 namespace cox::agent {
 
 /// Keeps what runs below a step within its memory: by a cgroup where the node has one (version 1 or
-/// 2), else by looking at the processes every 200 ms while they run.
+/// 2), else by looking at the processes while they run: every 20 ms in the first second and while
+/// they grow towards the limit, every 200 ms otherwise.
 class MemoryLimit {
  public:
   virtual ~MemoryLimit() = default;
