@@ -108,6 +108,13 @@ void turn_ipv6_off() {
   set_sysctl("ipv6/conf/default/disable_ipv6", "1");
 }
 
+void set_mac(rtnl_link* link, const std::string& text) {
+  nl_addr* mac = nullptr;
+  if (nl_addr_parse(text.c_str(), AF_LLC, &mac) != 0) return;
+  const NetAddress owned(mac);
+  rtnl_link_set_addr(link, mac);
+}
+
 /// Runs on a thread that has entered the new network.
 Result<void> make_bridge() {
   auto socket = open_control();
@@ -121,6 +128,9 @@ Result<void> make_bridge() {
   rtnl_link_set_name(bridge.get(), kBridge);
   rtnl_link_set_type(bridge.get(), "bridge");
   rtnl_link_set_flags(bridge.get(), IFF_UP);
+  // Without one of its own it takes the smallest of its ports': that changes with the nodes, and
+  // what is sent to the old one is lost until the sender asks again.
+  set_mac(bridge.get(), mac_of(kHeadAddress));
   const auto made = done(rtnl_link_add(socket->get(), bridge.get(), NLM_F_CREATE | NLM_F_EXCL),
                          "make the cluster's bridge");
   if (!made) return made;
@@ -163,11 +173,7 @@ Result<void> add_veth(nl_sock* bridge_side, int bridge_index, int node_network,
   rtnl_link* peer = rtnl_link_veth_get_peer(veth.get());
   rtnl_link_set_name(peer, "eth0");
   rtnl_link_set_ns_fd(peer, node_network);
-  nl_addr* mac = nullptr;
-  if (nl_addr_parse(link.mac.c_str(), AF_LLC, &mac) == 0) {
-    const NetAddress owned(mac);
-    rtnl_link_set_addr(peer, mac);
-  }
+  set_mac(peer, link.mac);
   int code = rtnl_link_add(bridge_side, veth.get(), NLM_F_CREATE | NLM_F_EXCL);
   if (code == -NLE_EXIST) {
     delete_stale(bridge_side, link.link_name);
