@@ -15,20 +15,20 @@ using Command = std::function<int(const std::vector<std::string>&, cox::cli::Str
 const std::map<std::string, Command>& commands() {
   using namespace cox::cli;
   static const std::map<std::string, Command> list{
-      {"awsbsub", run_awsbsub},        {"awsbstat", run_awsbstat},
-      {"awsbout", run_awsbout},        {"awsbkill", run_awsbkill},
-      {"awsbhosts", run_awsbhosts},    {"awsbqueues", run_awsbqueues},
-      {"pcluster", run_pcluster},      {"validate", run_validate},
-      {"convert", run_convert},        {"pcluster3-config-converter", run_config_converter},
-      {"credentials", run_credentials}};
+      {"awsbsub", run_awsbsub},         {"awsbstat", run_awsbstat},
+      {"awsbout", run_awsbout},         {"awsbkill", run_awsbkill},
+      {"awsbhosts", run_awsbhosts},     {"awsbqueues", run_awsbqueues},
+      {"pcluster", run_pcluster},       {"validate", run_validate},
+      {"convert", run_convert},         {"pcluster3-config-converter", run_config_converter},
+      {"credentials", run_credentials}, {"simulate", run_simulate}};
   return list;
 }
 
 constexpr const char* kHelp =
     "usage: cox COMMAND [arguments ...]\n"
     "\n"
-    "Launches MPI clusters and runs jobs on them. All but credentials and validate can "
-    "also be called by their own names.\n"
+    "Launches MPI clusters and runs jobs on them. All but credentials, validate and "
+    "simulate can also be called by their own names.\n"
     "\n"
     "  pcluster     make, show, enter and end clusters (verbs of ParallelCluster 2 and 3)\n"
     "  awsbsub      submit a job\n"
@@ -41,6 +41,7 @@ constexpr const char* kHelp =
     "  validate     say all that is wrong with a cluster's file (as `cox validate` only)\n"
     "  convert      make a file of ParallelCluster 3 from one of 2 "
     "(pcluster3-config-converter)\n"
+    "  simulate     play a recorded workload through the scheduler (as `cox simulate` only)\n"
     "\n"
     "Examples:\n"
     "  pcluster create-cluster -n laptop -c configs/laptop.yaml --wait\n"

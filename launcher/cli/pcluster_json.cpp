@@ -34,6 +34,8 @@ void write_pretty(const json::value& value, std::size_t depth, std::string& text
       separator = ",\n";
     }
     text += "\n" + outer + "]";
+  } else if (const auto* number = value.if_double()) {
+    text += fmt::format("{:#}", *number);  // 0.5, where the library writes 5E-1
   } else {
     text += json::serialize(value);
   }

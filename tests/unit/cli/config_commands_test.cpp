@@ -5,10 +5,10 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <sstream>
 
 #include "launcher/cli/commands.hpp"
 #include "launcher/config/config.hpp"
+#include "tests/unit/cli/said.hpp"
 
 // cox validate, cox convert and pcluster3-config-converter on files of their own.
 
@@ -16,25 +16,6 @@ namespace cox::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Said {
-  int status;
-  std::string out;
-  std::string err;
-
-  friend bool operator==(const Said&, const Said&) = default;
-  friend void PrintTo(const Said& said, std::ostream* stream) {
-    *stream << said.status << "\nout: " << said.out << "\nerr: " << said.err;
-  }
-};
-
-template <class Command>
-Said run(Command command, const std::vector<std::string>& args) {
-  std::ostringstream out;
-  std::ostringstream err;
-  const int status = command(args, Streams{out, err});
-  return {status, out.str(), err.str()};
-}
 
 std::string read(const fs::path& path) {
   std::ifstream stream(path, std::ios::binary);

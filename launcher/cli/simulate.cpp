@@ -1,0 +1,167 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cmath>
+#include <ostream>
+
+#include "launcher/cli/commands.hpp"
+#include "launcher/cli/exit_codes.hpp"
+#include "launcher/cli/output.hpp"
+#include "launcher/cli/pcluster_json.hpp"
+#include "runtime/core/replay.hpp"
+#include "runtime/os/files.hpp"
+
+/// `cox simulate`: a recorded workload, played through the scheduler.
+namespace cox::cli {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::size_t kTraceBytesMax = std::size_t{1} << 30;
+constexpr std::int64_t kSeedMax = 999'999'999'999'999'999;
+constexpr std::size_t kShownMax = 10;  ///< jobs never placed, in the text
+
+struct SimulateWords {
+  std::string trace;
+  core::ReplayOptions options;
+  bool as_json = false;
+};
+
+double to_thousandths(double value) { return std::round(value * 1000) / 1000; }
+
+json::object to_json(const core::Spread& spread) {
+  return {{"mean", to_thousandths(spread.mean)},
+          {"median", to_thousandths(spread.median)},
+          {"p95", to_thousandths(spread.p95)},
+          {"max", to_thousandths(spread.max)}};
+}
+
+json::object to_json(const core::ReplayReport& report, const SimulateWords& words) {
+  json::array never_placed;
+  for (const auto& job : report.never_placed) {
+    never_placed.push_back({{"line", job.line}, {"job", job.number}, {"reason", job.why}});
+  }
+  return {{"trace", words.trace},
+          {"nodes", words.options.nodes},
+          {"vcpusPerNode", words.options.vcpus},
+          {"seed", words.options.seed},
+          {"lines", report.lines},
+          {"finished", report.finished},
+          {"failed", report.failed},
+          {"neverPlaced", std::move(never_placed)},
+          {"cancelledBeforeStart", report.cancelled},
+          {"partsOfJobs", report.parts},
+          {"makespanSeconds", report.makespan_s},
+          {"utilisation", to_thousandths(report.used)},
+          {"held", to_thousandths(report.held)},
+          {"waitSeconds", to_json(report.wait_s)},
+          {"boundedSlowdown", to_json(report.slowdown)}};
+}
+
+std::string to_text(const core::ReplayReport& report, const SimulateWords& words) {
+  const auto& options = words.options;
+  const Details facts{
+      {"trace", words.trace},
+      {"nodes", fmt::format("{} of {} {}", options.nodes, options.vcpus,
+                            options.vcpus == 1 ? "vCPU" : "vCPUs")},
+      {"seed", std::to_string(options.seed)},
+      {"lines", std::to_string(report.lines)},
+      {"finished", std::to_string(report.finished)},
+      {"failed", std::to_string(report.failed)},
+      {"never placed", std::to_string(report.never_placed.size())},
+      {"cancelled before start", std::to_string(report.cancelled)},
+      {"parts of other jobs", std::to_string(report.parts)},
+      {"makespan", fmt::format("{} s", report.makespan_s)},
+      {"utilisation", fmt::format("{:.1f} % of all vCPUs asked for by what ran, {:.1f} % held",
+                                  100 * report.used, 100 * report.held)}};
+  std::string text;
+  for (const auto& [name, value] : facts) text += fmt::format("{:<25}: {}\n", name, value);
+  const auto row = [](const char* name, const core::Spread& spread, int digits) {
+    std::vector<std::string> cells{name};
+    for (const double value : {spread.mean, spread.median, spread.p95, spread.max}) {
+      cells.push_back(fmt::format("{:.{}f}", value, digits));
+    }
+    return cells;
+  };
+  text += '\n' + render_table({{"", false, false},
+                               {"mean", true, false},
+                               {"median", true, false},
+                               {"p95", true, false},
+                               {"max", true, false}},
+                              {row("wait, s", report.wait_s, 1),
+                               row("bounded slowdown", report.slowdown, 2)});
+  if (!report.never_placed.empty()) text += "\nNever placed:\n";
+  const auto shown = std::min(report.never_placed.size(), kShownMax);
+  for (std::size_t i = 0; i < shown; ++i) {
+    const auto& job = report.never_placed[i];
+    text += fmt::format("  {}:{}: job {}: {}\n", words.trace, job.line, job.number, job.why);
+  }
+  if (const auto more = report.never_placed.size() - shown; more > 0) {
+    text += fmt::format("  and {} more (--json names all)\n", more);
+  }
+  return text;
+}
+
+int simulate(const SimulateWords& words, Streams streams) {
+  const auto report =
+      os::read_file(words.trace, kTraceBytesMax)
+          .and_then([&](const std::string& text) { return core::read_swf(text, words.trace); })
+          .and_then([&](const std::vector<core::TraceJob>& trace) {
+            return core::replay(trace, words.options);
+          });
+  if (!report) {
+    streams.err << "cox simulate: " << report.error().message << '\n';
+    return kFailed;
+  }
+  streams.out << (words.as_json ? pretty(to_json(*report, words)) : to_text(*report, words));
+  return kDone;
+}
+
+}  // namespace
+
+int run_simulate(const std::vector<std::string>& args, Streams streams) {
+  SimulateWords words;
+  CLI::App app(
+      "Plays a recorded workload through the scheduler, in simulated time, and reports how long "
+      "jobs waited and how well the nodes were used.",
+      "cox simulate");
+  app.add_option("--trace", words.trace, "a file in the Standard Workload Format")->required();
+  app.add_option("--nodes", words.options.nodes, "nodes of the cluster, all up all the time")
+      ->required()
+      ->check(CLI::Range(1, core::kReplayNodesMax));
+  app.add_option("--vcpus", words.options.vcpus,
+                 "vCPUs of each node, 1 if not given; a job of more processors gets whole nodes")
+      ->check(CLI::Range(1, core::kReplayVcpusMax));
+  app.add_option("--seed", words.options.seed,
+                 "jobs of the same second queue in an order drawn from this; 0: in the file's")
+      ->check(CLI::Range(std::int64_t{0}, kSeedMax));
+  app.add_flag("--json", words.as_json, "the report as JSON");
+  app.footer(
+      "Wait is the time from submission to placement. Bounded slowdown is wait and run over run,\n"
+      "where runs below 10 s count as 10 s. Median and p95 are by nearest rank. Memory is not\n"
+      "played. The same words give the same report, to the letter.\n"
+      "\n"
+      "Exit status: 0 with a report, 1 for a trace that cannot be read, 2 for a wrong command "
+      "line.\n"
+      "\n"
+      "Examples:\n"
+      "  cox simulate --trace KTH-SP2-1996-2.1-cln.swf --nodes 100\n"
+      "  cox simulate --trace workload.swf --nodes 16 --vcpus 8 --json");
+  auto rest = args;
+  std::reverse(rest.begin(), rest.end());  // CLI11 takes them from the back
+  try {
+    app.parse(rest);
+  } catch (const CLI::CallForHelp&) {
+    streams.out << app.help();
+    return kDone;
+  } catch (const CLI::ParseError& error) {
+    streams.err << "usage: cox simulate --trace FILE --nodes N [--vcpus V] [--seed S] [--json]   "
+                   "(cox simulate --help shows all)\n"
+                << "cox simulate: error: " << error.what() << '\n';
+    return kMisused;
+  }
+  return simulate(words, streams);
+}
+
+}  // namespace cox::cli
