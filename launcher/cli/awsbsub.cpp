@@ -167,12 +167,13 @@ int wait_for(const std::string& id, bool as_json, Connection& connection, Stream
   return code;
 }
 
+/// The first queue of the cluster's file.
 Result<std::string> default_queue(Connection& connection) {
-  const auto answer = connection.batch("describejobqueues", json::object{});
-  if (!answer) return fail(answer.error());
-  const auto& queues = answer->as_object().at("jobQueues").as_array();
-  if (queues.empty()) return fail(Errc::not_found, "the cluster has no job queue");
-  return text_of(queues.front().as_object(), "jobQueueName");
+  const auto shown = connection.get("cluster");
+  if (!shown) return fail(shown.error());
+  const auto arn = text_of(shown->as_object(), "jobQueueArn");
+  if (arn.empty()) return fail(Errc::not_found, "the cluster has no job queue");
+  return arn.substr(arn.rfind('/') + 1);
 }
 
 /// The cluster's own queue and definitions, but for what the configuration file names.

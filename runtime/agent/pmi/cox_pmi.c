@@ -33,6 +33,7 @@ static int value_max = 896;
 static char key_space[kNameMax];
 static char unread[kLineMax];
 static size_t unread_size;
+static int released; /* from the barrier that this rank is in */
 static void (*progress)(void);
 
 static int number_of(const char* variable, int absent) {
@@ -96,10 +97,17 @@ static int succeeded(const char* line) {
   return rc == NULL || atoi(rc) == 0;
 }
 
-/* One line there, one line back. */
+static int is_release(const char* line) { return strncmp(line, "cmd=barrier_out", 15) == 0; }
+
+/* One line there, one line back. What MPI does while it waits in a barrier may ask, too: then the
+ * barrier's end may come first. */
 static int ask(const char* question, char* answer) {
-  if (send_line(question) != PMI_SUCCESS || read_line(answer) != PMI_SUCCESS) return PMI_FAIL;
-  return succeeded(answer) ? PMI_SUCCESS : PMI_FAIL;
+  if (send_line(question) != PMI_SUCCESS) return PMI_FAIL;
+  while (read_line(answer) == PMI_SUCCESS) {
+    if (!is_release(answer)) return succeeded(answer) ? PMI_SUCCESS : PMI_FAIL;
+    released = 1;
+  }
+  return PMI_FAIL;
 }
 
 static int ask_number(const char* question, const char* name, int* number) {
@@ -111,11 +119,17 @@ static int ask_number(const char* question, const char* name, int* number) {
   return PMI_SUCCESS;
 }
 
-/* Waits for a line and keeps MPI going meanwhile: a peer may need what this rank has queued before
- * it comes to the barrier. */
-static int read_line_progressing(char* line) {
+/* Waits for the barrier's end and keeps MPI going meanwhile: a peer may need what this rank has
+ * queued before it comes to the barrier. */
+static int await_release(void) {
   struct timespec wait = {0, kFirstWaitNs};
-  for (int rounds = 0; !take_line(line); ++rounds) {
+  char line[kLineMax];
+  for (int rounds = 0; !released; ++rounds) {
+    if (take_line(line)) {
+      if (!is_release(line)) return PMI_FAIL;
+      released = 1;
+      break;
+    }
     struct pollfd watched = {descriptor, POLLIN, 0};
     if (rounds == 100) wait.tv_nsec = kLongWaitNs;
     const int ready = ppoll(&watched, 1, progress != NULL ? &wait : NULL, NULL);
@@ -189,9 +203,9 @@ EXPORT int PMI_Get_universe_size(int* size) {
 EXPORT int PMI_Get_appnum(int* number) { return ask_number("cmd=get_appnum\n", "appnum", number); }
 
 EXPORT int PMI_Barrier(void) {
-  char answer[kLineMax];
+  released = 0;
   if (send_line("cmd=barrier_in\n") != PMI_SUCCESS) return PMI_FAIL;
-  return read_line_progressing(answer);
+  return await_release();
 }
 
 /* Does not return: the step ends all ranks, this one too. */
