@@ -62,7 +62,7 @@ _cox_value() {
       ;;
     awsb*:-ll | awsb*:--log-level) _cox_reply -W "DEBUG INFO WARNING ERROR CRITICAL" ;;
     awsbsub:-if | awsbsub:--input-file | pcluster:-c | pcluster:--config | \
-      pcluster:--cluster-configuration | pcluster:-i)
+      pcluster:--cluster-configuration | pcluster:-i | simulate:--trace)
       _cox_reply -f
       ;;
     awsbsub:-w | awsbsub:--working-dir | awsbsub:-pw | awsbsub:--parent-working-dir)
@@ -82,7 +82,7 @@ _cox_value() {
       awsbsub:--retry-attempts | awsbsub:-t | awsbsub:--timeout | awsbsub:-n | awsbsub:--nodes | \
       awsbsub:-a | awsbsub:--array-size | awsbsub:--ranks-per-node | awsbout:-hd | \
       awsbout:--head | awsbout:-t | awsbout:--tail | awsbout:-sp | awsbout:--stream-period | \
-      awsbout:--rank | awsbout:--ranks | awsbkill:-r | awsbkill:--reason)
+      awsbout:--rank | awsbout:--ranks | awsbkill:-r | awsbkill:--reason | simulate:*)
       COMPREPLY=()
       ;;
     *) return 1 ;;
