@@ -67,9 +67,10 @@ bool is_number(std::string_view word) {
 /// True when the word means something to YAML that is no text of these letters.
 bool needs_quotes(std::string_view word) {
   if (word.empty() || trim(word) != word || is_no_plain_text(word)) return true;
-  if (std::string_view("-?:,[]{}#&*!|>'\"%@`=<").find(word.front()) != std::string_view::npos) {
-    // "-x" is a text; "- x" and "-" are not, and the rest are not either.
-    return word.front() != '-' || word.size() == 1 || word[1] == ' ';
+  // "-x" is a text; "- x" and "-" are not, and the rest are not either.
+  if (word == "-" || word.starts_with("- ")) return true;
+  if (std::string_view("?:,[]{}#&*!|>'\"%@`=<").find(word.front()) != std::string_view::npos) {
+    return true;
   }
   // 1:05:00 and 2026-01-31 are a number and a date to YAML 1.1, 1e3 is a number to 1.2.
   if (holds_only(word, "0123456789:-.+_eE")) return true;

@@ -120,6 +120,17 @@ TEST(Convert, TakesTheSectionThatIsAskedFor) {
             (Error{Errc::invalid_argument, "the section [cluster three] is not in the file"}));
 }
 
+TEST(Convert, QuotesATextThatBeginsWithADashAndEndsLikeAKey) {
+  const auto made = convert_ini(
+      "[cluster default]\nscheduler = awsbatch\nbase_os = alinux2\nvpc_settings = v\n"
+      "key_name = -:\n[vpc v]\nvpc_id = vpc-01234567\n"
+      "master_subnet_id = subnet-01234567\n",
+      {});
+
+  ASSERT_TRUE(made.has_value());
+  EXPECT_NE(made->yaml.find("KeyName: '-:'\n"), std::string::npos) << made->yaml;
+}
+
 // Whatever stands in a value, it comes back from the YAML as it was.
 RC_GTEST_PROP(AnyValue, IsTheSameTextInYaml, (const std::string& raw)) {
   std::string value;
