@@ -3,12 +3,12 @@
 #include <fcntl.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <ostream>
 
 #include "launcher/cli/commands.hpp"
 #include "launcher/cli/exit_codes.hpp"
 #include "launcher/cli/pcluster_file.hpp"
+#include "launcher/cli/plain_words.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/os/fd.hpp"
 #include "runtime/os/files.hpp"
@@ -75,20 +75,8 @@ int run(const std::string& name, const std::vector<std::string>& args, bool as_o
       fmt::format("Examples:\n  {0} -c ~/.parallelcluster/config -o cluster.yaml\n"
                   "  {0} -c config -t awsbatch | less",
                   name));
-  auto rest = args;
-  std::reverse(rest.begin(), rest.end());  // CLI11 takes them from the back
-  try {
-    app.parse(rest);
-  } catch (const CLI::CallForHelp&) {
-    streams.out << app.help();
-    return kDone;
-  } catch (const CLI::ParseError& error) {
-    streams.err << fmt::format(
-        "usage: {0} -c FILE [-t LABEL] [-o FILE]   ({0} --help shows all)\n"
-        "{0}: error: {1}\n",
-        name, error.what());
-    return kMisused;
-  }
+  const int over = read_plain(app, args, {name, "-c FILE [-t LABEL] [-o FILE]"}, streams);
+  if (over >= 0) return over;
   words.options.environment_region = environment_region();
   // The original says its remarks where the YAML goes; ours stay out of a pipe.
   return convert(words, as_original || !words.output.empty() ? streams.out : streams.err, streams);

@@ -8,6 +8,7 @@
 #include "launcher/cli/exit_codes.hpp"
 #include "launcher/cli/output.hpp"
 #include "launcher/cli/pcluster_json.hpp"
+#include "launcher/cli/plain_words.hpp"
 #include "runtime/core/replay.hpp"
 #include "runtime/os/files.hpp"
 
@@ -148,19 +149,9 @@ int run_simulate(const std::vector<std::string>& args, Streams streams) {
       "Examples:\n"
       "  cox simulate --trace KTH-SP2-1996-2.1-cln.swf --nodes 100\n"
       "  cox simulate --trace workload.swf --nodes 16 --vcpus 8 --json");
-  auto rest = args;
-  std::reverse(rest.begin(), rest.end());  // CLI11 takes them from the back
-  try {
-    app.parse(rest);
-  } catch (const CLI::CallForHelp&) {
-    streams.out << app.help();
-    return kDone;
-  } catch (const CLI::ParseError& error) {
-    streams.err << "usage: cox simulate --trace FILE --nodes N [--vcpus V] [--seed S] [--json]   "
-                   "(cox simulate --help shows all)\n"
-                << "cox simulate: error: " << error.what() << '\n';
-    return kMisused;
-  }
+  const Usage usage{"cox simulate", "--trace FILE --nodes N [--vcpus V] [--seed S] [--json]"};
+  const int over = read_plain(app, args, usage, streams);
+  if (over >= 0) return over;
   return simulate(words, streams);
 }
 

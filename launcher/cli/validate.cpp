@@ -7,6 +7,7 @@
 #include "launcher/cli/exit_codes.hpp"
 #include "launcher/cli/pcluster_file.hpp"
 #include "launcher/cli/pcluster_json.hpp"
+#include "launcher/cli/plain_words.hpp"
 #include "runtime/base/text.hpp"
 
 /// `cox validate`: all that is to be said about a cluster's file.
@@ -91,19 +92,10 @@ int run_validate(const std::vector<std::string>& args, Streams streams) {
       "  cox validate cluster.yaml\n"
       "  cox validate --json -t awsbatch ~/.parallelcluster/config\n"
       "  cox validate --schema > cluster.schema.json");
-  auto words = args;
-  std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
-  try {
-    app.parse(words);
-    if (path.empty() && !schema && !keys) throw CLI::RequiredError("FILE");
-  } catch (const CLI::CallForHelp&) {
-    streams.out << app.help();
-    return kDone;
-  } catch (const CLI::ParseError& error) {
-    streams.err << "usage: cox validate [options] FILE   (cox validate --help shows all)\n"
-                << "cox validate: error: " << error.what() << '\n';
-    return kMisused;
-  }
+  const Usage usage{"cox validate", "[options] FILE"};
+  const int over = read_plain(app, args, usage, streams);
+  if (over >= 0) return over;
+  if (path.empty() && !schema && !keys) return misused(usage, "FILE is required", streams);
   if (schema) streams.out << config::render_json_schema();
   if (keys) streams.out << config::render_key_table();
   return path.empty() ? kDone : validate(path, options, as_json, streams);
