@@ -222,9 +222,14 @@ class Cluster:
         return self.wait_for(job, "SUCCEEDED", "FAILED", seconds=seconds)
 
     def output(self, job, *options):
-        """awsbout's lines without their dates."""
+        """awsbout's lines without their dates.
+
+        Open MPI's launcher warns now and then that the program it launches with was quicker than itself; that it does so
+        with ssh too, and by chance, so the line is no part of what a job prints.
+        """
         done = self.person.run("awsbout", "-c", self.name, *options, job).ok()
-        return [re.sub(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d: ", "", line) for line in done.out.splitlines()]
+        lines = [re.sub(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d: ", "", line) for line in done.out.splitlines()]
+        return [line for line in lines if not re.search(r"plm:rsh: Warning: setpgid\(\d+,\d+\) failed in parent", line)]
 
     def hosts(self):
         done = self.person.run("awsbhosts", "-c", self.name, "--json").ok()
