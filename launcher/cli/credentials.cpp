@@ -19,7 +19,8 @@ constexpr std::pair<const char*, const char*> kVariables[] = {
     {"AWS_ACCESS_KEY_ID", "accessKeyId"},
     {"AWS_SECRET_ACCESS_KEY", "secretAccessKey"},
     {"AWS_DEFAULT_REGION", "region"},
-    {"AWS_ENDPOINT_URL", "endpointUrl"}};
+    {"AWS_ENDPOINT_URL", "endpointUrl"},
+    {"AWS_CA_BUNDLE", "caBundle"}};  // only where the cluster's own authority has to be trusted
 
 }  // namespace
 
@@ -50,6 +51,7 @@ int run_credentials(const std::vector<std::string>& args, Streams streams) {
   }
   json::object shown;
   for (const auto& [variable, member] : kVariables) {
+    if (!answer->as_object().contains(member)) continue;
     const auto value = text_of(answer->as_object(), member);
     shown[variable] = value;
     if (!common.json) {

@@ -109,6 +109,15 @@ struct SlurmSite {
   int pilot_seconds = 3600;
 };
 
+/// Coxswain/Api: where AWS's clients reach the cluster.
+struct ApiSettings {
+  std::string address = "127.0.0.1";
+  int port = 0;      ///< 0: a free one, which is kept
+  std::string host;  ///< what clients know it by; empty: the address, or the machine's name
+  std::string certificate_file;
+  std::string private_key_file;
+};
+
 /// What the rest of the product needs of a file, whichever format it had.
 struct ClusterConfig {
   bool v2 = false;
@@ -129,6 +138,7 @@ struct ClusterConfig {
   int log_retention_days = 180;  ///< of Monitoring/Logs; 0: for ever
   SshSettings ssh;
   SlurmSite slurm;
+  ApiSettings api;
   std::string containers = "podman";  ///< or "host": images are ignored
 };
 

@@ -79,13 +79,17 @@ bool is_number_to(std::string_view text, std::int64_t most) {
   return value && *value <= most;
 }
 
-bool is_cidr(const std::string& word) {
-  const auto slash = word.find('/');
-  if (slash == std::string::npos || !is_number_to(word.substr(slash + 1), 32)) return false;
-  const auto bytes = split(word.substr(0, slash), '.');
+bool is_ipv4(std::string_view word) {
+  const auto bytes = split(word, '.');
   return bytes.size() == 4 && std::all_of(bytes.begin(), bytes.end(), [](const std::string& byte) {
            return is_number_to(byte, 255);
          });
+}
+
+bool is_cidr(const std::string& word) {
+  const auto slash = word.find('/');
+  return slash != std::string::npos && is_number_to(word.substr(slash + 1), 32) &&
+         is_ipv4(word.substr(0, slash));
 }
 
 bool is_time(std::string_view word) {
@@ -152,6 +156,9 @@ constexpr Form kForms[] = {
      "is neither a range of IPv4 addresses such as 10.0.0.0/8 nor the id of a prefix list.",
      "a range of IPv4 addresses such as 10.0.0.0/8, or the id of a prefix list",
      R"(^([0-9]{1,3}\.){3}[0-9]{1,3}/[0-9]{1,2}$|^pl-[0-9a-z]{8,17}$)"},
+    {"ipv4", [](const std::string& word) { return is_ipv4(word); },
+     "is not an IPv4 address such as 127.0.0.1.", "an IPv4 address",
+     R"(^([0-9]{1,3}\.){3}[0-9]{1,3}$)"},
     {"mount", is_plain_path, "is not a plain path: no part of it may be empty or begin with a dot",
      "a plain path", R"(^/?[^/.\\][^/\\]*(/[^/.\\][^/]*)*$)"},
     {"source", is_source, "is none of existing, staged and SERVER:/EXPORT.",

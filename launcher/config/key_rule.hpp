@@ -16,7 +16,7 @@
 ///                 "fc-/x8-18" 8 to 18 hexadecimal ones, "backup-/x8-" 8 or more
 ///   arn:role      an ARN with ":role/" (of arn:secret: ":secret"); arn:password, of a secret or of
 ///                 a parameter
-///   bucket  cidr  mount  source  time  week-time  word  line    see key_rule.cpp
+///   bucket  cidr  ipv4  mount  source  time  week-time  word  line    see key_rule.cpp
 namespace cox::config {
 
 /// Why a text does not keep the rules; nothing when it does. Pure.

@@ -186,6 +186,9 @@ void read_own(const Tree& own, ClusterConfig& config) {
   config.containers = text_at(own, "Containers", config.containers);
   config.ssh = read_ssh(own);
   config.slurm = read_site(own);
+  config.api = {text_at(own, "Api.Address", config.api.address), int_at(own, "Api.Port", 0),
+                text_at(own, "Api.Host"), text_at(own, "Api.Certificate"),
+                text_at(own, "Api.PrivateKey")};
   read_sources(own, config.shared);
   for (const auto& item : items_at(own, "ComputeResources")) {
     for (auto& queue : config.queues) {

@@ -25,6 +25,7 @@ class Rules {
     for (std::size_t i = 0; i < config_.shared.size(); ++i) check_storage(i);
     check_storage_counts();
     check_providers();
+    check_api();
     return std::move(findings_);
   }
 
@@ -289,6 +290,21 @@ class Rules {
     add(path, "ProviderValidator",
         fmt::format("provider {} is not served by this version, only {} is", provider,
                     join(providers_, ", ")));
+  }
+
+  void check_api() {
+    const auto& api = config_.api;
+    if (api.certificate_file.empty() != api.private_key_file.empty()) {
+      add("Coxswain.Api", "ApiValidator",
+          fmt::format("{} is there without {}: a certificate of your own needs both",
+                      api.certificate_file.empty() ? "PrivateKey" : "Certificate",
+                      api.certificate_file.empty() ? "Certificate" : "PrivateKey"));
+    }
+    for (const auto& file : {api.certificate_file, api.private_key_file}) {
+      if (file.empty() || file.starts_with('/')) continue;
+      add("Coxswain.Api", "ApiValidator",
+          fmt::format("{} is not an absolute path: the head reads it, wherever it runs", file));
+    }
   }
 
   void check_providers() {

@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
+#include <climits>
 #include <csignal>
 #include <utility>
 
@@ -97,6 +99,11 @@ Result<provider::LocalClusterPlan> furnish(const std::string& directory,
   return plan;
 }
 
+std::string host_name() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  return ::gethostname(name.data(), name.size()) == 0 ? name.data() : "localhost";
+}
+
 class Worker {
  public:
   Worker(std::string directory, Described described, provider::LocalClusterPlan plan)
@@ -129,32 +136,57 @@ class Worker {
   }
 
  private:
-  /// Signed requests of AWS's clients. The port stays the same for the cluster's life: clients have
-  /// it in their environment.
-  Result<os::Fd> listen_to_network() {
+  /// The file's port, or one that stays the same for the cluster's life: clients have it in their
+  /// environment.
+  Result<os::Fd> listen_to_network(const config::ApiSettings& api) {
     const auto path = directory_ + "/api/port";
     const auto kept = os::read_file(path, 16);
     const auto before = kept ? to_int(trim(*kept)).value_or(0) : 0;
-    auto listener = os::listen_tcp("127.0.0.1", static_cast<int>(before));
-    if (!listener && before != 0) {
+    const auto wanted = api.port != 0 ? api.port : static_cast<int>(before);
+    auto listener = os::listen_tcp(api.address, wanted);
+    if (!listener && api.port == 0 && before != 0) {
       os::log_warn("{}: another port is taken for the API", listener.error().message);
-      listener = os::listen_tcp("127.0.0.1", 0);
+      listener = os::listen_tcp(api.address, 0);
     }
-    if (!listener) return listener;
+    if (!listener) return fail(within("Coxswain.Api", listener.error()));
     const auto port = fmt::format("{}\n", os::local_port(*listener));
     if (auto saved = os::write_file_atomic(path, port, 0644); !saved) return fail(saved.error());
     return listener;
   }
 
+  /// Signed requests of AWS's clients.
+  Result<head::NetworkEndpoint> open_network() {
+    const auto& api = described_.config.api;
+    head::NetworkEndpoint network{.listener = {},
+                                  .host = api.host,
+                                  .on_loopback = api.address.starts_with("127."),
+                                  .certificate = {},
+                                  .ca_file = directory_ + "/api/ca.crt"};
+    if (network.host.empty()) {
+      network.host = api.address == "0.0.0.0" ? host_name() : api.address;
+    }
+    if (!api.certificate_file.empty()) {
+      auto certificate = os::read_file(api.certificate_file);
+      if (!certificate) return fail(within("Coxswain.Api.Certificate", certificate.error()));
+      auto key = os::read_file(api.private_key_file);
+      if (!key) return fail(within("Coxswain.Api.PrivateKey", key.error()));
+      network.certificate = {std::move(*certificate), std::move(*key)};
+    }
+    auto listener = listen_to_network(api);
+    if (!listener) return fail(listener.error());
+    network.listener = std::move(*listener);
+    return network;
+  }
+
   Result<void> start_head() {
-    auto network = listen_to_network();
+    auto network = open_network();
     if (!network) return fail(network.error());
     head_ = head::make_head(loop_, clock_, *provider_,
                             {.cluster = described_.settings,
                              .directory = directory_ + "/head",
                              .api_listener = take(kApiListener),
                              .agent_listener = take(kAgentListener),
-                             .network_listener = std::move(*network),
+                             .network = std::move(*network),
                              .find_types = config::expand_instance_types});
     head_->on_readiness([this](const head::Readiness& readiness) { became(readiness); });
     head_->on_shutdown([this] { shut_down(); });

@@ -8,10 +8,21 @@
 #include "runtime/model/cluster.hpp"
 #include "runtime/os/event_loop.hpp"
 #include "runtime/os/fd.hpp"
+#include "runtime/os/http.hpp"
 #include "runtime/ports/clock.hpp"
 #include "runtime/ports/node_provider.hpp"
 
 namespace cox::head {
+
+/// Where clients of the network reach the API. Through TLS unless its listener is on loopback and
+/// no certificate is given.
+struct NetworkEndpoint {
+  os::Fd listener;                   ///< TCP socket; empty: none
+  std::string host;                  ///< what clients know it by: stands in the endpoint's URL
+  bool on_loopback = true;           ///< nobody outside this machine can reach it
+  os::TlsCertificate certificate{};  ///< empty: issued by the cluster's authority
+  std::string ca_file{};             ///< where the authority's certificate is put for clients
+};
 
 /// What a head runs by.
 struct HeadOptions {
@@ -19,7 +30,7 @@ struct HeadOptions {
   std::string directory;  ///< its own: store.db, logs/, blobs/, keys, ca.crt, ca.key are made here
   os::Fd api_listener;    ///< unix socket for clients
   os::Fd agent_listener;  ///< TCP socket that agents dial
-  os::Fd network_listener;  ///< TCP socket on loopback for signed requests; empty: none
+  NetworkEndpoint network;  ///< for signed requests
   /// The types that a compute environment's words mean; empty: none can be made by API.
   std::function<Result<std::vector<InstanceType>>(const std::vector<std::string>&)> find_types;
   int node_lost_after_ms = 10'000;  ///< a silent node is lost after so long
@@ -47,7 +58,8 @@ struct Readiness {
 ///        absent,"m":"text"}; with follow=1 it ends when the job's output is complete; the last
 ///        line is
 ///        {"end":true,"status":"SUCCEEDED"}
-///   POST /cox/v1/credentials             {"accessKeyId","secretAccessKey","region","endpointUrl"}
+///   POST /cox/v1/credentials             {"accessKeyId","secretAccessKey","region","endpointUrl"},
+///        and "caBundle" (a path) when its certificate is of the cluster's own authority
 ///   POST /cox/v1/fleet                   {"status":"ENABLED"|"DISABLED"}
 ///   POST /cox/v1/shutdown                ends all nodes, answers {} and then calls on_shutdown
 class Head {

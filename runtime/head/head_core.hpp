@@ -223,6 +223,7 @@ class HeadCore : public Head {
                     const std::shared_ptr<os::HttpReply>& reply);
   void search_logs(const api::SearchLogs& search, const std::shared_ptr<os::HttpReply>& reply);
   // signed_routes.cpp
+  [[nodiscard]] Result<std::optional<os::TlsCertificate>> network_certificate();
   [[nodiscard]] Result<void> serve_network();
   void handle_signed(const os::HttpRequest& request, const std::shared_ptr<os::HttpReply>& reply);
   void route_credentials(const JobUser& user, const std::shared_ptr<os::HttpReply>& reply);
@@ -268,7 +269,8 @@ class HeadCore : public Head {
   std::unique_ptr<os::HttpServer> network_;
   AccessKeys keys_;
   ReplayWindow replays_;
-  std::string endpoint_;  ///< "http://127.0.0.1:4711"; empty: none
+  std::string endpoint_;   ///< "http://127.0.0.1:4711"; empty: none
+  std::string ca_bundle_;  ///< path of what the endpoint's clients verify it by; empty: none needed
   std::random_device random_;
 
   // The turn.

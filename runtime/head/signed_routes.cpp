@@ -2,6 +2,7 @@
 
 #include "runtime/api/sigv4.hpp"
 #include "runtime/head/head_core.hpp"
+#include "runtime/os/files.hpp"
 #include "runtime/os/frame_link.hpp"
 
 /// Clients of the network: who asks, a signature tells. Keys are given out on the unix socket only,
@@ -10,19 +11,39 @@ namespace cox::head {
 
 namespace json = boost::json;
 
+/// What the endpoint shows its clients; nothing where plain HTTP will do.
+Result<std::optional<os::TlsCertificate>> HeadCore::network_certificate() {
+  const auto& network = options_.network;
+  if (!network.certificate.certificate.empty()) return network.certificate;
+  if (network.on_loopback) return std::nullopt;
+  // Its name is not "head": agents take that one for their head.
+  auto issued = os::issue_certificate(ca_, "api", {network.host, "localhost", "127.0.0.1"});
+  if (!issued) return fail(within("Coxswain.Api", issued.error()));
+  auto kept = os::write_file_atomic(network.ca_file, ca_.certificate, 0644);
+  if (!kept) return fail(kept.error());
+  ca_bundle_ = network.ca_file;
+  return os::TlsCertificate{issued->certificate, issued->private_key};
+}
+
 Result<void> HeadCore::serve_network() {
-  if (!options_.network_listener) return {};
+  auto& network = options_.network;
+  if (!network.listener) return {};
   if (auto loaded = keys_.load(); !loaded) return loaded;
-  endpoint_ = fmt::format("http://127.0.0.1:{}", os::local_port(options_.network_listener));
+  const auto certificate = network_certificate();
+  if (!certificate) return fail(certificate.error());
+  const bool is_v6 = network.host.find(':') != std::string::npos;
+  endpoint_ = fmt::format("{}://{}:{}", *certificate ? "https" : "http",
+                          is_v6 ? "[" + network.host + "]" : network.host,
+                          os::local_port(network.listener));
   os::HttpLimits limits;
   limits.body_bytes_max = 1u << 20;  // far above what any of these operations takes
   auto http = os::serve_http(
-      loop_, std::move(options_.network_listener),
+      loop_, std::move(network.listener),
       [this](const os::HttpRequest& request, const std::shared_ptr<os::HttpReply>& reply) {
         handle_signed(request, reply);
       },
-      limits);
-  if (!http) return fail(http.error());
+      limits, *certificate);
+  if (!http) return fail(within("Coxswain.Api", http.error()));
   network_ = std::move(*http);
   return {};
 }
@@ -52,11 +73,12 @@ void HeadCore::route_credentials(const JobUser& user, const std::shared_ptr<os::
   }
   const auto key = keys_.of(user);
   if (!key) return refuse(reply, 500, key.error().message);
-  answer(reply, 200,
-         json::serialize(json::object{{"accessKeyId", key->id},
-                                      {"secretAccessKey", key->secret},
-                                      {"region", state_.cluster().region},
-                                      {"endpointUrl", endpoint_}}));
+  json::object told{{"accessKeyId", key->id},
+                    {"secretAccessKey", key->secret},
+                    {"region", state_.cluster().region},
+                    {"endpointUrl", endpoint_}};
+  if (!ca_bundle_.empty()) told["caBundle"] = ca_bundle_;
+  answer(reply, 200, json::serialize(told));
 }
 
 }  // namespace cox::head

@@ -1,3 +1,6 @@
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
 #include <openssl/bn.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
@@ -7,7 +10,10 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -68,9 +74,26 @@ bool add_extension(X509* certificate, X509* issuer, int kind, const char* value)
   return extension && X509_add_ext(certificate, extension.get(), -1) == 1;
 }
 
+/// The extension's value for these names; none when one of them is neither name nor address.
+std::optional<std::string> alternative_names(const std::vector<std::string>& hosts) {
+  std::string value;
+  for (const auto& host : hosts) {
+    std::array<unsigned char, sizeof(in6_addr)> address{};
+    const bool is_address = ::inet_pton(AF_INET, host.c_str(), address.data()) == 1 ||
+                            ::inet_pton(AF_INET6, host.c_str(), address.data()) == 1;
+    const bool is_name =
+        !host.empty() && std::all_of(host.begin(), host.end(), [](unsigned char c) {
+          return std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_';
+        });
+    if (!is_address && !is_name) return std::nullopt;
+    value += fmt::format("{}{}:{}", value.empty() ? "" : ",", is_address ? "IP" : "DNS", host);
+  }
+  return value;
+}
+
 /// A certificate for the key; signed by the issuer, or by itself when there is none.
 Certificate new_certificate(const Key& key, const std::string& name, X509* issuer,
-                            EVP_PKEY* issuer_key) {
+                            EVP_PKEY* issuer_key, const std::string& alternatives = {}) {
   Certificate made(X509_new());
   const Number serial(BN_new());
   if (!made || !serial ||
@@ -91,7 +114,7 @@ Certificate new_certificate(const Key& key, const std::string& name, X509* issue
   X509_set_issuer_name(made.get(), issuer != nullptr ? X509_get_subject_name(issuer) : subject);
   X509* const signer = issuer != nullptr ? issuer : made.get();
   // The identifiers of keys tell apart clusters that have had the same name.
-  const std::vector<std::pair<int, const char*>> extensions =
+  std::vector<std::pair<int, const char*>> extensions =
       issuer == nullptr
           ? std::vector<std::pair<int, const char*>>{{NID_basic_constraints, "critical,CA:TRUE"},
                                                      {NID_key_usage, "critical,keyCertSign"},
@@ -102,6 +125,7 @@ Certificate new_certificate(const Key& key, const std::string& name, X509* issue
                 {NID_ext_key_usage, "serverAuth,clientAuth"},
                 {NID_subject_key_identifier, "hash"},
                 {NID_authority_key_identifier, "keyid:always"}};
+  if (!alternatives.empty()) extensions.emplace_back(NID_subject_alt_name, alternatives.c_str());
   const bool extended =
       std::all_of(extensions.begin(), extensions.end(), [&](const auto& extension) {
         return add_extension(made.get(), signer, extension.first, extension.second);
@@ -122,11 +146,18 @@ Result<CaKeys> make_ca(const std::string& cluster_name) {
   return CaKeys{to_pem(certificate), to_pem(key)};
 }
 
-Result<TlsIdentity> issue_certificate(const CaKeys& ca, const std::string& common_name) {
+Result<TlsIdentity> issue_certificate(const CaKeys& ca, const std::string& common_name,
+                                      const std::vector<std::string>& hosts) {
   if (common_name.empty() || common_name.size() > kNameBytesMax ||
       common_name.find('\0') != std::string::npos) {
     return fail(Errc::invalid_argument, "a certificate's name has 1 to {} characters, not '{}'",
                 kNameBytesMax, common_name.c_str());
+  }
+  const auto alternatives = alternative_names(hosts);
+  if (!alternatives) {
+    return fail(Errc::invalid_argument,
+                "a certificate is for names and addresses of hosts, not '{}'",
+                fmt::join(hosts, " "));
   }
   const auto certificate_text = memory(ca.certificate);
   const auto key_text = memory(ca.private_key);
@@ -137,7 +168,8 @@ Result<TlsIdentity> issue_certificate(const CaKeys& ca, const std::string& commo
   }
   const auto key = new_key();
   const auto certificate =
-      key ? new_certificate(key, common_name, issuer.get(), issuer_key.get()) : nullptr;
+      key ? new_certificate(key, common_name, issuer.get(), issuer_key.get(), *alternatives)
+          : nullptr;
   if (!certificate) return fail(Errc::internal, "cannot issue a certificate for {}", common_name);
   return TlsIdentity{to_pem(certificate), to_pem(key), ca.certificate};
 }

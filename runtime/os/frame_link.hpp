@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runtime/base/result.hpp"
 #include "runtime/os/event_loop.hpp"
@@ -79,8 +80,11 @@ struct CaKeys {
   std::string private_key;
 };
 [[nodiscard]] Result<CaKeys> make_ca(const std::string& cluster_name);
+/// `hosts`: names and addresses that clients may know its bearer by ("api.example", "10.0.0.1").
+/// Errors: invalid_argument.
 [[nodiscard]] Result<TlsIdentity> issue_certificate(const CaKeys& ca,
-                                                    const std::string& common_name);
+                                                    const std::string& common_name,
+                                                    const std::vector<std::string>& hosts = {});
 
 /// Lower-case hex SHA-256.
 [[nodiscard]] std::string sha256_hex(std::string_view bytes);

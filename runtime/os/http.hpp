@@ -64,15 +64,22 @@ struct HttpLimits {
   int idle_seconds_max = 120;  ///< from the end of one answer to the end of the next request
 };
 
-/// HTTP/1.1 with keep-alive on a listening socket (unix or TCP; taken over). Dropping it closes
-/// what waits for a request; answers under way may still be sent.
+/// What a server shows its clients, as PEM texts; the certificate with those that lead to its CA's.
+struct TlsCertificate {
+  std::string certificate;
+  std::string private_key;
+};
+
+/// HTTP/1.1 with keep-alive on a listening socket (unix or TCP; taken over), through TLS 1.2 or
+/// later when there is a certificate. Dropping it closes what waits for a request; answers under
+/// way may still be sent. Errors: invalid_argument when certificate and key cannot be used.
 class HttpServer {
  public:
   virtual ~HttpServer() = default;
 };
-[[nodiscard]] Result<std::unique_ptr<HttpServer>> serve_http(EventLoop& loop, Fd listener,
-                                                             HttpHandler handler,
-                                                             HttpLimits limits = {});
+[[nodiscard]] Result<std::unique_ptr<HttpServer>> serve_http(
+    EventLoop& loop, Fd listener, HttpHandler handler, HttpLimits limits = {},
+    const std::optional<TlsCertificate>& tls = {});
 
 /// A blocking client on a connected socket, for command-line programs.
 class HttpClient {

@@ -24,6 +24,7 @@
 #include "runtime/os/accept_loop_impl.hpp"
 #include "runtime/os/event_loop_impl.hpp"
 #include "runtime/os/http.hpp"
+#include "runtime/os/http_wire_impl.hpp"
 
 namespace cox::os {
 
@@ -31,7 +32,7 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
 using boost::system::error_code;
-using Socket = asio::generic::stream_protocol::socket;
+using Socket = HttpWire::Socket;
 using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
 
 namespace {
@@ -40,6 +41,7 @@ constexpr std::size_t kHeaderBytesMax = 64u << 10;
 constexpr std::size_t kKeptBytes = 256u << 10;
 constexpr std::size_t kDiscardBytes = 16u << 10;
 constexpr auto kFarewellTime = std::chrono::seconds(5);
+constexpr auto kHandshakeSeconds = std::chrono::seconds(10);
 constexpr unsigned kHttp11 = 11;
 
 /// Who is at the other end, as far as the kernel knows.
@@ -110,6 +112,7 @@ class Session;
 struct Shared {
   HttpHandler handler;
   HttpLimits limits;
+  HttpWire::Context tls;
   bool wanted = true;
   std::set<Session*> sessions;
 };
@@ -149,22 +152,33 @@ class Reply : public HttpReply, public std::enable_shared_from_this<Reply> {
 
 /// One client's connection: requests one after the other.
 ///
+///  (handshake, with TLS, before it)
 ///   reading ──request──▶ answering ──all queued──▶ answered ──all sent──▶ reading
 ///      └── any of them ──▶ lingering (no more from here) ──▶ ended       or lingering
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(Socket socket, std::shared_ptr<Shared> shared)
-      : socket_(std::move(socket)),
+      : wire_(std::move(socket), shared->tls),
         shared_(std::move(shared)),
-        timer_(socket_.get_executor()),
-        peer_(peer_of(socket_.native_handle())) {
+        timer_(wire_.get_executor()),
+        peer_(peer_of(wire_.socket().native_handle())) {
     const int on = 1;  // fails on a unix socket, which needs it not
-    ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    ::setsockopt(wire_.socket().native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     shared_->sessions.insert(this);
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session() { shared_->sessions.erase(this); }
+
+  void open() {
+    if (!wire_.has_tls()) return read();
+    limit_time(kHandshakeSeconds);
+    wire_.async_handshake([self = shared_from_this()](error_code error) {
+      if (self->phase_ != Phase::reading) return;
+      if (error) return self->end();
+      self->read();
+    });
+  }
 
   void read() {
     phase_ = Phase::reading;
@@ -173,7 +187,7 @@ class Session : public std::enable_shared_from_this<Session> {
     parser_->body_limit(shared_->limits.body_bytes_max);
     limit_time(std::chrono::seconds(shared_->limits.idle_seconds_max));
     http::async_read_header(
-        socket_, buffer_, *parser_,
+        wire_, buffer_, *parser_,
         [self = shared_from_this()](error_code error, std::size_t) { self->got_head(error); });
   }
 
@@ -191,7 +205,7 @@ class Session : public std::enable_shared_from_this<Session> {
     queued_ += bytes;
     if (writing_ || flush_posted_) return;
     flush_posted_ = true;
-    asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    asio::post(wire_.get_executor(), [self = shared_from_this()] {
       self->flush_posted_ = false;
       if (!self->writing_) self->flush();
     });
@@ -209,7 +223,7 @@ class Session : public std::enable_shared_from_this<Session> {
   }
   template <class Call>
   void post(Call call) {
-    asio::post(socket_.get_executor(), std::move(call));
+    asio::post(wire_.get_executor(), std::move(call));
   }
 
  private:
@@ -231,7 +245,7 @@ class Session : public std::enable_shared_from_this<Session> {
       queue("HTTP/1.1 100 Continue\r\n\r\n");
     }
     http::async_read(
-        socket_, buffer_, *parser_,
+        wire_, buffer_, *parser_,
         [self = shared_from_this()](error_code failed, std::size_t) { self->got(failed); });
   }
 
@@ -285,13 +299,14 @@ class Session : public std::enable_shared_from_this<Session> {
 
   /// Until it is answered the client sends nothing: becoming readable means that it has gone.
   void watch_for_goodbye() {
-    socket_.async_wait(
+    wire_.socket().async_wait(
         Socket::wait_read, [self = shared_from_this(), served = served_](error_code error) {
           if (error || self->phase_ != Phase::answering || self->served_ != served) return;
           char byte = 0;
-          const auto seen =
-              ::recv(self->socket_.native_handle(), &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT);
-          if (seen > 0) return;  // its next request, too early: that it goes is seen by writing
+          const auto seen = ::recv(self->wire_.socket().native_handle(), &byte, sizeof byte,
+                                   MSG_PEEK | MSG_DONTWAIT);
+          // Its next request, too early, or a farewell of TLS: that it goes is seen by writing.
+          if (seen > 0) return;
           if (seen < 0 && (errno == EAGAIN || errno == EINTR)) return self->watch_for_goodbye();
           self->end();
         });
@@ -302,7 +317,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (queued_.empty()) return flushed({});
     writing_ = true;
     flying_.swap(queued_);
-    asio::async_write(socket_, asio::buffer(flying_),
+    asio::async_write(wire_, asio::buffer(flying_),
                       [self = shared_from_this()](error_code error, std::size_t) {
                         self->writing_ = false;
                         self->flying_.clear();
@@ -332,22 +347,22 @@ class Session : public std::enable_shared_from_this<Session> {
   void linger() {
     phase_ = Phase::lingering;
     error_code ignored;
-    socket_.shutdown(Socket::shutdown_send, ignored);
+    wire_.socket().shutdown(Socket::shutdown_send, ignored);
     limit_time(kFarewellTime);
     discard();
   }
 
   void discard() {
     buffer_.clear();
-    socket_.async_read_some(buffer_.prepare(kDiscardBytes),
-                            [self = shared_from_this()](error_code error, std::size_t) {
-                              if (self->phase_ != Phase::lingering) return;
-                              if (error) return self->end();
-                              self->discard();
-                            });
+    wire_.async_read_some(buffer_.prepare(kDiscardBytes),
+                          [self = shared_from_this()](error_code error, std::size_t) {
+                            if (self->phase_ != Phase::lingering) return;
+                            if (error) return self->end();
+                            self->discard();
+                          });
   }
 
-  Socket socket_;
+  HttpWire wire_;
   std::shared_ptr<Shared> shared_;
   asio::steady_timer timer_;
   Peer peer_;
@@ -368,7 +383,7 @@ void Session::end() {
   if (before == Phase::ended) return;
   timer_.cancel();
   error_code ignored;
-  socket_.close(ignored);
+  wire_.socket().close(ignored);
   queued_ = {};
   const auto reply = current_.lock();
   if (before == Phase::answering && reply) reply->gone();
@@ -449,11 +464,12 @@ void Reply::forget() {
 
 class Server : public HttpServer {
  public:
-  Server(Acceptor acceptor, HttpHandler handler, HttpLimits limits)
-      : shared_(std::make_shared<Shared>(Shared{std::move(handler), limits, true, {}})),
+  Server(Acceptor acceptor, HttpHandler handler, HttpLimits limits, HttpWire::Context tls)
+      : shared_(
+            std::make_shared<Shared>(Shared{std::move(handler), limits, std::move(tls), true, {}})),
         accepting_(std::make_shared<AcceptLoop<Acceptor>>(
             std::move(acceptor), [shared = shared_](Socket socket) {
-              std::make_shared<Session>(std::move(socket), shared)->read();
+              std::make_shared<Session>(std::move(socket), shared)->open();
             })) {
     accepting_->next();
   }
@@ -474,10 +490,30 @@ class Server : public HttpServer {
   std::shared_ptr<AcceptLoop<Acceptor>> accepting_;
 };
 
+Result<HttpWire::Context> make_context(const TlsCertificate& own) {
+  HttpWire::Context context;
+  try {
+    context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
+  } catch (const boost::system::system_error& error) {
+    return fail(Errc::internal, "TLS: {}", error.what());
+  }
+  SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_2_VERSION);
+  error_code error;
+  context->use_certificate_chain(asio::buffer(own.certificate), error);
+  if (error) return fail(Errc::invalid_argument, "TLS certificate: {}", error.message());
+  context->use_private_key(asio::buffer(own.private_key), asio::ssl::context::pem, error);
+  if (error) return fail(Errc::invalid_argument, "TLS private key: {}", error.message());
+  return context;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<HttpServer>> serve_http(EventLoop& loop, Fd listener, HttpHandler handler,
-                                               HttpLimits limits) {
+                                               HttpLimits limits,
+                                               const std::optional<TlsCertificate>& tls) {
+  Result<HttpWire::Context> context;
+  if (tls) context = make_context(*tls);
+  if (!context) return fail(context.error());
   sockaddr_storage where{};
   socklen_t size = sizeof where;
   ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&where), &size);
@@ -486,7 +522,8 @@ Result<std::unique_ptr<HttpServer>> serve_http(EventLoop& loop, Fd listener, Htt
   acceptor.assign(asio::generic::stream_protocol(where.ss_family, 0), listener.get(), error);
   if (error) return fail(Errc::internal, "listening socket: {}", error.message());
   [[maybe_unused]] const int owned_by_acceptor = listener.release();
-  return std::make_unique<Server>(std::move(acceptor), std::move(handler), limits);
+  return std::make_unique<Server>(std::move(acceptor), std::move(handler), limits,
+                                  std::move(*context));
 }
 
 }  // namespace cox::os

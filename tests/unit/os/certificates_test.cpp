@@ -113,5 +113,28 @@ TEST(Sha256, AgreesWithTheStandard) {
             "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+TEST(Certificates, NameTheHostsTheyAreFor) {
+  const auto ca = make_ca("tutorial");
+  ASSERT_TRUE(ca) << ca.error().message;
+  const auto identity = issue_certificate(*ca, "api", {"batch.example", "10.1.2.3"});
+  ASSERT_TRUE(identity) << identity.error().message;
+
+  const auto leaf = parse(identity->certificate);
+  EXPECT_EQ(X509_check_host(leaf.get(), "batch.example", 0, 0, nullptr), 1);
+  EXPECT_EQ(X509_check_host(leaf.get(), "other.example", 0, 0, nullptr), 0);
+  EXPECT_EQ(X509_check_ip_asc(leaf.get(), "10.1.2.3", 0), 1);
+  EXPECT_EQ(X509_check_ip_asc(leaf.get(), "10.1.2.4", 0), 0);
+}
+
+TEST(Certificates, AreForNothingButNamesAndAddresses) {
+  const auto ca = make_ca("tutorial");
+  ASSERT_TRUE(ca) << ca.error().message;
+  for (const auto* host : {"", "a b", "a,DNS:b", "a\nb", "*"}) {
+    const auto identity = issue_certificate(*ca, "api", {"fine.example", host});
+    ASSERT_FALSE(identity) << host;
+    EXPECT_EQ(identity.error().code, Errc::invalid_argument);
+  }
+}
+
 }  // namespace
 }  // namespace cox::os

@@ -65,6 +65,58 @@ TEST_F(Http, NamesThePeerOfATcpConnectionByItsAddress) {
   EXPECT_FALSE(requests_.front().peer);
 }
 
+TEST_F(Http, ServesThroughTls) {
+  const auto ca = make_ca("tutorial");
+  ASSERT_TRUE(ca) << ca.error().message;
+  const auto identity = issue_certificate(*ca, "api", {"localhost"});
+  ASSERT_TRUE(identity) << identity.error().message;
+  auto listener = listen_tcp("127.0.0.1", 0);
+  ASSERT_TRUE(listener) << listener.error().message;
+  const int port = local_port(*listener);
+  const std::string large(3u << 20, 'x');
+  auto server = serve_http(
+      loop_, std::move(*listener),
+      [&](const HttpRequest& request, const ReplyPtr& reply) {
+        reply->send(text(request.remote_address + large));
+      },
+      {}, TlsCertificate{identity->certificate, identity->private_key});
+  ASSERT_TRUE(server) << server.error().message;
+
+  const auto answers = beside([&] {
+    TlsPeer peer(port, *identity);
+    std::vector<std::string> got;
+    for (int i = 0; i < 2 && peer.connected(); ++i) {  // twice: the connection is kept
+      peer.write("GET / HTTP/1.1\r\n\r\n");
+      std::string answer;
+      for (auto byte = peer.read(1); !byte.empty(); byte = peer.read(1)) {
+        answer += byte;
+        if (answer.ends_with("\r\n\r\n")) break;
+      }
+      answer += peer.read(std::string("127.0.0.1").size() + large.size());
+      got.push_back(std::move(answer));
+    }
+    return got;
+  });
+
+  ASSERT_EQ(answers.size(), 2u);
+  for (const auto& answer : answers) {
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+    EXPECT_TRUE(answer.ends_with("\r\n\r\n127.0.0.1" + large));
+  }
+  const auto clear = exchange(connect_tcp(port), "GET / HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(clear, Not(HasSubstr("HTTP/1.1 200")));
+}
+
+TEST_F(Http, RefusesACertificateThatIsNone) {
+  auto listener = listen_tcp("127.0.0.1", 0);
+  ASSERT_TRUE(listener) << listener.error().message;
+  const auto server = serve_http(
+      loop_, std::move(*listener), [](HttpRequest, const ReplyPtr&) {}, {},
+      TlsCertificate{"no certificate", "no key"});
+  ASSERT_FALSE(server);
+  EXPECT_EQ(server.error().code, Errc::invalid_argument);
+}
+
 TEST_F(Http, JoinsRepeatedHeadersAndLowersNames) {
   serve([&](HttpRequest request, const ReplyPtr& reply) {
     reply->send(text(request.headers.at("accept") + "|" + request.headers.at("x-mixed")));
