@@ -20,6 +20,7 @@ void put_by_name(std::vector<T>& list, T item) {
 }  // namespace
 
 void State::put(CatalogItem item) {
+  const auto decays_before = decays();
   kept_.insert(key_of(item));
   if (auto* environment = std::get_if<ComputeEnvironment>(&item)) {
     put_by_name(cluster_.environments, std::move(*environment));
@@ -32,6 +33,7 @@ void State::put(CatalogItem item) {
     const auto name = policy->name;
     policies_[name] = std::move(*policy);
   }
+  if (decays() != decays_before) recount_shares();
 }
 
 void State::remove(const CatalogKey& key) {
