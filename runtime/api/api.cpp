@@ -77,7 +77,7 @@ Outcome handle_batch(const View& view, const Request& request, std::string_view 
   if (operation == "describecomputeenvironments") {
     return describe_compute_environments(view, arns, body);
   }
-  if (operation == "describejobdefinitions") return describe_job_definitions(view, arns, body);
+  if (operation == "describejobdefinitions") return describe_job_definitions(view, request, body);
   if (operation == "describeschedulingpolicies") {
     return describe_scheduling_policies(view, arns, body);
   }

@@ -149,7 +149,7 @@ struct ClientToken {
                                          const boost::json::object& body);
 [[nodiscard]] Answer describe_compute_environments(const View& view, const Arns& arns,
                                                    const boost::json::object& body);
-[[nodiscard]] Answer describe_job_definitions(const View& view, const Arns& arns,
+[[nodiscard]] Answer describe_job_definitions(const View& view, const Request& request,
                                               const boost::json::object& body);
 [[nodiscard]] Outcome register_job_definition(const View& view, const Request& request,
                                               const boost::json::object& body);
