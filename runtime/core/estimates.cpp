@@ -21,10 +21,13 @@ Millis ends_at_latest(const Job& job, Millis now) {
   return std::max(now, start + std::int64_t{1000} * *job.spec.timeout_s + kStopMs);
 }
 
-Millis enough_at(std::vector<Holding> holdings, int free_vcpus, MiB free_memory, const Job& job,
+void add(Holdings& holdings, const Holding& holding) {
+  const auto later = [](const Holding& a, const Holding& b) { return a.until < b.until; };
+  holdings.insert(std::upper_bound(holdings.begin(), holdings.end(), holding, later), holding);
+}
+
+Millis enough_at(const Holdings& holdings, int free_vcpus, MiB free_memory, const Job& job,
                  Millis now) {
-  std::sort(holdings.begin(), holdings.end(),
-            [](const Holding& a, const Holding& b) { return a.until < b.until; });
   if (job.is_multi_node()) return holdings.empty() ? now : holdings.back().until;
   Millis at = now;
   for (const auto& holding : holdings) {

@@ -24,9 +24,13 @@ struct Holding {
   MiB memory;
 };
 
+/// What the jobs on a node hold of it, the first to end first.
+using Holdings = std::vector<Holding>;
+void add(Holdings& holdings, const Holding& holding);
+
 /// When a node that has so much free has enough for (a node's part of) the job: a multi-node job
 /// wants it empty. Pure.
-[[nodiscard]] Millis enough_at(std::vector<Holding> holdings, int free_vcpus, MiB free_memory,
+[[nodiscard]] Millis enough_at(const Holdings& holdings, int free_vcpus, MiB free_memory,
                                const Job& job, Millis now);
 
 }  // namespace cox::core

@@ -1,6 +1,7 @@
 #include "runtime/core/scheduler.hpp"
 
 #include <algorithm>
+#include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
@@ -59,9 +60,10 @@ class Placer {
     int vcpus = 0;  ///< of the whole node; here, as a pass looks at all of them for every job
     MiB memory;
     NodeStatus status = NodeStatus::pending;
-    const Job* kept_for = nullptr;       ///< set aside for this job
-    Millis kept_from = {};               ///< when that job will need it; not set: not known
-    std::vector<Holding> holdings = {};  ///< of the jobs on it, once estimate() has looked
+    const Job* kept_for = nullptr;  ///< set aside for this job
+    Millis kept_from = {};          ///< when that job will need it; not set: not known
+    Millis enough_from = {};        ///< when it has enough for the job that is considered
+    Holdings holdings = {};         ///< of the jobs on it, once estimate() has looked
 
     /// Whether the node, were it empty, could take (a node's part of) the job.
     [[nodiscard]] bool suits(const Job& job) const {
@@ -163,7 +165,7 @@ class Placer {
       free.jobs += 1;
       free.free_vcpus = job.is_multi_node() ? 0 : free.free_vcpus - job.spec.vcpus;
       free.free_memory = job.is_multi_node() ? MiB{} : free.free_memory - job.spec.memory;
-      place->holdings.push_back({ends_by_, job.spec.vcpus, job.spec.memory});
+      add(place->holdings, {ends_by_, job.spec.vcpus, job.spec.memory});
     }
     result_.placed.push_back(std::move(placement));
   }
@@ -248,6 +250,7 @@ class Placer {
   /// When the place has enough for (a node's part of) the job, by the timeouts of what is on it.
   Millis free_at(const Place& place, const Job& job) {
     if (!are_estimated_) estimate();
+    if (is_nothing_known_ && place.holdings.empty() && place.free.jobs > 0) return kNotKnown;
     return enough_at(place.holdings, place.free.free_vcpus, place.free.free_memory, job,
                      snapshot_.now);
   }
@@ -256,24 +259,29 @@ class Placer {
   /// it.
   void estimate() {
     are_estimated_ = true;
-    std::unordered_map<NodeId, Place*> by_node;
+    is_nothing_known_ = std::none_of(
+        snapshot_.active.begin(), snapshot_.active.end(),
+        [&](const Job* job) { return ends_at_latest(*job, snapshot_.now) != kNotKnown; });
+    if (is_nothing_known_) return;  // as where no job has a timeout
+    std::unordered_map<std::string_view, Place*> by_node;
     for (auto& [name, group] : groups_) {
-      for (auto& place : group.places) by_node.emplace(place.free.node->id, &place);
+      for (auto& place : group.places) by_node.emplace(place.free.node->id.value, &place);
     }
     for (const auto* job : snapshot_.active) {
       const auto end = ends_at_latest(*job, snapshot_.now);
       for (const auto& run : job->current()->nodes) {
-        const auto place = by_node.find(run.node);
+        const auto place = by_node.find(run.node.value);
         if (run.phase == NodePhase::exited || place == by_node.end()) continue;
-        place->second->holdings.push_back({end, job->spec.vcpus, job->spec.memory});
+        add(place->second->holdings, {end, job->spec.vcpus, job->spec.memory});
       }
     }
   }
 
   /// Keeps the first `count` of those that will have enough for the job soonest.
   void soonest_for(const Job& job, std::vector<Place*>& places, std::size_t count) {
-    keep_first(places, count, [&](const Place* place) {
-      return std::tuple(free_at(*place, job), place->free.jobs, -place->free.free_vcpus);
+    for (auto* place : places) place->enough_from = free_at(*place, job);
+    keep_first(places, count, [](const Place* place) {
+      return std::tuple(place->enough_from, place->free.jobs, -place->free.free_vcpus);
     });
   }
 
@@ -301,6 +309,7 @@ class Placer {
   std::vector<Place*> kept_;  ///< what was set aside for the job that is considered
   Millis ends_by_;            ///< when that job will have ended, were it placed now
   bool are_estimated_ = false;
+  bool is_nothing_known_ = false;  ///< of the ends of jobs that ran before this pass
   Placements result_;
 };
 
