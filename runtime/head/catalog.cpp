@@ -20,6 +20,7 @@ void put_by_name(std::vector<T>& list, T item) {
 }  // namespace
 
 void State::put(CatalogItem item) {
+  ++changes_;
   const auto decays_before = decays();
   kept_.insert(key_of(item));
   if (auto* environment = std::get_if<ComputeEnvironment>(&item)) {
@@ -37,6 +38,7 @@ void State::put(CatalogItem item) {
 }
 
 void State::remove(const CatalogKey& key) {
+  ++changes_;
   kept_.erase(key);
   std::erase_if(cluster_.environments,
                 [&](const ComputeEnvironment& each) { return key_of(each) == key; });

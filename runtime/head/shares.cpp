@@ -97,12 +97,28 @@ std::vector<const Job*> State::front_of_queue(const QueueName& queue, std::size_
   return std::move(snapshot.waiting);
 }
 
+const core::Snapshot& State::last_look() const {
+  if (looked_after_ != changes_) {
+    look_ = snapshot(passed_at_);
+    holders_of_look_.clear();
+    looked_after_ = changes_;
+  }
+  return look_;
+}
+
+const std::vector<JobId>& State::holders_in(const ComputeEnvironmentName& name) const {
+  const auto& seen = last_look();
+  const auto [found, is_new] = holders_of_look_.try_emplace(name);
+  if (is_new) found->second = core::holders_of(seen, name);
+  return found->second;
+}
+
 api::Waiting State::waiting(const JobId& id, std::size_t work) const {
   api::Waiting waiting;
   waiting.blocks = blocks(id);
   const auto* job = find(id);
   if (job == nullptr || job->status != JobStatus::runnable) return waiting;
-  const auto seen = snapshot(passed_at_);
+  const auto& seen = last_look();
   waiting.ahead_is_least = true;
   for (const auto* each : seen.waiting) {
     if (each->id == id) {
@@ -116,7 +132,7 @@ api::Waiting State::waiting(const JobId& id, std::size_t work) const {
                          block.kind == core::BlockKind::environment_full ||
                          block.kind == core::BlockKind::behind_wide_job;
     if (is_held) {
-      waiting.holders[block.environment] = core::holders_of(seen, block.environment);
+      waiting.holders[block.environment] = holders_in(block.environment);
     }
   }
   if (!waiting.blocks.empty() && work > 0) {

@@ -5,6 +5,7 @@
 namespace cox::head {
 
 Result<Applied> State::apply(const JobId& id, const core::JobEvent& event) {
+  ++changes_;
   auto found = jobs_.find(id);
   const bool is_new = found == jobs_.end();
   if (is_new && !std::holds_alternative<core::Submitted>(event)) {
@@ -46,6 +47,7 @@ Result<Applied> State::apply(const JobId& id, const core::JobEvent& event) {
 }
 
 std::vector<JobId> State::forget(const JobId& id, std::vector<std::string>& unused) {
+  ++changes_;
   std::vector<JobId> gone;
   const auto remove = [&](const JobId& each) {
     const auto found = jobs_.find(each);
@@ -181,6 +183,7 @@ void State::keep_idle(const NodeId& id) {
 }
 
 void State::put_node(Node node) {
+  ++changes_;
   const auto id = node.id;
   by_ordinal_[node.ordinal] = id;
   nodes_[id] = std::move(node);
@@ -188,6 +191,7 @@ void State::put_node(Node node) {
 }
 
 void State::remove_node(const NodeId& id) {
+  ++changes_;
   const auto found = nodes_.find(id);
   if (found == nodes_.end()) return;
   const auto ordinal = by_ordinal_.find(found->second.ordinal);
@@ -285,6 +289,7 @@ core::Snapshot State::snapshot(Millis now) const {
 }
 
 void State::set_blocks(std::map<JobId, std::vector<core::Block>> blocks, Millis at) {
+  ++changes_;
   passed_at_ = at;
   blocks_ = std::move(blocks);
   blocks_of_alike_.clear();
@@ -319,6 +324,7 @@ std::string State::environment_note(const ComputeEnvironmentName& name) const {
 }
 
 void State::enable_environments(bool enabled) {
+  ++changes_;
   enabled_ = enabled;
   for (auto& environment : cluster_.environments) environment.enabled = enabled;
 }

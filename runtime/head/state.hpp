@@ -150,6 +150,8 @@ class State : public api::View {
   [[nodiscard]] std::map<QueueName, int> decays() const;
   void count_shares(const Job& before, const Job& after, bool is_new);
   void forget_shares(const Job& job);
+  [[nodiscard]] const core::Snapshot& last_look() const;
+  [[nodiscard]] const std::vector<JobId>& holders_in(const ComputeEnvironmentName& name) const;
   void recount_shares();
   [[nodiscard]] int priority_of(const QueueName& queue) const;
   [[nodiscard]] bool is_idle(const NodeId& id) const;
@@ -180,6 +182,11 @@ class State : public api::View {
 
   std::map<std::pair<std::uint32_t, std::string>, JobId> by_token_;  ///< user and client token
   Millis passed_at_;                                                 ///< the last pass
+  // One look for all the waiting jobs that one answer tells of: good until something changes.
+  std::uint64_t changes_ = 0;
+  mutable std::optional<std::uint64_t> looked_after_;  ///< so many changes
+  mutable core::Snapshot look_;
+  mutable std::map<ComputeEnvironmentName, std::vector<JobId>> holders_of_look_;
   std::map<JobId, std::vector<core::Block>> blocks_;
   std::map<Needs, std::vector<core::Block>> blocks_of_alike_;
   std::map<ComputeEnvironmentName, Note> notes_;

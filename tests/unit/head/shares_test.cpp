@@ -184,6 +184,13 @@ TEST_F(SharesTest, TellsWhoHoldsWhatAJobWaitsForAndWhatWouldDo) {
   ASSERT_EQ(waiting.changes.size(), 1u);
   EXPECT_EQ(core::to_sentence(waiting.changes[0]), "--vcpus 1 in place of 2 starts at once");
   EXPECT_TRUE(state_.waiting(JobId{"w1"}, 0).changes.empty());
+
+  // And after a change what is so then.
+  submit("w2", spec_of("", 2));
+  state_.set_blocks(core::place(state_.snapshot(kThen)).blocked, kThen);
+  EXPECT_EQ(state_.waiting(JobId{"w2"}, 0).ahead, 1u);
+  end("r1", 5);
+  EXPECT_TRUE(state_.waiting(JobId{"w1"}, 0).holders.at(ComputeEnvironmentName{"ce"}).empty());
 }
 
 }  // namespace
