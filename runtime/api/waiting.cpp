@@ -136,9 +136,34 @@ json::array changes_array(const std::vector<core::Changes>& all) {
   return list;
 }
 
+/// A child that waits, for all of an array's: the last that does, as those before it go first.
+const Job* waiting_child(const View& view, const Job& parent) {
+  for (int i = *parent.spec.array_size - 1; i >= 0; --i) {
+    const auto* child = view.find(child_of(parent.id, i));
+    if (child != nullptr && child->status < JobStatus::starting) return child;
+  }
+  return nullptr;
+}
+
+/// What its child waits for, said of the child.
+json::object of_child(const View& view, const Job& child, std::size_t work) {
+  auto waiting = waiting_object(view, child, work);
+  for (const char* name : {"reasons", "changes"}) {
+    for (auto& each : waiting.at(name).as_array()) {
+      auto& object = each.as_object();
+      object["text"] = fmt::format("child {}: {}", child.id, text_in(object, "text"));
+      object["childId"] = child.id.value;
+    }
+  }
+  return waiting;
+}
+
 }  // namespace
 
 json::object waiting_object(const View& view, const Job& job, std::size_t work) {
+  if (job.is_array_parent() && job.status == JobStatus::pending) {
+    if (const auto* child = waiting_child(view, job)) return of_child(view, *child, work);
+  }
   json::array reasons;
   json::array changes;
   if (job.status == JobStatus::pending) reasons = dependencies(view, job);

@@ -137,6 +137,18 @@ def test_a_queue_runs_as_many_jobs_as_its_tag_says(aws, held):
     remove_queue(aws, "few")
 
 
+def test_the_file_may_limit_a_queue_too(person):
+    cluster = person.create("few", minimum=2, maximum=2,
+                            extra="Coxswain:\n  HistoryDays: 3\n  Queues: [{Name: queue1, MaxRunningJobs: 1}]\n")
+    first = cluster.submit("sleep", "600")
+    cluster.wait_for(first, "RUNNING")
+    second = cluster.submit("true")
+    why = person.run("awsbstat", "-c", "few", "--why", second).ok().out
+    assert "job queue queue1 lets 1 job run at once, and 1 does" in why, why
+    person.run("awsbkill", "-c", "few", first).ok()
+    assert cluster.finish(second)["status"] == "SUCCEEDED"
+
+
 def test_a_waiting_job_is_told_who_holds_what_and_what_would_do(aws):
     aws.cluster.ssh("rm -f /shared/go").ok()
     holder = aws.submit("holder", containerOverrides={"command": GATED, "vcpus": 1})
@@ -245,6 +257,11 @@ def test_a_token_makes_one_job_of_several_submissions(narrow, aws):
     other = narrow.person.run("awsbsub", "-c", narrow.name, "--client-token", "tok-1", "-jn", "once", "echo", "ho").fails(1)
     assert f"clientToken tok-1 was used for job {first}" in other.err, other.story()
     assert narrow.submit("--client-token", "tok-2", "-jn", "once", "echo", "hi") != first
+    script = [narrow.script("echo script\n", "--client-token", "tok-4") for _ in range(2)]
+    assert script[0] == script[1]
+    narrow.person.write("token.sh", "echo file\n")
+    files = [narrow.submit("--client-token", "tok-5", "-a", "2", "-cf", "token.sh") for _ in range(2)]
+    assert files[0] == files[1] and narrow.finish(files[0])["status"] == "SUCCEEDED"
 
     # A client that knows its members sends a header.
     def add_token(params, **_):

@@ -229,6 +229,26 @@ TEST(WhyAJobWaits, IsInItsStatusReasonAndAsData) {
             (json::object{{"kind", "vcpus"}, {"to", 3}, {"from", 4}}));
 }
 
+TEST(WhyAJobWaits, IsForAnArrayWhatAChildWaitsFor) {
+  WaitingView view;
+  auto array = spec_of({"true"});
+  array.array_size = 2;
+  auto& parent = view.add("a1", array);
+  view.add("a1:0", array, {}, 0);
+  view.add("a1:1", array, {}, 1);
+  core::Block busy;
+  busy.environment = ComputeEnvironmentName{"other"};
+  busy.wanted = 1;
+  view.why[JobId{"a1:1"}] = {busy};
+
+  const auto told = json::parse(render_waiting(view, parent)).as_object();
+
+  const auto& reason = told.at("reasons").as_array()[0].as_object();
+  EXPECT_EQ(reason.at("text"),
+            "child a1:1: nodes of compute environment other are busy: 1 wanted, 0 free");
+  EXPECT_EQ(reason.at("childId"), "a1:1");
+}
+
 TEST(WhyAJobWaits, NamesEachJobThatItDependsOn) {
   FakeView view;
   view.add("first", spec_of({"true"}));
