@@ -117,7 +117,9 @@ api::Waiting State::waiting(const JobId& id, std::size_t work) const {
   api::Waiting waiting;
   waiting.blocks = blocks(id);
   const auto* job = find(id);
-  if (job == nullptr || job->status != JobStatus::runnable) return waiting;
+  // One that is to be tried again waits for its last attempt's nodes first, and for nobody else.
+  const bool waits = job != nullptr && job->status == JobStatus::runnable;
+  if (!waits || core::holds_nodes(*job)) return waiting;
   const auto& seen = last_look();
   waiting.ahead_is_least = true;
   for (const auto* each : seen.waiting) {
