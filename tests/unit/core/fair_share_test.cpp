@@ -234,6 +234,34 @@ TEST(QueueGates, AskForNoNodesForJobsThatMayNotRun) {
   EXPECT_EQ(shown(scale(world.snapshot())), (Ids{"launch 2 small in ce: job w1 waits"}));
 }
 
+/// Whatever shares, weights, reservation and limit: the limits hold, and everybody runs in the end.
+RC_GTEST_PROP(FairLife, LetsEveryJobOfEveryShareRunWithinTheLimits, ()) {
+  FairWorld fair(
+      policy_of({{"a", *rc::gen::element(0.001, 1.0, 999.0)}}, 0, *rc::gen::inRange(0, 100)), 8);
+  const int limit = *rc::gen::inRange(0, 4);
+  fair.world.cluster.queues[0].max_running = limit;
+  for (int i = *rc::gen::inRange(1, 25); i > 0; --i) {
+    const std::string share = *rc::gen::element<std::string>("a", "b", "c");
+    auto spec = spec_in(share, *rc::gen::inRange(0, 3), *rc::gen::inRange(1, 3));
+    if (*rc::gen::inRange(0, 5) == 0) spec.nodes = *rc::gen::inRange(1, 5);
+    fair.world.waits(fmt::format("j{}", i), spec);
+  }
+  const auto running = [&] {
+    return std::count_if(fair.world.jobs.begin(), fair.world.jobs.end(),
+                         [](const Job& job) { return holds_nodes(job); });
+  };
+  for (int round = 0; round < 60; ++round) {
+    RC_ASSERT(fair.world.carry_out(place(fair.snapshot())));
+    RC_ASSERT(fair.world.faults().empty());
+    RC_ASSERT(limit == 0 || running() <= limit);
+    const auto oldest = std::find_if(fair.world.jobs.begin(), fair.world.jobs.end(),
+                                     [](const Job& job) { return holds_nodes(job); });
+    if (oldest == fair.world.jobs.end()) break;
+    fair.world.end(*oldest);
+  }
+  for (const auto& job : fair.world.jobs) RC_ASSERT(job.status == JobStatus::succeeded);
+}
+
 TEST(QueueGates, GoByTheTagWhereTheQueueHasOne) {
   JobQueue queue;
   queue.max_running = 3;
