@@ -72,7 +72,16 @@ _cox_value() {
       _cox_reply -W "$(timeout 1 awsbqueues ${cluster:+"$cluster"} 2>/dev/null | tail -n +3 | cut -d ' ' -f 1)"
       ;;
     awsbsub:-e | awsbsub:--env) _cox_reply -W "all $(compgen -e)" ;;
-    awsbsub:-d | awsbsub:--depends-on) _cox_reply -W "jobId= type=SEQUENTIAL" ;;
+    awsbsub:-d | awsbsub:--depends-on)
+      _cox_reply -W "jobId= type=SEQUENTIAL afterok: afterany: afternotok:"
+      ;;
+    history:-c | history:--cluster) _cox_reply -W "$(_cox_clusters)" ;;
+    history:--status) _cox_reply -W "SUCCEEDED FAILED" ;;
+    history:--queue)
+      _cox_reply -W "$(timeout 1 awsbqueues ${cluster:+"$cluster"} 2>/dev/null | tail -n +3 | cut -d ' ' -f 1)"
+      ;;
+    history:--user) _cox_reply -u ;;
+    history:--since | history:--until) _cox_reply -W "1h 1d 7d" ;;
     awsbsub:jobId) _cox_reply -W "$(_cox_jobs ${cluster:+"$cluster"})" ;;
     awsbsub:--mpi-launch) _cox_reply -W "auto direct mpirun" ;;
     awsbsub:--bind-to) _cox_reply -W "none core socket numa hwthread" ;;
@@ -80,7 +89,9 @@ _cox_value() {
     awsbsub:-jn | awsbsub:--job-name | awsbsub:-p | awsbsub:--vcpus | awsbsub:-m | \
       awsbsub:--memory | awsbsub:-eb | awsbsub:--env-blacklist | awsbsub:-r | \
       awsbsub:--retry-attempts | awsbsub:-t | awsbsub:--timeout | awsbsub:-n | awsbsub:--nodes | \
-      awsbsub:-a | awsbsub:--array-size | awsbsub:--ranks-per-node | awsbout:-hd | \
+      awsbsub:-a | awsbsub:--array-size | awsbsub:--ranks-per-node | \
+      awsbsub:--share-identifier | awsbsub:--scheduling-priority | awsbsub:--client-token | \
+      history:--limit | awsbout:-hd | \
       awsbout:--head | awsbout:-t | awsbout:--tail | awsbout:-sp | awsbout:--stream-period | \
       awsbout:--rank | awsbout:--ranks | awsbkill:-r | awsbkill:--reason | simulate:*)
       COMPREPLY=()

@@ -30,6 +30,7 @@ constexpr const char* kExamples =
     "  awsbsub -jn hello -p 2 -m 512 ./prog in    a command with 2 vCPUs and 512 MiB\n"
     "  awsbsub -- sh -c 'date; hostname'          options of the command's own behind --\n"
     "  awsbsub -a 10 -d jobId=ID -cf task.sh      ten children, after another job\n"
+    "  awsbsub -d afterany:ID -cf task.sh         after another job's end, good or bad\n"
     "  awsbsub -n 3 --wait --mpi ring.c           compile, run on three nodes, wait\n"
     "  awsbsub -n 3 --mpi --dry-run ring.c        which rank would go where\n"
     "  echo 'hostname' | awsbsub                  a script from stdin\n";
@@ -61,7 +62,8 @@ void declare_options(Program& program, SubmitOptions& options) {
   program.option({"--array-size", {"-a"}}, "SIZE", options.array_size,
                  "number of children of an array job, 2 to 10000");
   program.option({"--depends-on", {"-d"}}, "LIST", options.depends_on,
-                 "jobId=ID[,type=N_TO_N] or type=SEQUENTIAL, several with , or ;");
+                 "jobId=ID[,type=N_TO_N] or type=SEQUENTIAL, several with , or ;\n"
+                 "(not of the original: afterok:ID, afterany:ID, afternotok:ID)");
   program.flag({"--awscli", {"-aws"}}, options.awscli, "");
 }
 
@@ -71,6 +73,12 @@ void declare_added_options(Program& program, SubmitOptions& options) {
   };
   program.option({.name = "--job-queue", .shorts = {"-jq"}, .added = true}, "QUEUE",
                  options.job_queue, "the queue; the cluster's first if omitted");
+  program.option(added("--share-identifier"), "SHARE", options.share,
+                 "the share of a queue with a scheduling policy");
+  program.option(added("--scheduling-priority"), "PRIORITY", options.priority,
+                 "place within the share, 0 to 9999, the highest first");
+  program.option(added("--client-token"), "TOKEN", options.client_token,
+                 "submit once: the same words with the same token give the same job");
   program.flag(added("--wait"), options.wait,
                "wait for the job's end; the exit status is the job's");
   program.flag(added("--mpi"), options.mpi,

@@ -20,15 +20,16 @@ const std::map<std::string, Command>& commands() {
       {"awsbhosts", run_awsbhosts},     {"awsbqueues", run_awsbqueues},
       {"pcluster", run_pcluster},       {"validate", run_validate},
       {"convert", run_convert},         {"pcluster3-config-converter", run_config_converter},
-      {"credentials", run_credentials}, {"simulate", run_simulate}};
+      {"credentials", run_credentials}, {"simulate", run_simulate},
+      {"history", run_history}};
   return list;
 }
 
 constexpr const char* kHelp =
     "usage: cox COMMAND [arguments ...]\n"
     "\n"
-    "Launches MPI clusters and runs jobs on them. All but credentials, validate and "
-    "simulate can also be called by their own names.\n"
+    "Launches MPI clusters and runs jobs on them. All but credentials, history, "
+    "validate and simulate can also be called by their own names.\n"
     "\n"
     "  pcluster     make, show, enter and end clusters (verbs of ParallelCluster 2 and 3)\n"
     "  awsbsub      submit a job\n"
@@ -37,6 +38,7 @@ constexpr const char* kHelp =
     "  awsbkill     cancel or terminate jobs\n"
     "  awsbhosts    show the nodes\n"
     "  awsbqueues   show the queues\n"
+    "  history      show jobs that have ended and are still kept (as `cox history` only)\n"
     "  credentials  print what boto3 and the AWS CLI need to reach a cluster (cox credentials)\n"
     "  validate     say all that is wrong with a cluster's file (as `cox validate` only)\n"
     "  convert      make a file of ParallelCluster 3 from one of 2 "

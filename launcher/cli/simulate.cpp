@@ -43,21 +43,55 @@ json::object to_json(const core::ReplayReport& report, const SimulateWords& word
   for (const auto& job : report.never_placed) {
     never_placed.push_back({{"line", job.line}, {"job", job.number}, {"reason", job.why}});
   }
-  return {{"trace", words.trace},
-          {"nodes", words.options.nodes},
-          {"vcpusPerNode", words.options.vcpus},
-          {"seed", words.options.seed},
-          {"lines", report.lines},
-          {"finished", report.finished},
-          {"failed", report.failed},
-          {"neverPlaced", std::move(never_placed)},
-          {"cancelledBeforeStart", report.cancelled},
-          {"partsOfJobs", report.parts},
-          {"makespanSeconds", report.makespan_s},
-          {"utilisation", to_thousandths(report.used)},
-          {"held", to_thousandths(report.held)},
-          {"waitSeconds", to_json(report.wait_s)},
-          {"boundedSlowdown", to_json(report.slowdown)}};
+  json::object shown{{"trace", words.trace},
+                     {"nodes", words.options.nodes},
+                     {"vcpusPerNode", words.options.vcpus},
+                     {"seed", words.options.seed},
+                     {"lines", report.lines},
+                     {"finished", report.finished},
+                     {"failed", report.failed},
+                     {"neverPlaced", std::move(never_placed)},
+                     {"cancelledBeforeStart", report.cancelled},
+                     {"partsOfJobs", report.parts},
+                     {"makespanSeconds", report.makespan_s},
+                     {"utilisation", to_thousandths(report.used)},
+                     {"held", to_thousandths(report.held)},
+                     {"waitSeconds", to_json(report.wait_s)},
+                     {"boundedSlowdown", to_json(report.slowdown)}};
+  if (!words.options.fair_share) return shown;
+  json::array shares;
+  for (const auto& share : report.shares) {
+    shares.push_back(
+        {{"share", share.share}, {"jobs", share.jobs}, {"waitSeconds", to_json(share.wait_s)}});
+  }
+  shown["shareDecaySeconds"] = words.options.decay_s;
+  shown["shares"] = std::move(shares);
+  return shown;
+}
+
+std::vector<std::string> row_of(const std::string& name, const core::Spread& spread, int digits) {
+  std::vector<std::string> cells{name};
+  for (const double value : {spread.mean, spread.median, spread.p95, spread.max}) {
+    cells.push_back(fmt::format("{:.{}f}", value, digits));
+  }
+  return cells;
+}
+
+/// How long the jobs of each share waited.
+std::string share_table(const core::ReplayReport& report) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& share : report.shares) {
+    auto row = row_of(share.share, share.wait_s, 1);
+    row.insert(row.begin() + 1, std::to_string(share.jobs));
+    rows.push_back(std::move(row));
+  }
+  return "\n" + render_table({{"wait of share, s", false, false},
+                              {"jobs", true, false},
+                              {"mean", true, false},
+                              {"median", true, false},
+                              {"p95", true, false},
+                              {"max", true, false}},
+                             rows);
 }
 
 std::string to_text(const core::ReplayReport& report, const SimulateWords& words) {
@@ -78,20 +112,14 @@ std::string to_text(const core::ReplayReport& report, const SimulateWords& words
                                   100 * report.used, 100 * report.held)}};
   std::string text;
   for (const auto& [name, value] : facts) text += fmt::format("{:<25}: {}\n", name, value);
-  const auto row = [](const char* name, const core::Spread& spread, int digits) {
-    std::vector<std::string> cells{name};
-    for (const double value : {spread.mean, spread.median, spread.p95, spread.max}) {
-      cells.push_back(fmt::format("{:.{}f}", value, digits));
-    }
-    return cells;
-  };
   text += '\n' + render_table({{"", false, false},
                                {"mean", true, false},
                                {"median", true, false},
                                {"p95", true, false},
                                {"max", true, false}},
-                              {row("wait, s", report.wait_s, 1),
-                               row("bounded slowdown", report.slowdown, 2)});
+                              {row_of("wait, s", report.wait_s, 1),
+                               row_of("bounded slowdown", report.slowdown, 2)});
+  if (words.options.fair_share) text += share_table(report);
   if (!report.never_placed.empty()) text += "\nNever placed:\n";
   const auto shown = std::min(report.never_placed.size(), kShownMax);
   for (std::size_t i = 0; i < shown; ++i) {
@@ -137,21 +165,33 @@ int run_simulate(const std::vector<std::string>& args, Streams streams) {
   app.add_option("--seed", words.options.seed,
                  "jobs of the same second queue in an order drawn from this; 0: in the file's")
       ->check(CLI::Range(std::int64_t{0}, kSeedMax));
+  app.add_flag("--fair-share", words.options.fair_share,
+               "the queue serves the trace's users by equal shares, not first in, first out");
+  app.add_option("--share-decay", words.options.decay_s,
+                 "with --fair-share: seconds after which what a user has had counts half; 0, the "
+                 "default: only what is held now counts")
+      ->check(CLI::Range(0, core::kShareDecayMax));
   app.add_flag("--json", words.as_json, "the report as JSON");
   app.footer(
       "Wait is the time from submission to placement. Bounded slowdown is wait and run over run,\n"
       "where runs below 10 s count as 10 s. Median and p95 are by nearest rank. Memory is not\n"
-      "played. The same words give the same report, to the letter.\n"
+      "played. Run times that the trace's users asked for are the jobs' timeouts, by which later\n"
+      "jobs may pass one that waits. The same words give the same report, to the letter.\n"
       "\n"
       "Exit status: 0 with a report, 1 for a trace that cannot be read, 2 for a wrong command "
       "line.\n"
       "\n"
       "Examples:\n"
       "  cox simulate --trace KTH-SP2-1996-2.1-cln.swf --nodes 100\n"
-      "  cox simulate --trace workload.swf --nodes 16 --vcpus 8 --json");
-  const Usage usage{"cox simulate", "--trace FILE --nodes N [--vcpus V] [--seed S] [--json]"};
+      "  cox simulate --trace workload.swf --nodes 16 --vcpus 8 --json\n"
+      "  cox simulate --trace workload.swf --nodes 16 --fair-share --share-decay 3600");
+  const Usage usage{"cox simulate",
+                    "--trace FILE --nodes N [--vcpus V] [--seed S] [--fair-share] [--json]"};
   const int over = read_plain(app, args, usage, streams);
   if (over >= 0) return over;
+  if (words.options.decay_s > 0 && !words.options.fair_share) {
+    return misused(usage, "--share-decay goes with --fair-share", streams);
+  }
   return simulate(words, streams);
 }
 

@@ -43,6 +43,23 @@ bool is_identifier(const std::string& name) {
 
 std::string double_quoted(const std::string& text) { return "\"" + text + "\""; }
 
+/// A type that says nothing without a job id.
+bool wants_job(const std::string& type) {
+  return type == "N_TO_N" || type == "AFTER_ANY" || type == "AFTER_NOT_OK";
+}
+
+/// "afterany:ID" and its like. An array child's id has a colon, too: what follows the first is the
+/// id.
+std::optional<DependsOn> after_condition(const std::string& piece) {
+  static const std::map<std::string, std::string> kTypes{
+      {"afterok", ""}, {"afterany", "AFTER_ANY"}, {"afternotok", "AFTER_NOT_OK"}};
+  const auto colon = piece.find(':');
+  if (colon == std::string::npos || colon + 1 == piece.size()) return std::nullopt;
+  const auto type = kTypes.find(piece.substr(0, colon));
+  if (type == kTypes.end()) return std::nullopt;
+  return DependsOn{piece.substr(colon + 1), type->second};
+}
+
 }  // namespace
 
 Result<void> check(const SubmitOptions& options, bool stdin_is_terminal) {
@@ -119,7 +136,8 @@ Result<std::vector<DependsOn>> parse_depends_on(const std::string& text) {
     return fail(
         Errc::invalid_argument,
         "Error: please check the syntax of --depends-on: \"{}\". It is a list of jobId=ID and "
-        "type=SEQUENTIAL or type=N_TO_N, with commas or semicolons between",
+        "type=SEQUENTIAL or type=N_TO_N, or of afterok:ID, afterany:ID and afternotok:ID, with "
+        "commas or semicolons between",
         text);
   };
   std::string plain = text;
@@ -129,13 +147,17 @@ Result<std::vector<DependsOn>> parse_depends_on(const std::string& text) {
   std::vector<DependsOn> list;
   for (const auto& piece : split(plain, ',')) {
     if (piece.empty()) continue;
+    if (auto after = after_condition(piece)) {
+      list.push_back(std::move(*after));
+      continue;
+    }
     const bool is_job = piece.starts_with("jobId=") && piece.size() > 6;
     const bool is_type = piece.starts_with("type=") && piece.size() > 5;
     if (!is_job && !is_type) return refuse();
     const auto value = piece.substr(piece.find('=') + 1);
     // The two halves of one dependency stand side by side, in either order.
     auto* last = list.empty() ? nullptr : &list.back();
-    const bool joins = last != nullptr && (is_job ? last->job_id.empty() && last->type == "N_TO_N"
+    const bool joins = last != nullptr && (is_job ? last->job_id.empty() && wants_job(last->type)
                                                   : last->type.empty());
     if (!joins) {
       list.emplace_back();

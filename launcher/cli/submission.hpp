@@ -29,6 +29,9 @@ struct SubmitOptions {
   std::optional<int> nodes;
   std::optional<int> array_size;
   std::string depends_on;
+  std::string share;            ///< shareIdentifier
+  std::optional<int> priority;  ///< schedulingPriorityOverride
+  std::string client_token;
   bool awscli = false;
   bool wait = false;
   bool mpi = false;
@@ -57,7 +60,8 @@ struct DependsOn {
   friend bool operator==(const DependsOn&, const DependsOn&) = default;
 };
 /// `jobId=A,jobId=B;type=N_TO_N`: a real list. A type goes with the job id next to it, or stands
-/// alone. Errors: invalid_argument for another syntax. Pure.
+/// alone. Ours: `afterok:A`, `afterany:A`, `afternotok:A`, as other schedulers have it. Errors:
+/// invalid_argument for another syntax. Pure.
 [[nodiscard]] Result<std::vector<DependsOn>> parse_depends_on(const std::string& text);
 
 /// The variables that -e names, or all, but for those hidden or never exported (the facts of the

@@ -25,9 +25,12 @@ json::object container_overrides(const SubmitOptions& options, const Target& tar
   json::array environment;
   for (const auto& [name, value] : payload.environment)
     environment.push_back(variable(name, value));
+  // With a client token the request must be the same each time, and so must the folder's name.
+  const auto mark =
+      options.client_token.empty() ? std::to_string(now_ms) : encoded(options.client_token);
   environment.push_back(
       variable("PCLUSTER_JOB_S3_URL",
-               fmt::format("s3://{}/batch/job-{}-{}/", target.cluster, job_name, now_ms)));
+               fmt::format("s3://{}/batch/job-{}-{}/", target.cluster, job_name, mark)));
   overrides["environment"] = std::move(environment);
   return overrides;
 }
@@ -60,6 +63,9 @@ json::object submit_request(const SubmitOptions& options, const Target& target,
   if (options.timeout) {
     request["timeout"] = json::object{{"attemptDurationSeconds", *options.timeout}};
   }
+  if (!options.share.empty()) request["shareIdentifier"] = options.share;
+  if (options.priority) request["schedulingPriorityOverride"] = *options.priority;
+  if (!options.client_token.empty()) request["clientToken"] = options.client_token;
   auto overrides = container_overrides(options, target, job_name, payload, now_ms);
   if (multi_node) {
     json::object range{{"targetNodes", "0:"}, {"containerOverrides", std::move(overrides)}};

@@ -47,55 +47,73 @@ std::vector<json::object> dependencies_of(const json::object& job) {
   return list;
 }
 
+/// How it depends on the job, where that is one of our own ways.
+std::string type_of(const json::object& job, const std::string& id) {
+  for (const auto& dependency : dependencies_of(job)) {
+    const auto type = text_of(dependency, "type");
+    const bool ours = type == "AFTER_ANY" || type == "AFTER_NOT_OK";
+    if (ours && text_of(dependency, "jobId") == id) return type;
+  }
+  return "";
+}
+
 json::object plain_reason(const char* kind, std::string text) {
   return {{"kind", kind}, {"text", std::move(text)}};
 }
 
+/// Why a job waits, and what would let it start now.
+struct Why {
+  json::array reasons;
+  json::array changes;
+};
+
 /// What the scheduler says of a job that could run.
-Result<json::array> scheduler_reasons(const std::string& id, Connection& connection) {
+Result<Why> scheduler_reasons(const std::string& id, Connection& connection) {
   auto answer = connection.get("explain?job=" + encoded(id));
   if (!answer) return fail(answer.error());
-  json::array reasons;
-  const auto& object = answer->as_object();
-  const auto* blocks = object.if_contains("blocks");
-  if (blocks != nullptr) reasons = blocks->as_array();
-  if (reasons.empty()) {
-    reasons.push_back(plain_reason("scheduler", "it is about to be placed"));
+  auto& object = answer->as_object();
+  Why why;
+  if (auto* reasons = object.if_contains("reasons")) why.reasons = std::move(reasons->as_array());
+  if (auto* changes = object.if_contains("changes")) why.changes = std::move(changes->as_array());
+  if (why.reasons.empty()) {
+    why.reasons.push_back(plain_reason("scheduler", "it is about to be placed"));
   }
-  return reasons;
+  return why;
 }
 
 /// The first child of an array that waits tells for all of them.
-Result<json::array> child_reasons(const json::object& job, Connection& connection);
+Result<Why> child_reasons(const json::object& job, Connection& connection);
 
-Result<json::array> reasons_of(const json::object& job, Connection& connection) {
+Result<Why> reasons_of(const json::object& job, Connection& connection) {
   const auto status = text_of(job, "status");
   if (!is_waiting(status)) {
-    return json::array{plain_reason("none", "it does not wait")};
+    return Why{{plain_reason("none", "it does not wait")}, {}};
   }
   const auto others = describe(connection, ids_depended_on(job));
   if (!others) return fail(others.error());
   auto reasons = dependency_reasons(job, *others);
-  if (!reasons.empty()) return reasons;
+  if (!reasons.empty()) return Why{std::move(reasons), {}};
   if (array_size_of(job) > 0) return child_reasons(job, connection);
   return scheduler_reasons(text_of(job, "jobId"), connection);
 }
 
-Result<json::array> child_reasons(const json::object& job, Connection& connection) {
+Result<Why> child_reasons(const json::object& job, Connection& connection) {
   const auto children = describe(connection, children_of(job));
   if (!children) return fail(children.error());
   for (const auto& child : *children) {
     if (!is_waiting(text_of(child, "status"))) continue;
-    auto reasons = reasons_of(child, connection);
-    if (!reasons) return reasons;
-    for (auto& reason : *reasons) {
-      auto& object = reason.as_object();
-      object["text"] =
-          fmt::format("child {}: {}", text_of(child, "jobId"), text_of(object, "text"));
+    auto why = reasons_of(child, connection);
+    if (!why) return why;
+    for (auto* list : {&why->reasons, &why->changes}) {
+      for (auto& each : *list) {
+        auto& object = each.as_object();
+        object["text"] =
+            fmt::format("child {}: {}", text_of(child, "jobId"), text_of(object, "text"));
+      }
     }
-    return reasons;
+    return why;
   }
-  return json::array{plain_reason("none", "none of its children waits")};
+  return Why{{plain_reason("none", "none of its children waits")}, {}};
 }
 
 }  // namespace
@@ -116,8 +134,13 @@ json::array dependency_reasons(const json::object& job, const std::vector<json::
     });
     if (other == others.end() || is_over(text_of(*other, "status"))) continue;
     const auto status = text_of(*other, "status");
+    const auto type = type_of(job, id);
+    const char* what = type == "AFTER_ANY"      ? "it waits for the end of"
+                       : type == "AFTER_NOT_OK" ? "it waits for the failure of"
+                                                : "it depends on";
     auto reason =
-        plain_reason("dependency", fmt::format("it depends on job {}, which is {}", id, status));
+        plain_reason("dependency", fmt::format("{} job {}, which is {}", what, id, status));
+    if (!type.empty()) reason["type"] = type;
     reason["jobId"] = id;
     reason["status"] = status;
     reasons.push_back(std::move(reason));
@@ -131,12 +154,13 @@ int tell_why(const std::vector<std::string>& ids, bool as_json, Connection& conn
   if (!jobs) return complain(streams, "waiting:tell_why", "Error: " + jobs.error().message);
   json::array list;
   for (const auto& job : *jobs) {
-    auto reasons = reasons_of(job, connection);
-    if (!reasons) return complain(streams, "waiting:tell_why", "Error: " + reasons.error().message);
+    auto why = reasons_of(job, connection);
+    if (!why) return complain(streams, "waiting:tell_why", "Error: " + why.error().message);
     list.push_back(json::object{{"jobId", text_of(job, "jobId")},
                                 {"jobName", text_of(job, "jobName")},
                                 {"status", text_of(job, "status")},
-                                {"reasons", std::move(*reasons)}});
+                                {"reasons", std::move(why->reasons)},
+                                {"changes", std::move(why->changes)}});
   }
   if (as_json) streams.out << json::serialize(list) << '\n';
   for (const auto& value : list) {
@@ -146,6 +170,9 @@ int tell_why(const std::vector<std::string>& ids, bool as_json, Connection& conn
                                text_of(job, "jobName"), text_of(job, "status"));
     for (const auto& reason : job.at("reasons").as_array()) {
       streams.out << "  " << text_of(reason.as_object(), "text") << '\n';
+    }
+    for (const auto& change : job.at("changes").as_array()) {
+      streams.out << "  " << text_of(change.as_object(), "text") << '\n';
     }
   }
   bool all_known = true;

@@ -80,6 +80,7 @@ struct Queue {
   bool spot = false;  ///< multi-node jobs do not run here
   std::vector<ComputeResource> compute_resources;
   CustomActions actions{};  ///< of its nodes
+  int max_running = 0;      ///< Coxswain/Queues: jobs that may run at once; 0: no limit
 };
 
 /// Coxswain/Ssh. Empty texts: what the user's ssh configuration says.
@@ -140,6 +141,7 @@ struct ClusterConfig {
   SlurmSite slurm;
   ApiSettings api;
   std::string containers = "podman";  ///< or "host": images are ignored
+  int history_days = 7;               ///< Coxswain/HistoryDays
 };
 
 /// What reading a file gives: findings always; a configuration unless a finding stands in its way.

@@ -190,6 +190,13 @@ void read_own(const Tree& own, ClusterConfig& config) {
                 text_at(own, "Api.Host"), text_at(own, "Api.Certificate"),
                 text_at(own, "Api.PrivateKey")};
   read_sources(own, config.shared);
+  config.history_days = int_at(own, "HistoryDays", config.history_days);
+  for (const auto& item : items_at(own, "Queues")) {
+    for (auto& queue : config.queues) {
+      if (queue.name == text_at(item, "Name"))
+        queue.max_running = int_at(item, "MaxRunningJobs", 0);
+    }
+  }
   for (const auto& item : items_at(own, "ComputeResources")) {
     for (auto& queue : config.queues) {
       for (auto& resource : queue.compute_resources) {

@@ -25,7 +25,7 @@ class Relations : private TreeChecker {
       check_actions(pool + ".CustomActions");
     }
     check_tags("Tags");
-    check_own_resources();
+    check_own_names();
     return std::move(findings_);
   }
 
@@ -136,27 +136,35 @@ class Relations : private TreeChecker {
     }
   }
 
-  /// Coxswain.ComputeResources says something of resources that the queues have.
-  void check_own_resources() {
-    std::vector<std::string> known;
-    for (const auto* queues : {"Scheduling.AwsBatchQueues", "Scheduling.SlurmQueues"}) {
-      for (const auto& queue : items(queues)) {
+  /// Coxswain.ComputeResources and Coxswain.Queues say something of what the file has.
+  void check_own_names() {
+    std::vector<std::string> resources;
+    std::vector<std::string> queues;
+    for (const auto* list : {"Scheduling.AwsBatchQueues", "Scheduling.SlurmQueues"}) {
+      for (const auto& queue : items(list)) {
+        queues.push_back(text(queue + ".Name"));
         for (const auto& resource : items(queue + ".ComputeResources")) {
-          known.push_back(text(resource + ".Name"));
+          resources.push_back(text(resource + ".Name"));
         }
       }
     }
+    check_named("Coxswain.ComputeResources", "ProviderValidator", "compute resource", resources);
+    check_named("Coxswain.Queues", "QueueNameValidator", "queue", queues);
+  }
+
+  void check_named(const std::string& list, const char* rule, const char* what,
+                   const std::vector<std::string>& known) {
     std::set<std::string> seen;
-    for (const auto& resource : items("Coxswain.ComputeResources")) {
-      const auto path = resource + ".Name";
+    for (const auto& item : items(list)) {
+      const auto path = item + ".Name";
       const auto name = text(path);
       if (!name.empty() && !seen.insert(name).second) {
         add(path, "DuplicateNameValidator", fmt::format("The name {} stands twice.", name));
       }
       if (name.empty() || std::find(known.begin(), known.end(), name) != known.end()) continue;
       const auto near = nearest(name, known);
-      add(path, "ProviderValidator",
-          fmt::format("There is no compute resource {}{}", name,
+      add(path, rule,
+          fmt::format("There is no {} {}{}", what, name,
                       near ? fmt::format("; did you mean {}?", *near) : ""));
     }
   }

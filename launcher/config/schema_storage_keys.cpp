@@ -110,6 +110,14 @@ void add_own_keys(Keys& keys) {
        served({"Api/Certificate", text, false, "", "made by the cluster's own authority"},
               "file of the certificate, PEM, with those that lead to its authority's"),
        served({"Api/PrivateKey", text}, "file of the certificate's key, PEM"),
+       served({"HistoryDays", integer, false, "1..3650", "7"},
+              "days that jobs are kept that have ended, with their output"),
+       served({"Queues", list}, "what holds of single queues"),
+       served({"Queues[]/Name", text, true}, "of a queue of the file"),
+       served(
+           {"Queues[]/MaxRunningJobs", integer, true, ">=1"},
+           "jobs of the queue that may run at once; the tag coxswain:MaxRunningJobs of the queue "
+           "goes before it"),
        served({"ComputeResources", list}, "what holds of single compute resources"),
        served({"ComputeResources[]/Name", text, true}, "of a compute resource of the queues"),
        served({"ComputeResources[]/Provider", text, true, "local|ssh|slurm"}, "its own provider"),

@@ -32,6 +32,7 @@ ClusterSettings to_settings(const ClusterConfig& config, const std::string& name
   settings.stack_name = config.v2 ? "parallelcluster-" + name : name;
   settings.region = config.region;
   settings.os_user = config.os_user;
+  settings.history_days = config.history_days;
   settings.head_node = find_instance_type(config.head_instance_type)
                            .value_or(InstanceType{config.head_instance_type, 2, MiB{1024}});
   const auto arn = [&](std::string_view kind, const std::string& what) {
@@ -41,6 +42,7 @@ ClusterSettings to_settings(const ClusterConfig& config, const std::string& name
     const auto& queue = config.queues[q];
     JobQueue made;
     made.name = QueueName{queue.name};
+    made.max_running = queue.max_running;
     made.arn = arn("job-queue", queue.name);
     for (std::size_t r = 0; r < queue.compute_resources.size(); ++r) {
       const auto& resource = queue.compute_resources[r];

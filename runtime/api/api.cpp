@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kDescribedMax = 100;
 constexpr std::size_t kReasonMax = 1024;
+constexpr std::size_t kTrialWork = 20'000;  ///< what may be tried for one answer's waiting jobs
 
 Answer describe_jobs(const View& view, const Request& request, const json::object& object) {
   std::optional<Error> complaint;
@@ -30,7 +31,7 @@ Answer describe_jobs(const View& view, const Request& request, const json::objec
     const auto* job = view.find(ref.id);
     if (job == nullptr || !may_see(*job, request.user)) continue;
     if (ref.node_index && (!job->is_multi_node() || *ref.node_index >= job->node_count())) continue;
-    list.push_back(job_object(view, arns, *job, ref.node_index));
+    list.push_back(job_object(view, arns, *job, ref.node_index, kTrialWork / ids.size()));
   }
   return json_answer({{"jobs", std::move(list)}});
 }
@@ -59,8 +60,13 @@ Outcome handle_batch(const View& view, const Request& request, std::string_view 
                      const json::object& body) {
   const auto arns = arns_for(view, request);
   if (operation == "submitjob") {
+    const auto token = read_client_token(request, body);
+    if (!token) return render_error(token.error());
+    if (auto answer = submitted_before(view, request, *token)) return *answer;
     auto spec = read_submission(view, request, body);
     if (!spec) return render_error(spec.error());
+    spec->client_token = token->token;
+    spec->request_digest = token->digest;
     return SubmitJob{std::move(*spec)};
   }
   if (operation == "describejobs") return describe_jobs(view, request, body);
@@ -71,7 +77,7 @@ Outcome handle_batch(const View& view, const Request& request, std::string_view 
   if (operation == "describecomputeenvironments") {
     return describe_compute_environments(view, arns, body);
   }
-  if (operation == "describejobdefinitions") return describe_job_definitions(view, arns, body);
+  if (operation == "describejobdefinitions") return describe_job_definitions(view, request, body);
   if (operation == "describeschedulingpolicies") {
     return describe_scheduling_policies(view, arns, body);
   }

@@ -1,14 +1,18 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "runtime/base/result.hpp"
+#include "runtime/core/changes.hpp"
 #include "runtime/core/scheduler.hpp"
 #include "runtime/model/catalog.hpp"
 #include "runtime/model/cluster.hpp"
@@ -18,6 +22,16 @@
 /// answer's text out. Nothing here changes a job: what must be changed comes back as a command, and
 /// the head answers after it has made that durable.
 namespace cox::api {
+
+/// Why a RUNNABLE job does not start.
+struct Waiting {
+  std::vector<core::Block> blocks;
+  /// Jobs that hold nodes of each environment that the job could use.
+  std::map<ComputeEnvironmentName, std::vector<JobId>> holders;
+  std::vector<core::Changes> changes;  ///< each of which would start it now
+  std::size_t ahead = 0;               ///< jobs of its queue that are served before it
+  bool ahead_is_least = false;         ///< or more
+};
 
 /// The head's state, to read. Ids of children and nodes are looked up by their parents.
 class View {
@@ -39,6 +53,29 @@ class View {
   [[nodiscard]] virtual NodeLoad load(const NodeId& id) const = 0;
   /// Why a RUNNABLE job was not placed at the last pass.
   [[nodiscard]] virtual std::vector<core::Block> blocks(const JobId& id) const = 0;
+  /// The first RUNNABLE jobs of a queue, array children too, in the order in which they will be
+  /// served.
+  [[nodiscard]] virtual std::vector<const Job*> front_of_queue(const QueueName& queue,
+                                                               std::size_t count,
+                                                               Millis /*now*/) const {
+    auto list = jobs(queue, JobStatus::runnable);
+    list.resize(std::min(count, list.size()));
+    return list;
+  }
+  /// Share identifiers of the queue's jobs that have not ended.
+  [[nodiscard]] virtual std::set<std::string> unfinished_shares(const QueueName& /*queue*/) const {
+    return {};
+  }
+  /// The job that the user submitted with this client token, or null.
+  [[nodiscard]] virtual const Job* submitted_with(std::uint32_t /*uid*/,
+                                                  const std::string& /*token*/) const {
+    return nullptr;
+  }
+  /// Why a job waits that has what it depends on, and what may be done about it. Empty for others.
+  /// `work`: how much may be tried for that, as of core::smallest_changes().
+  [[nodiscard]] virtual Waiting waiting(const JobId& id, std::size_t /*work*/) const {
+    return {blocks(id), {}, {}, 0, false};
+  }
   /// "Growing by 3 c4.large for job X" and the like, for a compute environment; may be empty.
   [[nodiscard]] virtual std::string environment_note(const ComputeEnvironmentName& name) const = 0;
 
@@ -73,6 +110,7 @@ struct Request {
   std::string region;  ///< of the credential scope; empty: the cluster's
   Millis now = {};     ///< when it was asked
   bool owner = true;   ///< may change what is everybody's: environments, queues, policies
+  std::string client_token = {};  ///< the x-coxswain-client-token header
 };
 
 struct Answer {
@@ -192,6 +230,21 @@ struct FoundPage {
 
 /// Our own additions to the API, below /cox/v1/, share these shapes.
 [[nodiscard]] std::string render_nodes(const View& view);  ///< for awsbhosts
+/// {"reasons":[{"kind","text",…}],"changes":[{"text","changes":[{"kind","to","from"}]}]} of a job
+/// that waits, for `awsbstat --why`; both are empty for another.
+[[nodiscard]] std::string render_waiting(const View& view, const Job& job);
+/// Which of the kept jobs that have ended; array children are not among them.
+struct HistoryQuery {
+  JobUser asker;           ///< root sees everybody's
+  std::string user = {};   ///< name; empty: all that the asker may see
+  std::string queue = {};  ///< empty: all
+  std::optional<JobStatus> status = {};
+  Millis ended_from = {};    ///< the end's time; not set: any
+  Millis ended_before = {};  ///< exclusive
+  std::size_t limit = 1000;
+};
+/// {"jobs":[…, the last to end first],"more":jobs left out,"keptDays":days} for `cox history`.
+[[nodiscard]] std::string render_history(const View& view, const HistoryQuery& query);
 [[nodiscard]] std::string render_job(const View& view,
                                      const JobRef& ref);  ///< one of describe_jobs
 

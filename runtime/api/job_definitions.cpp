@@ -13,6 +13,8 @@ namespace json = boost::json;
 
 namespace {
 
+constexpr std::int64_t kInactiveShownMs = 180LL * 24 * 3600 * 1000;  // AWS Batch: 180 days
+
 constexpr std::size_t kRegisterBytesMax = 24 * 1024;
 constexpr int kRangesMax = 5;
 constexpr int kNodesMax = 1000;
@@ -274,7 +276,9 @@ Outcome deregister_job_definition(const View& view, const Request& request,
   return change;
 }
 
-Answer describe_job_definitions(const View& view, const Arns& arns, const json::object& object) {
+Answer describe_job_definitions(const View& view, const Request& request,
+                                const json::object& object) {
+  const auto arns = arns_for(view, request);
   static const Shape shape{texts("jobDefinitions", 0, 100), text("jobDefinitionName"),
                            text("status"), integer("maxResults", 1, 100), text("nextToken")};
   std::optional<Error> complaint;
@@ -299,6 +303,9 @@ Answer describe_job_definitions(const View& view, const Arns& arns, const json::
     consider(own, 1, true, own_definition(view.cluster(), own)->body, {});
   }
   for (const auto* each : view.definitions()) {
+    const bool is_long_gone =
+        !each->active && request.now - each->deregistered_at > kInactiveShownMs;
+    if (is_long_gone) continue;
     consider(each->name, each->revision, each->active, each->body, each->tags);
   }
   return pager.answer("jobDefinitions");

@@ -134,6 +134,14 @@ json::object described(const Arns& arns, const JobQueue& queue) {
 
 }  // namespace
 
+void check_running_limit(const std::map<std::string, std::string>& tags,
+                         std::optional<Error>& complaint) {
+  const auto tag = tags.find(kRunningLimitTag);
+  if (tag == tags.end() || running_limit_in(tag->second)) return;
+  complain(complaint, fmt::format("Tag {} must be a whole number from 1, not {}", kRunningLimitTag,
+                                  tag->second));
+}
+
 std::vector<JobId> unfinished_jobs(const View& view, const QueueName& queue) {
   std::vector<JobId> list;
   for (int i = 0; i <= static_cast<int>(JobStatus::running); ++i) {
@@ -160,6 +168,7 @@ Outcome create_job_queue(const View& view, const Request& request, const json::o
   queue.tags = map_in(body, "tags");
   if (!is_name(queue.name.value)) return refuse_name(queue.name.value);
   check_tags(queue.tags, complaint);
+  check_running_limit(queue.tags, complaint);
   read_queue(view, body, queue, complaint);
   if (find_queue(view, queue.name.value) != nullptr) complain(complaint, "Object already exists");
   if (view.cluster().queues.size() >= kQueuesMax) {
@@ -243,8 +252,7 @@ Answer job_queue_snapshot(const View& view, const Request& request, const json::
   if (queue == nullptr) return no_such_queue(text_in(body, "jobQueue"));
   const auto arns = arns_for(view, request);
   json::array jobs;
-  for (const auto* job : view.jobs(queue->name, JobStatus::runnable)) {
-    if (jobs.size() == kShown) break;
+  for (const auto* job : view.front_of_queue(queue->name, kShown, request.now)) {
     jobs.push_back(json::object{{"jobArn", arns.of("job", job->id.value)},
                                 {"earliestTimeAtPosition", job->created_at.value}});
   }

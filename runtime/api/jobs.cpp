@@ -162,6 +162,8 @@ json::array depends_on(const JobSpec& spec) {
     if (!dependency.job.empty()) shown["jobId"] = dependency.job.value;
     if (dependency.kind == DependencyKind::n_to_n) shown["type"] = "N_TO_N";
     if (dependency.kind == DependencyKind::sequential) shown["type"] = "SEQUENTIAL";
+    if (dependency.kind == DependencyKind::after_any) shown["type"] = "AFTER_ANY";
+    if (dependency.kind == DependencyKind::after_not_ok) shown["type"] = "AFTER_NOT_OK";
     list.push_back(std::move(shown));
   }
   return list;
@@ -226,7 +228,7 @@ void add_shape(json::object& shown, const View& view, const Arns& arns, const Jo
 }  // namespace
 
 json::object job_object(const View& view, const Arns& arns, const Job& job,
-                        std::optional<int> node_index) {
+                        std::optional<int> node_index, std::size_t work) {
   const auto status = node_index ? status_of_node(job, *node_index) : job.status;
   json::object shown{
       {"jobArn", arns.of("job", shown_id(job, node_index))},
@@ -250,10 +252,11 @@ json::object job_object(const View& view, const Arns& arns, const Job& job,
   shown["isTerminated"] = job.kill_reason.has_value() && !job.cancelled;
 
   auto reason = node_index ? reason_of_node(job, *node_index) : job.status_reason;
-  if (reason.empty() && job.status == JobStatus::runnable) {
-    std::vector<std::string> sentences;
-    for (const auto& block : view.blocks(job.id)) sentences.push_back(core::to_sentence(block));
-    reason = join(sentences, "; ");
+  json::object own;
+  if (job.status == JobStatus::runnable || job.status == JobStatus::pending) {
+    auto waiting = waiting_object(view, job, work);
+    if (reason.empty()) reason = waiting_sentence(waiting);
+    if (!waiting.at("reasons").as_array().empty()) own["waiting"] = std::move(waiting);
   }
   if (!reason.empty()) shown["statusReason"] = reason;
 
@@ -265,10 +268,11 @@ json::object job_object(const View& view, const Arns& arns, const Job& job,
   if (job.spec.timeout_s && !job.is_array_parent()) {
     shown["timeout"] = json::object{{"attemptDurationSeconds", *job.spec.timeout_s}};
   }
-  // Ours: how ranks were started, for details.
+  // Ours: why it waits, and how ranks were started, for details.
   if (const auto* attempt = job.current(); attempt != nullptr && !attempt->launch.empty()) {
-    shown["coxswain"] = json::object{{"launch", attempt->launch}};
+    own["launch"] = attempt->launch;
   }
+  if (!own.empty()) shown["coxswain"] = std::move(own);
   return shown;
 }
 

@@ -41,7 +41,7 @@ bool passes(const Filter& filter, const Job& job) {
       const auto plain = job.spec.definition.substr(0, job.spec.definition.find(':'));
       return matches(wanted, job.spec.definition) || matches(wanted, plain);
     }
-    if (filter.name == "SHARE_IDENTIFIER") return matches(value, job.spec.share);
+    if (filter.name == "SHARE_IDENTIFIER") return value == job.spec.share;
     const auto when = to_int(value).value_or(0);
     return filter.name == "BEFORE_CREATED_AT" ? job.created_at.value < when
                                               : job.created_at.value > when;
@@ -195,17 +195,17 @@ Answer list_jobs(const View& view, const Request& request, const json::object& o
   }
   if (complaint) return render_error(*complaint);
 
-  // AWS: with a filter the status is ignored, but for this one.
-  if (filter && filter->name != "SHARE_IDENTIFIER") status.reset();
+  // AWS: a filter is not for children and nodes; with one the status is ignored, but for this one.
+  const bool filters = filter && !queue.empty();
+  if (filters && filter->name != "SHARE_IDENTIFIER") status.reset();
   if (!queue.empty() && !filter && !status) status = JobStatus::running;
   auto items = queue.empty() ? items_below(view, request, array.empty() ? multi_node : array)
                              : items_of_queue(view, request, queue_name, status);
   if (queue.empty() && status) {
     std::erase_if(items, [&](const Item& item) { return item.job->status != *status; });
   }
-  if (filter) std::erase_if(items, [&](const Item& item) { return !passes(*filter, *item.job); });
-  return json_answer(
-      page(arns_for(view, request), std::move(items), filter.has_value(), results, after));
+  if (filters) std::erase_if(items, [&](const Item& item) { return !passes(*filter, *item.job); });
+  return json_answer(page(arns_for(view, request), std::move(items), filters, results, after));
 }
 
 }  // namespace cox::api

@@ -119,7 +119,26 @@ class Pager {
 
 /// A job, or one node of a multi-node job, as DescribeJobs shows it.
 [[nodiscard]] boost::json::object job_object(const View& view, const Arns& arns, const Job& job,
-                                             std::optional<int> node_index);
+                                             std::optional<int> node_index, std::size_t work = 0);
+/// Why the job waits, as render_waiting() has it; DescribeJobs shows it below "coxswain". `work`:
+/// of View::waiting().
+[[nodiscard]] boost::json::object waiting_object(const View& view, const Job& job,
+                                                 std::size_t work);
+/// All of that in one line, for statusReason.
+[[nodiscard]] std::string waiting_sentence(const boost::json::object& waiting);
+
+/// A client's token, and the digest of the request that it came with; both empty: none.
+struct ClientToken {
+  std::string token;
+  std::string digest;
+};
+/// Errors: invalid_argument for a token that is none.
+[[nodiscard]] Result<ClientToken> read_client_token(const Request& request,
+                                                    const boost::json::object& body);
+/// The answer to a submission that was made before with this token, the same or not.
+[[nodiscard]] std::optional<Answer> submitted_before(const View& view, const Request& request,
+                                                     const ClientToken& token);
+
 /// The same as a ListJobs summary.
 [[nodiscard]] boost::json::object job_summary(const Arns& arns, const Job& job,
                                               std::optional<int> node_index);
@@ -130,7 +149,7 @@ class Pager {
                                          const boost::json::object& body);
 [[nodiscard]] Answer describe_compute_environments(const View& view, const Arns& arns,
                                                    const boost::json::object& body);
-[[nodiscard]] Answer describe_job_definitions(const View& view, const Arns& arns,
+[[nodiscard]] Answer describe_job_definitions(const View& view, const Request& request,
                                               const boost::json::object& body);
 [[nodiscard]] Outcome register_job_definition(const View& view, const Request& request,
                                               const boost::json::object& body);
@@ -162,6 +181,9 @@ class Pager {
                                               const boost::json::object& body);
 /// The policy that an ARN names, or null.
 [[nodiscard]] const SchedulingPolicy* find_policy(const View& view, std::string_view arn);
+/// Complains of a kRunningLimitTag that is no number.
+void check_running_limit(const std::map<std::string, std::string>& tags,
+                         std::optional<Error>& complaint);
 /// Jobs of a queue that have not ended, of all users.
 [[nodiscard]] std::vector<JobId> unfinished_jobs(const View& view, const QueueName& queue);
 /// /v1/tags/{arn}: GET, POST and DELETE. `body` of a POST only.

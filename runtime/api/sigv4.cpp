@@ -278,6 +278,8 @@ bool is_signed_by(const SignedCall& call, const Claim& claim, const std::string&
          CRYPTO_memcmp(wanted.data(), claim.signature.data(), wanted.size()) == 0;
 }
 
+std::string sha256_hex(std::string_view text) { return hex(sha256(text)); }
+
 Answer refuse_unknown_key() {
   return refusal(403, "UnrecognizedClientException",
                  "The security token included in the request is invalid.");

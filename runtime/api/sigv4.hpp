@@ -50,6 +50,9 @@ inline constexpr std::int64_t kClockSkewMs = 300'000;  ///< a clock may be off b
                                 const std::string& secret);
 
 // Refusals, in the services' own codes.
+/// SHA-256 in lower-case hexadecimal. Pure.
+[[nodiscard]] std::string sha256_hex(std::string_view text);
+
 [[nodiscard]] Answer refuse_unknown_key();
 [[nodiscard]] Answer refuse_signature();
 [[nodiscard]] Answer refuse_replay();

@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t kRequestBytesMax = 30 * 1024;
 constexpr std::size_t kDependenciesMax = 20;
 constexpr std::size_t kShareMax = 255;
+constexpr std::size_t kSharesMax = 500;  // active ones of a queue
 
 /// An integer within limits, or the default; a complaint where it is outside.
 int limited(const Members& members, std::string_view name, int absent, std::int64_t least,
@@ -46,10 +47,19 @@ void read_dependencies(const View& view, const Request& request, const Members& 
     } else if (type == "SEQUENTIAL") {
       // With a job id it counts as a plain dependency.
       if (dependency.job.empty()) dependency.kind = DependencyKind::sequential;
+    } else if (type == "AFTER_ANY") {  // ours, as the next
+      dependency.kind = DependencyKind::after_any;
+    } else if (type == "AFTER_NOT_OK") {
+      dependency.kind = DependencyKind::after_not_ok;
     } else if (!type.empty()) {
-      member.complain(fmt::format("dependsOn: type must be N_TO_N or SEQUENTIAL, not {}", type));
+      member.complain(fmt::format(
+          "dependsOn: type must be N_TO_N or SEQUENTIAL (or AFTER_ANY or AFTER_NOT_OK, which AWS "
+          "Batch does not have), not {}",
+          type));
     }
-    if (dependency.kind != DependencyKind::whole && !spec.array_size) {
+    const bool of_children =
+        dependency.kind == DependencyKind::n_to_n || dependency.kind == DependencyKind::sequential;
+    if (of_children && !spec.array_size) {
       member.complain(fmt::format("Dependency of type {} is for array jobs only", type));
     }
     if (dependency.kind == DependencyKind::sequential) {
@@ -342,8 +352,14 @@ void read_queue(const View& view, const std::string& given, const json::object& 
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
   });
   if (!is_plain || spec.share.size() > kShareMax) {
-    complain(complaint,
-             fmt::format("shareIdentifier must be up to {} letters and digits", kShareMax));
+    return complain(complaint,
+                    fmt::format("shareIdentifier must be up to {} letters and digits", kShareMax));
+  }
+  if (queue->policy.empty() || complaint) return;
+  const auto shares = view.unfinished_shares(queue->name);
+  if (shares.size() >= kSharesMax && !shares.contains(spec.share)) {
+    complain(complaint, fmt::format("JobQueue {} can't have more than {} active share identifiers",
+                                    name, kSharesMax));
   }
 }
 

@@ -127,6 +127,9 @@ Outcome handle_tags(const View& view, const Request& request, const json::object
     const auto body = checked(asked, shape, "", complaint);
     for (const auto& [key, value] : map_in(body, "tags")) tagged->tags[key] = value;
     check_tags(tagged->tags, complaint);
+    if (tagged->item && std::holds_alternative<JobQueue>(*tagged->item)) {
+      check_running_limit(tagged->tags, complaint);
+    }
   } else {
     const auto keys = keys_in(mark == std::string_view::npos ? "" : target.substr(mark + 1));
     if (keys.empty() || keys.size() > 50) {

@@ -114,8 +114,9 @@ Result<Job> on(Job job, const DependencyEnded& event) {
     return refuse(job, "stop waiting for " + event.job.value);
   }
   job.waits_for.erase(waited);
-  if (!event.succeeded) {
-    end_job(job, event.at, JobStatus::failed, kDependentFailed);
+  if (!is_met(job.spec, job.array_index, event.job, event.succeeded)) {
+    end_job(job, event.at, JobStatus::failed,
+            event.succeeded ? kDependentSucceededReason : kDependentFailed);
     job.waits_for.clear();
   } else if (job.waits_for.empty() && !job.is_array_parent()) {
     job.status = JobStatus::runnable;
@@ -286,6 +287,20 @@ std::vector<Effect> due(const Job& job) {
     }
   }
   return effects;
+}
+
+bool is_met(const JobSpec& spec, std::optional<int> index, const JobId& other, bool succeeded) {
+  bool is_known = false;
+  for (const auto& dependency : spec.depends_on) {
+    const bool n_to_n = dependency.kind == DependencyKind::n_to_n;
+    const auto meant = n_to_n && index ? child_of(dependency.job, *index) : dependency.job;
+    if (meant != other) continue;
+    is_known = true;
+    const bool any = dependency.kind == DependencyKind::after_any;
+    const bool not_ok = dependency.kind == DependencyKind::after_not_ok;
+    if (!any && succeeded == not_ok) return false;
+  }
+  return is_known || succeeded;  // SEQUENTIAL names no job
 }
 
 bool holds_node(const Job& job, const NodeId& node) {

@@ -16,7 +16,7 @@
 ///       └────────────────────────┤             └────────────┤
 ///                                └── attempts left ◄────────┴──► FAILED
 ///
-/// Any state before an end may go to FAILED by a kill; PENDING by a failed dependency.
+/// Any state before an end may go to FAILED by a kill; PENDING by a dependency that is not met.
 namespace cox::core {
 
 // Events: what happened, in the past tense. `at` is when, by the head's clock.
@@ -27,7 +27,7 @@ struct Submitted {
   Millis at;
   JobSpec spec;
   std::optional<int> array_index;  ///< of an array's child
-  std::vector<JobId> waits_for;    ///< jobs that must succeed first
+  std::vector<JobId> waits_for;    ///< jobs that must end first, each as depends_on says
 };
 
 /// A job that this one waited for has ended.
@@ -152,11 +152,19 @@ inline constexpr int kStopGraceSeconds = 30;  ///< AWS Batch: SIGTERM, SIGKILL 3
 [[nodiscard]] bool holds_node(const Job& job, const NodeId& node);
 [[nodiscard]] bool holds_nodes(const Job& job);
 
+/// Whether the other job's end is what this one waits for: of an array's child `index` is given. A
+/// job that depends on the other in several ways wants all of them. Pure.
+[[nodiscard]] bool is_met(const JobSpec& spec, std::optional<int> index, const JobId& other,
+                          bool succeeded);
+
 /// When the current attempt runs out of time, if it can. Pure.
 [[nodiscard]] std::optional<Millis> deadline(const Job& job);
 
 /// AWS Batch's words at a normal end, of success and of failure.
 inline constexpr const char* kNormalEndReason = "Essential container in task exited";
+/// Ours, of a job that was to run only if another failed.
+inline constexpr const char* kDependentSucceededReason =
+    "Dependent Job succeeded: this one was to run only if it failed (after-not-ok)";
 inline constexpr const char* kArrayChildFailedReason = "Array Child Job failed";
 
 }  // namespace cox::core

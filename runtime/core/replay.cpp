@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <deque>
 #include <limits>
+#include <map>
 #include <optional>
 #include <queue>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
 
+#include "runtime/core/fair_share.hpp"
 #include "runtime/core/lifecycle.hpp"
 #include "runtime/core/scheduler.hpp"
 
@@ -40,6 +42,7 @@ ClusterSettings cluster_of(const ReplayOptions& options) {
   JobQueue queue;
   queue.name = QueueName{"trace"};
   queue.environments = {environment.name};
+  if (options.fair_share) queue.policy = "trace";
   ClusterSettings cluster;
   cluster.environments = {std::move(environment)};
   cluster.queues = {std::move(queue)};
@@ -64,6 +67,10 @@ JobSpec spec_of(const TraceJob& traced, int vcpus_of_node) {
   return spec;
 }
 
+std::string share_of(std::int64_t user) {
+  return user < 0 ? "nobody" : fmt::format("user{}", user);
+}
+
 /// The first value that so many percent of all are not above; 0 of none.
 double rank_of(const std::vector<double>& sorted, std::size_t percent) {
   return sorted.empty() ? 0 : sorted[(sorted.size() * percent + 99) / 100 - 1];
@@ -84,6 +91,7 @@ class Replay {
  public:
   Replay(const std::vector<TraceJob>& trace, const ReplayOptions& options)
       : options_(options), cluster_(cluster_of(options)) {
+    policy_.decay_s = options.decay_s;
     report_.lines = trace.size();
     for (const auto& job : trace) admit(job);
     std::stable_sort(arrivals_.begin(), arrivals_.end(),
@@ -178,7 +186,7 @@ class Replay {
       is_settled_ = false;
     }
     for (; next_ < arrivals_.size() && arrivals_[next_]->submit_s == now_; ++next_) {
-      if (waiting_.size() < looked_at()) is_settled_ = false;
+      if (options_.fair_share || waiting_.size() < looked_at()) is_settled_ = false;
       if (auto came = submit(*arrivals_[next_]); !came) return came;
     }
     while (!is_settled_) {
@@ -187,8 +195,9 @@ class Replay {
     return {};
   }
 
-  /// How many of those that wait a pass can matter to. One that is placed takes a vCPU or more; one
-  /// that is not has a node or more set aside for it, until none is left for those behind.
+  /// How many of those that wait a pass looks at; with shares, of each share. One that is placed
+  /// takes a vCPU or more; one that is not has a node or more set aside for it, until those behind
+  /// can have none but for a while, by backfill, which goes as deep and no deeper.
   [[nodiscard]] std::size_t looked_at() const {
     return free_vcpus_ == 0 ? 0 : static_cast<std::size_t>(free_vcpus_) + nodes_.size();
   }
@@ -199,17 +208,38 @@ class Replay {
     live.traced = &traced;
     live.job.id = id;
     waiting_.push_back(&live);
-    return happen(live.job, Submitted{at_second(now_), spec_of(traced, options_.vcpus), {}, {}});
+    auto spec = spec_of(traced, options_.vcpus);
+    if (options_.fair_share) spec.share = share_of(traced.user.value_or(-1));
+    return happen(live.job, Submitted{at_second(now_), std::move(spec), {}, {}});
+  }
+
+  /// Those of each share that a pass looks at, in the order in which they are served. Returns where
+  /// the last of them stands.
+  std::size_t look_at_shares() {
+    std::map<std::string, std::size_t> seen;
+    std::size_t last = 0;
+    for (std::size_t i = 0; i < waiting_.size(); ++i) {
+      const auto& job = waiting_[i]->job;
+      if (++seen[job.spec.share] > looked_at()) continue;
+      snapshot_.waiting.push_back(&job);
+      last = i + 1;
+    }
+    snapshot_.shares[cluster_.queues[0].name] = {
+        &policy_, use_.of(cluster_.queues[0].name, policy_.decay_s, snapshot_.now)};
+    order_by_share(snapshot_);
+    return last;
   }
 
   Result<void> pass() {
-    const auto count = std::min(waiting_.size(), looked_at());
-    const auto last = waiting_.begin() + static_cast<std::ptrdiff_t>(count);
+    auto count = std::min(waiting_.size(), looked_at());
     snapshot_.now = at_second(now_);
     snapshot_.waiting.clear();
-    for (auto live = waiting_.begin(); live != last; ++live) {
-      snapshot_.waiting.push_back(&(*live)->job);
+    if (options_.fair_share) {
+      count = look_at_shares();
+    } else {
+      for (std::size_t i = 0; i < count; ++i) snapshot_.waiting.push_back(&waiting_[i]->job);
     }
+    const auto last = waiting_.begin() + static_cast<std::ptrdiff_t>(count);
     const auto plan = count == 0 ? Placements{} : place(snapshot_);
     is_settled_ = plan.placed.empty();
     for (const auto& placement : plan.placed) {
@@ -238,6 +268,7 @@ class Replay {
     const auto& traced = *live.traced;
     ends_.push({now_ + *traced.run_s, traced.line, live.job.id});
     waits_.push_back(static_cast<double>(now_ - traced.submit_s));
+    if (options_.fair_share) waits_of_[traced.user.value_or(-1)].push_back(waits_.back());
     slowdowns_.push_back(bounded_slowdown(now_ - traced.submit_s, *traced.run_s));
     used_ += static_cast<double>(*traced.processors) * static_cast<double>(*traced.run_s);
     held_ += static_cast<double>(live.job.spec.vcpus) * live.job.node_count() *
@@ -256,6 +287,7 @@ class Replay {
       if (!exited) return exited;
     }
     give_back(live.job);
+    if (options_.fair_share) use_.add(live.job, *live.job.current(), policy_.decay_s);
     ++(live.job.status == JobStatus::succeeded ? report_.finished : report_.failed);
     auto& active = snapshot_.active;
     active.erase(std::find(active.begin(), active.end(), &live.job));
@@ -296,6 +328,10 @@ class Replay {
               [](const auto& a, const auto& b) { return a.line < b.line; });
     report_.wait_s = spread_of(std::move(waits_));
     report_.slowdown = spread_of(std::move(slowdowns_));
+    for (auto& [user, waits] : waits_of_) {
+      const auto jobs = waits.size();
+      report_.shares.push_back({share_of(user), jobs, spread_of(std::move(waits))});
+    }
     if (!arrivals_.empty()) report_.makespan_s = now_ - arrivals_.front()->submit_s;
     const double all = static_cast<double>(report_.makespan_s) * options_.nodes * options_.vcpus;
     if (all > 0) {
@@ -321,7 +357,10 @@ class Replay {
   std::int64_t now_ = 0;    ///< seconds
   std::vector<double> waits_;
   std::vector<double> slowdowns_;
-  double used_ = 0;  ///< vCPU seconds
+  SchedulingPolicy policy_;
+  ShareUse use_;
+  std::map<std::int64_t, std::vector<double>> waits_of_;  ///< by user; -1: not known
+  double used_ = 0;                                       ///< vCPU seconds
   double held_ = 0;
   ReplayReport report_;
 };
@@ -344,6 +383,10 @@ Result<ReplayReport> replay(const std::vector<TraceJob>& trace, const ReplayOpti
   }
   if (auto good = check(options.vcpus, kReplayVcpusMax, "a node's vCPUs"); !good) {
     return tl::make_unexpected(good.error());
+  }
+  if (options.decay_s < 0 || options.decay_s > kShareDecayMax) {
+    return fail(Errc::invalid_argument, "a share's decay must be 0 to {} seconds, and is {}",
+                kShareDecayMax, options.decay_s);
   }
   return Replay(trace, options).run();
 }

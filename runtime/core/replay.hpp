@@ -18,10 +18,14 @@ struct ReplayOptions {
   int vcpus = 1;  ///< of each node; one serves one processor of the trace
   /// Jobs submitted within the same second queue in an order drawn from this; 0: in the file's.
   std::uint64_t seed = 0;
+  /// The queue has a scheduling policy of equal shares, one for each user of the trace.
+  bool fair_share = false;
+  int decay_s = 0;  ///< shareDecaySeconds of that policy
 };
 
 inline constexpr int kReplayNodesMax = 100'000;
 inline constexpr int kReplayVcpusMax = 10'000;  ///< of a node
+inline constexpr int kShareDecayMax = 604'800;  ///< seconds, as AWS has it
 
 /// A value of many jobs. Median and 95th percentile by nearest rank: each is some job's own.
 struct Spread {
@@ -42,6 +46,15 @@ struct NeverPlaced {
   friend bool operator==(const NeverPlaced&, const NeverPlaced&) = default;
 };
 
+/// What the jobs of one share saw.
+struct ShareReport {
+  std::string share;     ///< "user7"; "nobody" of jobs whose user is not known
+  std::size_t jobs = 0;  ///< that ran
+  Spread wait_s;
+
+  friend bool operator==(const ShareReport&, const ShareReport&) = default;
+};
+
 /// Every line of the trace is one of finished, failed, never placed, cancelled or a part.
 struct ReplayReport {
   std::size_t lines = 0;                  ///< all of the trace's
@@ -55,6 +68,7 @@ struct ReplayReport {
   std::int64_t makespan_s = 0;            ///< from the first submission to the last end
   double used = 0;  ///< of all vCPUs over the makespan, the share that jobs had asked for
   double held = 0;  ///< and that they had: a multi-node job holds whole nodes
+  std::vector<ShareReport> shares = {};  ///< with fair_share, by user
 
   friend bool operator==(const ReplayReport&, const ReplayReport&) = default;
 };

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "runtime/core/lifecycle.hpp"
+#include "runtime/core/queue_gates.hpp"
 #include "runtime/core/scheduler.hpp"
 #include "runtime/core/serving.hpp"
 
@@ -223,11 +224,15 @@ ScalePlan scale(const Snapshot& snapshot) {
   for (const auto& environment : snapshot.cluster->environments) {
     scalers.emplace(environment.name, Scaler(snapshot, environment));
   }
+  QueueGates gates;
   const auto pack = [&](const Job& job) {
+    if (gates.shut(job)) return;
     const auto environments = environments_of(*snapshot.cluster, job);
     for (const auto how : {&Scaler::serve, &Scaler::wait_for_busy, &Scaler::make_room}) {
       for (const auto* environment : environments) {
-        if ((scalers.at(environment->name).*how)(job)) return;
+        if (!(scalers.at(environment->name).*how)(job)) continue;
+        gates.passed(job);
+        return;
       }
     }
   };
@@ -235,6 +240,7 @@ ScalePlan scale(const Snapshot& snapshot) {
   // either. Each adds a node at least, and the environments' limits end it.
   for (bool grew = true; grew;) {
     for (auto& [name, scaler] : scalers) scaler.begin();
+    gates = QueueGates(snapshot);
     for (const auto* job : snapshot.waiting) {
       if (!holds_nodes(*job)) pack(*job);
     }

@@ -1,10 +1,14 @@
 #include "runtime/core/scheduler.hpp"
 
 #include <algorithm>
+#include <string_view>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
 
+#include "runtime/core/estimates.hpp"
 #include "runtime/core/lifecycle.hpp"
+#include "runtime/core/queue_gates.hpp"
 #include "runtime/core/serving.hpp"
 
 namespace cox::core {
@@ -30,7 +34,7 @@ const ComputeEnvironment* environment_of(const ClusterSettings& cluster,
 /// that wait for more of them.
 class Placer {
  public:
-  explicit Placer(const Snapshot& snapshot) : snapshot_(snapshot) {
+  explicit Placer(const Snapshot& snapshot) : snapshot_(snapshot), gates_(snapshot) {
     for (const auto& environment : snapshot.cluster->environments) {
       groups_[environment.name].environment = &environment;
     }
@@ -57,6 +61,9 @@ class Placer {
     MiB memory;
     NodeStatus status = NodeStatus::pending;
     const Job* kept_for = nullptr;  ///< set aside for this job
+    Millis kept_from = {};          ///< when that job will need it; not set: not known
+    Millis enough_from = {};        ///< when it has enough for the job that is considered
+    Holdings holdings = {};         ///< of the jobs on it, once estimate() has looked
 
     /// Whether the node, were it empty, could take (a node's part of) the job.
     [[nodiscard]] bool suits(const Job& job) const {
@@ -71,14 +78,22 @@ class Placer {
   };
 
   void consider(const Job& job) {
+    if (const auto block = gates_.shut(job)) {
+      result_.blocked[job.id] = {*block};
+      return;
+    }
     std::vector<Block> blocks;
     kept_.clear();
+    ends_by_ = ends_at_latest(job, snapshot_.now);
     for (const auto* environment : environments_of(*snapshot_.cluster, job)) {
       if (auto block = try_group(job, groups_.at(environment->name))) {
         blocks.push_back(*block);
       } else {
         // What was set aside in environments before this one is not needed.
-        for (auto* place : kept_) place->kept_for = nullptr;
+        for (auto* place : kept_) {
+          place->kept_for = nullptr;
+          place->kept_from = Millis{};
+        }
         return;
       }
     }
@@ -117,24 +132,32 @@ class Placer {
 
   /// Nodes that could take (a node's part of) the job now, the best first: all that there are, or
   /// as many as it needs.
-  static std::vector<Place*> free_places(const Job& job, Group& group) {
+  std::vector<Place*> free_places(const Job& job, Group& group) const {
     std::vector<Place*> list;
     for (auto& place : group.places) {
       const auto& free = place.free;
       const bool fits = job.is_multi_node() ? free.jobs == 0
                                             : free.free_vcpus >= job.spec.vcpus &&
                                                   free.free_memory >= job.spec.memory;
-      if (fits && place.kept_for == nullptr && place.status == NodeStatus::up && place.suits(job)) {
+      if (fits && may_use(place) && place.status == NodeStatus::up && place.suits(job)) {
         list.push_back(&place);
       }
     }
     keep_first(list, static_cast<std::size_t>(job.node_count()), [](const Place* place) {
-      return std::tuple(place->free.free_vcpus, place->free.free_memory);
+      return std::tuple(place->kept_for != nullptr, place->free.free_vcpus,
+                        place->free.free_memory);
     });
     return list;
   }
 
+  /// Whether the job that is considered may have what is free of the place: nobody waits for it, or
+  /// whoever does will need it only when the job has ended.
+  [[nodiscard]] bool may_use(const Place& place) const {
+    return place.kept_for == nullptr || (place.kept_from.set() && ends_by_ <= place.kept_from);
+  }
+
   void take(const Job& job, const std::vector<Place*>& candidates) {
+    gates_.passed(job);
     Placement placement{job.id, {}};
     for (auto* place : candidates) {
       auto& free = place->free;
@@ -142,6 +165,7 @@ class Placer {
       free.jobs += 1;
       free.free_vcpus = job.is_multi_node() ? 0 : free.free_vcpus - job.spec.vcpus;
       free.free_memory = job.is_multi_node() ? MiB{} : free.free_memory - job.spec.memory;
+      add(place->holdings, {ends_by_, job.spec.vcpus, job.spec.memory});
     }
     result_.placed.push_back(std::move(placement));
   }
@@ -177,8 +201,13 @@ class Placer {
   /// where there are not enough of those, nodes of other types, whose end makes room for it.
   void set_aside(const Job& job, Group& group, const Fit& fit,
                  const std::vector<Place*>& candidates) {
-    int missing = job.node_count() - static_cast<int>(candidates.size());
-    for (auto* place : candidates) keep(*place, job);
+    int missing = job.node_count();
+    const auto first = kept_.size();
+    for (auto* place : candidates) {
+      if (place->kept_for != nullptr) continue;  // it would have been a place for a while only
+      keep(*place, job);
+      --missing;
+    }
     std::vector<Place*> busy;
     std::vector<Place*> unfit;
     for (auto& place : group.places) {
@@ -195,15 +224,65 @@ class Placer {
     int room = group.environment->max_vcpus - group.vcpus;
     for (; missing > 0 && room >= fit.type.vcpus; --missing) room -= fit.type.vcpus;
     if (missing <= 0) return;
-    soonest_free_first(busy, static_cast<std::size_t>(missing));
+    soonest_for(job, busy, static_cast<std::size_t>(missing));
     for (auto* place : busy) keep(*place, job);
     missing -= static_cast<int>(busy.size());
+    if (missing == 0) reserve(job, first);
     soonest_free_first(unfit, unfit.size());
     for (auto* place : unfit) {
       if (room >= missing * fit.type.vcpus) return;
       keep(*place, job);
       room += place->vcpus;
     }
+  }
+
+  /// Says from when on the job will need the places kept for it, where that is known.
+  void reserve(const Job& job, std::size_t first) {
+    Millis from = snapshot_.now;
+    for (auto i = first; i < kept_.size(); ++i) {
+      if (kept_[i]->status != NodeStatus::up) return;
+      from = std::max(from, free_at(*kept_[i], job));
+    }
+    if (from == kNotKnown) return;
+    for (auto i = first; i < kept_.size(); ++i) kept_[i]->kept_from = from;
+  }
+
+  /// When the place has enough for (a node's part of) the job, by the timeouts of what is on it.
+  Millis free_at(const Place& place, const Job& job) {
+    if (!are_estimated_) estimate();
+    if (is_nothing_known_ && place.holdings.empty() && place.free.jobs > 0) return kNotKnown;
+    return enough_at(place.holdings, place.free.free_vcpus, place.free.free_memory, job,
+                     snapshot_.now);
+  }
+
+  /// Looks when the jobs that run will have ended; only a pass in which somebody must wait needs
+  /// it.
+  void estimate() {
+    are_estimated_ = true;
+    is_nothing_known_ = std::none_of(
+        snapshot_.active.begin(), snapshot_.active.end(),
+        [&](const Job* job) { return ends_at_latest(*job, snapshot_.now) != kNotKnown; });
+    if (is_nothing_known_) return;  // as where no job has a timeout
+    std::unordered_map<std::string_view, Place*> by_node;
+    for (auto& [name, group] : groups_) {
+      for (auto& place : group.places) by_node.emplace(place.free.node->id.value, &place);
+    }
+    for (const auto* job : snapshot_.active) {
+      const auto end = ends_at_latest(*job, snapshot_.now);
+      for (const auto& run : job->current()->nodes) {
+        const auto place = by_node.find(run.node.value);
+        if (run.phase == NodePhase::exited || place == by_node.end()) continue;
+        add(place->second->holdings, {end, job->spec.vcpus, job->spec.memory});
+      }
+    }
+  }
+
+  /// Keeps the first `count` of those that will have enough for the job soonest.
+  void soonest_for(const Job& job, std::vector<Place*>& places, std::size_t count) {
+    for (auto* place : places) place->enough_from = free_at(*place, job);
+    keep_first(places, count, [](const Place* place) {
+      return std::tuple(place->enough_from, place->free.jobs, -place->free.free_vcpus);
+    });
   }
 
   /// Keeps the first `count` of those that will be free soonest.
@@ -226,7 +305,11 @@ class Placer {
 
   const Snapshot& snapshot_;
   std::map<ComputeEnvironmentName, Group> groups_;
+  QueueGates gates_;
   std::vector<Place*> kept_;  ///< what was set aside for the job that is considered
+  Millis ends_by_;            ///< when that job will have ended, were it placed now
+  bool are_estimated_ = false;
+  bool is_nothing_known_ = false;  ///< of the ends of jobs that ran before this pass
   Placements result_;
 };
 
@@ -257,6 +340,15 @@ std::string reason_of(const Block& block) {
           block.by);
     case BlockKind::spot_multi_node:
       return fmt::format("multi-node jobs do not run in Spot compute environment {}", name);
+    case BlockKind::queue_limit:
+      return fmt::format("job queue {} lets {} {} run at once, and {} {}", block.queue,
+                         block.wanted, block.wanted == 1 ? "job" : "jobs", block.have,
+                         block.have == 1 ? "does" : "do");
+    case BlockKind::share_reservation:
+      return fmt::format(
+          "vCPUs of job queue {} are kept for shares that have no jobs yet: {} wanted, {} left for "
+          "those that have",
+          block.queue, block.wanted, block.have);
   }
   return "";
 }
@@ -279,6 +371,10 @@ const char* to_string(BlockKind kind) {
       return "behind_wide_job";
     case BlockKind::spot_multi_node:
       return "spot_multi_node";
+    case BlockKind::queue_limit:
+      return "queue_limit";
+    case BlockKind::share_reservation:
+      return "share_reservation";
   }
   return "";
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/model/catalog.hpp"
 #include "runtime/model/cluster.hpp"
 #include "runtime/model/job.hpp"
 
@@ -22,13 +23,22 @@ struct FreeNode {
   int jobs = 0;  ///< attempts that hold a part of it
 };
 
+/// A queue's scheduling policy, and what its shares have used.
+struct QueueShares {
+  const SchedulingPolicy* policy = nullptr;
+  std::map<std::string, double> past = {};  ///< vCPUs, of attempts that ended: ShareUse::of()
+};
+
 /// What the scheduler looks at. Pointers are borrowed for the call.
 struct Snapshot {
   const ClusterSettings* cluster = nullptr;
-  std::vector<FreeNode> nodes;      ///< compute nodes, every status, in id order
-  std::vector<const Job*> waiting;  ///< RUNNABLE jobs, in order: queue priority, then submission
-  std::vector<const Job*> active;   ///< STARTING and RUNNING jobs
+  std::vector<FreeNode> nodes;  ///< compute nodes, every status, in id order
+  /// RUNNABLE jobs, in order: queue priority, then submission; of a queue with a policy its jobs by
+  /// their shares, see order_by_share().
+  std::vector<const Job*> waiting;
+  std::vector<const Job*> active;  ///< jobs that hold nodes
   Millis now;
+  std::map<QueueName, QueueShares> shares = {};  ///< of queues with a policy
 };
 
 /// Why a job was not placed: data first, a sentence on demand.
@@ -36,10 +46,12 @@ enum class BlockKind : std::uint8_t {
   no_environment_fits,  ///< no instance type of the queue's environments can ever hold it
   environment_full,     ///< max_vcpus reached
   environment_disabled,
-  nodes_starting,   ///< nodes were asked for and are on their way
-  nodes_busy,       ///< held by other jobs
-  behind_wide_job,  ///< nodes are kept free for an earlier, wider job
-  spot_multi_node,  ///< AWS Batch: multi-node jobs do not run on Spot
+  nodes_starting,     ///< nodes were asked for and are on their way
+  nodes_busy,         ///< held by other jobs
+  behind_wide_job,    ///< nodes are kept free for an earlier, wider job
+  spot_multi_node,    ///< AWS Batch: multi-node jobs do not run on Spot
+  queue_limit,        ///< as many jobs of the queue run as may
+  share_reservation,  ///< computeReservation: kept for shares that have no jobs yet
 };
 
 /// Its name as above: "nodes_busy". Pure.
@@ -52,6 +64,7 @@ struct Block {
   int have = 0;
   JobId by;               ///< the job that holds or reserves, where one does
   std::string note = {};  ///< what else is known: why the environment's nodes do not start
+  QueueName queue = {};   ///< whose limit it is, where it is a queue's
 
   friend bool operator==(const Block&, const Block&) = default;
 };
@@ -70,10 +83,13 @@ struct Placements {
 };
 
 /// Chooses nodes for waiting jobs. A single job takes vCPUs and memory of one node (best fit); a
-/// multi-node job takes whole, empty nodes of one environment, all at once. Jobs of lower rank may
-/// pass a blocked one only on nodes that it could not use: once a wide job waits for nodes to
-/// drain, no later job is placed on the nodes reserved for it, so it is not starved. Where its
-/// environment must first give back nodes of other types, those are reserved in the same way.
+/// multi-node job takes whole, empty nodes of one environment, all at once. Once a job waits for
+/// nodes to drain, those nodes are reserved for it. Where its environment must first give back
+/// nodes of other types, those are reserved in the same way. A later job passes it only on nodes
+/// that are not reserved, or (backfill) where it will have ended, at the latest by its timeout,
+/// when the reservation begins: at the time at which the timeouts of what runs there leave the
+/// first job enough. Where one of those has no timeout, that time is not known, and nobody passes.
+/// So the first of the jobs that wait is never later for those behind it.
 /// Cost: what waits times the nodes of its environments. Pure.
 [[nodiscard]] Placements place(const Snapshot& snapshot);
 

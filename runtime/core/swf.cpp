@@ -17,6 +17,7 @@ constexpr const char* kBlanks = " \t\r";
 constexpr std::int64_t kSubmitMax = 10'000'000'000;  ///< seconds; some traces count from 1970
 constexpr std::int64_t kRunMax = 100'000'000;        ///< seconds, three years
 constexpr std::int64_t kProcessorsMax = 1'000'000'000;
+constexpr std::int64_t kUserMax = 1'000'000'000'000;
 
 using Fields = std::array<std::string_view, kFields>;
 
@@ -83,8 +84,9 @@ Result<TraceJob> job_of(const Fields& fields) {
   const auto given = known(fields, 5, "the number of processors given", kProcessorsMax);
   const auto asked = known(fields, 8, "the number of processors asked for", kProcessorsMax);
   const auto requested = known(fields, 9, "the run time asked for", kSubmitMax);
+  const auto user = known(fields, 12, "the user's number", kUserMax);
   const auto end = end_of(fields[10]);
-  for (const auto* field : {&submit, &run, &given, &asked, &requested}) {
+  for (const auto* field : {&submit, &run, &given, &asked, &requested, &user}) {
     if (!*field) return tl::make_unexpected(field->error());
   }
   if (!end) return tl::make_unexpected(end.error());
@@ -98,6 +100,7 @@ Result<TraceJob> job_of(const Fields& fields) {
   job.processors = asked->value_or(0) > 0 ? *asked : *given;
   if (job.processors == 0) job.processors.reset();  // many traces have 0 for what is not known
   job.requested_s = *requested;
+  job.user = *user;
   job.end = *end;
   return job;
 }

@@ -29,6 +29,7 @@ struct TraceJob {
   std::optional<std::int64_t> processors;   ///< field 8, asked for; else field 5, given to it
   std::optional<std::int64_t> requested_s;  ///< field 9, the run time asked for
   TraceEnd end = TraceEnd::succeeded;
+  std::optional<std::int64_t> user = {};  ///< field 12
 
   friend bool operator==(const TraceJob&, const TraceJob&) = default;
 };

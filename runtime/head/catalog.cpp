@@ -20,6 +20,8 @@ void put_by_name(std::vector<T>& list, T item) {
 }  // namespace
 
 void State::put(CatalogItem item) {
+  ++changes_;
+  const auto decays_before = decays();
   kept_.insert(key_of(item));
   if (auto* environment = std::get_if<ComputeEnvironment>(&item)) {
     put_by_name(cluster_.environments, std::move(*environment));
@@ -32,9 +34,11 @@ void State::put(CatalogItem item) {
     const auto name = policy->name;
     policies_[name] = std::move(*policy);
   }
+  if (decays() != decays_before) recount_shares();
 }
 
 void State::remove(const CatalogKey& key) {
+  ++changes_;
   kept_.erase(key);
   std::erase_if(cluster_.environments,
                 [&](const ComputeEnvironment& each) { return key_of(each) == key; });

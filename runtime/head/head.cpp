@@ -14,8 +14,8 @@ namespace cox::head {
 namespace {
 
 constexpr auto kCreationTime = std::chrono::seconds(30);
-constexpr std::int64_t kKeptMs = 7LL * 24 * 3600 * 1000;  // AWS Batch: finished jobs stay 7 days
 constexpr std::int64_t kHourMs = 3600 * 1000;
+constexpr std::int64_t kDayMs = 24 * kHourMs;
 constexpr std::size_t kEventsKept = 1000;
 constexpr std::size_t kRequestBytesMax = 512u << 20;
 // Small facts about the cluster that outlive the head, each a file.
@@ -43,6 +43,9 @@ HeadCore::HeadCore(os::EventLoop& loop, const Clock& clock, NodeProvider& provid
 
 HeadCore::~HeadCore() { alive_.reset(); }
 
+/// How long jobs are kept that have ended.
+std::int64_t HeadCore::kept_ms() const { return kDayMs * state_.cluster().history_days; }
+
 Result<void> HeadCore::start() {
   provider_.on_node_ended(
       guarded([this](const NodeId& id, const std::string& how) { lose(id, how); }));
@@ -51,7 +54,7 @@ Result<void> HeadCore::start() {
   ready_ = is_there(options_.directory + kCreatedFile);
   if (auto replayed = replay(); !replayed) return replayed;
   if (auto serving = serve(); !serving) return serving;
-  blobs_->sweep(clock_.now() + -kKeptMs,
+  blobs_->sweep(clock_.now() + -kept_ms(),
                 [this](const std::string& hash) { return state_.needs_file(hash); });
   if (ready_) {
     tell(state_.cluster().name, "CREATE_COMPLETE", "");
@@ -270,7 +273,7 @@ void HeadCore::rearm_timer(Millis now) {
   };
   consider(state_.next_deadline());
   consider(state_.next_release(now));
-  if (const auto end = state_.first_end()) consider(*end + kKeptMs);
+  if (const auto end = state_.first_end()) consider(*end + kept_ms());
   for (const auto& queue : state_.cluster().queues) {
     const auto head = queue_heads_.find(queue.name);
     if (head != queue_heads_.end()) consider(core::next_action(queue, head->second));
@@ -289,7 +292,7 @@ void HeadCore::rearm_timer(Millis now) {
 }
 
 void HeadCore::forget_old_jobs(Millis now) {
-  for (const auto& id : state_.ended_until(now + -kKeptMs)) {
+  for (const auto& id : state_.ended_until(now + -kept_ms())) {
     std::vector<std::string> unused;
     for (const auto& gone : state_.forget(id, unused)) {
       if (const auto removed = logs_->remove(gone.value + "/"); !removed) {

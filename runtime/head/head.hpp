@@ -52,7 +52,9 @@ struct Readiness {
 ///   GET  /cox/v1/nodes                   what awsbhosts shows
 ///   GET  /cox/v1/events[?follow=1]       NDJSON of {"at","resource","state","reason"}
 ///   GET  /cox/v1/wait?job=ID             answers when the job has ended: DescribeJobs' job object
-///   GET  /cox/v1/explain?job=ID          {"reasons":["…"],"blocks":[{"kind","text",…}]}
+///   GET  /cox/v1/explain?job=ID          {"reasons":[{"kind","text",…}],"changes":[{"text",…}]}
+///   GET  /cox/v1/history[?queue=&user=&status=&since=ms&until=ms&limit=N]
+///                                        {"jobs":[…],"more":N,"keptDays":N}
 ///   GET  /cox/v1/output?job=ID[&ranks=0,2-4][&stream=stdout|stderr][&head=N][&tail=N][&follow=1]
 ///        NDJSON of {"t":ms,"q":sequence,"s":"stdout","n":node index,"r":rank or
 ///        absent,"m":"text"}; with follow=1 it ends when the job's output is complete; the last

@@ -212,6 +212,9 @@ class HeadCore : public Head {
                     const JobUser& user, const std::shared_ptr<os::HttpReply>& reply);
   void route_wait(const JobRef& ref, const std::shared_ptr<os::HttpReply>& reply);
   void route_explain(const Job& job, const std::shared_ptr<os::HttpReply>& reply);
+  void route_history(const std::map<std::string, std::string>& query, const JobUser& user,
+                     const std::shared_ptr<os::HttpReply>& reply);
+  [[nodiscard]] std::int64_t kept_ms() const;
   [[nodiscard]] bool is_owner(const JobUser& user) const;
   [[nodiscard]] bool may_see(const Job& job, const JobUser& user) const;
 

@@ -85,7 +85,9 @@ Result<JobId> HeadCore::submit(const JobSpec& spec) {
   const JobId id{new_uuid()};
   std::vector<JobId> waits_for;
   for (const auto& dependency : spec.depends_on) {
-    if (dependency.kind == DependencyKind::whole) waits_for.push_back(dependency.job);
+    const bool of_children =
+        dependency.kind == DependencyKind::n_to_n || dependency.kind == DependencyKind::sequential;
+    if (!of_children) waits_for.push_back(dependency.job);
   }
   if (!spec.array_size) {
     submit_one(id, spec, std::nullopt, waits_for);
@@ -110,16 +112,18 @@ void HeadCore::submit_one(const JobId& id, const JobSpec& spec, std::optional<in
                           const std::vector<JobId>& waits_for) {
   const auto now = clock_.now();
   std::vector<JobId> open;
-  std::optional<JobId> failed;
+  std::optional<core::DependencyEnded> missed;
   for (const auto& other : waits_for) {
     const auto* job = state_.find(other);
-    if (job != nullptr && job->status == JobStatus::succeeded) continue;
-    if (std::find(open.begin(), open.end(), other) != open.end()) continue;
+    const bool is_over = job == nullptr || is_terminal(job->status);
+    const bool succeeded = job != nullptr && job->status == JobStatus::succeeded;
+    const bool met = is_over && core::is_met(spec, index, other, succeeded);
+    if (met || std::find(open.begin(), open.end(), other) != open.end()) continue;
     open.push_back(other);
-    if (job == nullptr || job->status == JobStatus::failed) failed = other;
+    if (is_over) missed = core::DependencyEnded{now, other, succeeded};
   }
   apply(id, core::Submitted{now, spec, index, open});
-  if (failed) apply(id, core::DependencyEnded{now, *failed, false});
+  if (missed) apply(id, *missed);
 }
 
 void HeadCore::kill(const JobId& id, const std::string& reason, bool only_waiting) {

@@ -41,7 +41,7 @@ void HeadCore::pass(Millis now) {
   pass_wanted_ = false;
   if (ready_ && head_node_.empty() && may_try(ComputeEnvironmentName{})) provision_head_node();
   auto placements = core::place(state_.snapshot(now));
-  state_.set_blocks(std::move(placements.blocked));
+  state_.set_blocks(std::move(placements.blocked), now);
   for (const auto& placement : placements.placed) place(placement, now);
   const auto plan = core::scale(state_.snapshot(now));
   for (const auto& wanted : plan.launch) launch(wanted);
@@ -54,8 +54,10 @@ void HeadCore::keep_time_limits(Millis now) {
   std::vector<std::pair<JobId, std::string>> ended;
   std::map<QueueName, core::HeadOfQueue> heads;
   for (const auto& queue : state_.cluster().queues) {
-    const auto* job = queue.limit_actions.empty() ? nullptr : state_.first_runnable(queue.name);
-    if (job == nullptr) continue;
+    if (queue.limit_actions.empty()) continue;
+    const auto first = state_.front_of_queue(queue.name, 1, now);
+    if (first.empty()) continue;
+    const auto* job = first.front();
     auto head = core::seen_again(queue_heads_[queue.name], job->id,
                                  core::blocked_cause(state_.blocks(job->id)), now);
     if (const auto* action = core::due_action(queue, head, now)) {

@@ -98,10 +98,11 @@ void HeadCore::handle(os::HttpRequest request, const std::shared_ptr<os::HttpRep
 void HeadCore::handle_aws(const os::HttpRequest& request, const JobUser& user,
                           const std::string& region, const std::shared_ptr<os::HttpReply>& reply) {
   const auto header = request.headers.find("x-amz-target");
+  const auto token = request.headers.find("x-coxswain-client-token");
   const api::Request asked{
       request.method, request.target, header == request.headers.end() ? "" : header->second,
       request.body,   user,           region,
-      clock_.now(),   is_owner(user)};
+      clock_.now(),   is_owner(user), token == request.headers.end() ? "" : token->second};
   const auto send = [&](const api::Answer& given) {
     answer(reply, given.status, given.body, given.error_type);
   };
@@ -168,6 +169,7 @@ void HeadCore::handle_own(os::HttpRequest request, const JobUser& user,
       const auto follow = query.find("follow");
       return route_events(follow != query.end() && follow->second == "1", reply);
     }
+    if (route == "history") return route_history(query, user, reply);
     if (route == "wait" || route == "output" || route == "explain") {
       return route_of_job(route, query, user, reply);
     }
@@ -219,23 +221,37 @@ void HeadCore::route_wait(const JobRef& ref, const std::shared_ptr<os::HttpReply
 }
 
 void HeadCore::route_explain(const Job& job, const std::shared_ptr<os::HttpReply>& reply) {
-  json::array reasons;
-  json::array blocks;
-  for (const auto& block : state_.blocks(job.id)) {
-    const auto sentence = core::to_sentence(block);
-    reasons.emplace_back(sentence);
-    json::object shown{{"kind", core::to_string(block.kind)},
-                       {"text", sentence},
-                       {"computeEnvironment", block.environment.value},
-                       {"wanted", block.wanted},
-                       {"have", block.have}};
-    if (!block.by.empty()) shown["jobId"] = block.by.value;
-    if (!block.note.empty()) shown["note"] = block.note;
-    blocks.push_back(std::move(shown));
+  answer(reply, 200, api::render_waiting(state_, job));
+}
+
+void HeadCore::route_history(const std::map<std::string, std::string>& query, const JobUser& user,
+                             const std::shared_ptr<os::HttpReply>& reply) {
+  const auto text = [&](const char* name) {
+    const auto found = query.find(name);
+    return found == query.end() ? std::string() : found->second;
+  };
+  api::HistoryQuery asked;
+  asked.asker = user;
+  asked.user = text("user");
+  asked.queue = text("queue");
+  asked.ended_from = Millis{to_int(text("since")).value_or(0)};
+  asked.ended_before = Millis{to_int(text("until")).value_or(0)};
+  if (const auto limit = to_int(text("limit")); limit && *limit > 0) {
+    asked.limit = static_cast<std::size_t>(*limit);
   }
-  answer(reply, 200,
-         json::serialize(
-             json::object{{"reasons", std::move(reasons)}, {"blocks", std::move(blocks)}}));
+  if (const auto status = text("status"); !status.empty()) {
+    asked.status = job_status_from(status);
+    if (!asked.status || !is_terminal(*asked.status)) {
+      return refuse(reply, 400, fmt::format("status must be SUCCEEDED or FAILED, not {}", status));
+    }
+  }
+  const auto& queues = state_.cluster().queues;
+  const bool known =
+      asked.queue.empty() || std::any_of(queues.begin(), queues.end(), [&](const JobQueue& queue) {
+        return queue.name.value == asked.queue;
+      });
+  if (!known) return refuse(reply, 404, fmt::format("job queue {} not found", asked.queue));
+  answer(reply, 200, api::render_history(state_, asked));
 }
 
 }  // namespace cox::head

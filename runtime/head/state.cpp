@@ -5,6 +5,7 @@
 namespace cox::head {
 
 Result<Applied> State::apply(const JobId& id, const core::JobEvent& event) {
+  ++changes_;
   auto found = jobs_.find(id);
   const bool is_new = found == jobs_.end();
   if (is_new && !std::holds_alternative<core::Submitted>(event)) {
@@ -19,6 +20,9 @@ Result<Applied> State::apply(const JobId& id, const core::JobEvent& event) {
   if (is_new) {
     found = jobs_.emplace(id, std::make_unique<Entry>(Entry{Job{}, next_order_++})).first;
     count_files(*changed, +1, nullptr);
+    if (const auto& spec = changed->spec; !spec.client_token.empty() && !changed->array_index) {
+      by_token_[{spec.user.uid, spec.client_token}] = id;
+    }
   } else {
     if (const auto* attempt = found->second->job.current()) {
       for (const auto& run : attempt->nodes) {
@@ -29,6 +33,7 @@ Result<Applied> State::apply(const JobId& id, const core::JobEvent& event) {
   }
   Entry& entry = *found->second;
   const auto before = entry.job.status;
+  if (!changed->spec.share.empty()) count_shares(entry.job, *changed, is_new);
   entry.job = std::move(*changed);
   index(entry);
   for (const auto& node : held) {
@@ -42,12 +47,19 @@ Result<Applied> State::apply(const JobId& id, const core::JobEvent& event) {
 }
 
 std::vector<JobId> State::forget(const JobId& id, std::vector<std::string>& unused) {
+  ++changes_;
   std::vector<JobId> gone;
   const auto remove = [&](const JobId& each) {
     const auto found = jobs_.find(each);
     if (found == jobs_.end()) return;
     unindex(*found->second);
     count_files(found->second->job, -1, &unused);
+    const auto& spec = found->second->job.spec;
+    if (const auto token = by_token_.find({spec.user.uid, spec.client_token});
+        token != by_token_.end() && token->second == each) {
+      by_token_.erase(token);
+    }
+    forget_shares(found->second->job);
     jobs_.erase(found);
     gone.push_back(each);
   };
@@ -70,7 +82,14 @@ void State::count_files(const Job& job, int sign, std::vector<std::string>* unus
 }
 
 State::Needs State::needs_of(const Job& job) {
-  return {job.spec.queue, job.spec.vcpus, job.spec.memory, job.spec.nodes.value_or(0)};
+  const auto& spec = job.spec;
+  return {spec.queue,
+          spec.vcpus,
+          spec.memory,
+          spec.nodes.value_or(0),
+          spec.timeout_s.value_or(0),
+          spec.share,
+          spec.share.empty() ? 0 : spec.priority.value_or(0)};
 }
 
 void State::index(const Entry& entry) {
@@ -164,6 +183,7 @@ void State::keep_idle(const NodeId& id) {
 }
 
 void State::put_node(Node node) {
+  ++changes_;
   const auto id = node.id;
   by_ordinal_[node.ordinal] = id;
   nodes_[id] = std::move(node);
@@ -171,6 +191,7 @@ void State::put_node(Node node) {
 }
 
 void State::remove_node(const NodeId& id) {
+  ++changes_;
   const auto found = nodes_.find(id);
   if (found == nodes_.end()) return;
   const auto ordinal = by_ordinal_.find(found->second.ordinal);
@@ -200,12 +221,6 @@ std::vector<const Job*> State::holders(const NodeId& id) const {
   return list;
 }
 
-const Job* State::first_runnable(const QueueName& queue) const {
-  const auto found = listed_.find({queue, JobStatus::runnable});
-  if (found == listed_.end() || found->second.empty()) return nullptr;
-  return found->second.begin()->second;
-}
-
 std::vector<JobId> State::dependents(const JobId& id) const {
   const auto found = dependents_.find(id);
   if (found == dependents_.end()) return {};
@@ -232,7 +247,9 @@ api::View::NodeLoad State::load(const NodeId& id) const {
 
 /// No more jobs of these needs than this can run at once, whatever nodes come.
 std::size_t State::most_at_once(const Needs& needs) const {
-  const auto& [queue_name, vcpus, memory, nodes] = needs;
+  const auto& queue_name = std::get<QueueName>(needs);
+  const int vcpus = std::get<1>(needs);
+  const int nodes = std::get<3>(needs);
   int room = 0;
   for (const auto& queue : cluster_.queues) {
     if (queue.name != queue_name) continue;
@@ -266,10 +283,14 @@ core::Snapshot State::snapshot(Millis now) const {
   std::sort(waiting.begin(), waiting.end());
   for (const auto& [priority, order, job] : waiting) snapshot.waiting.push_back(job);
   for (const auto& [order, job] : active_) snapshot.active.push_back(job);
+  add_shares(snapshot);
+  core::order_by_share(snapshot);
   return snapshot;
 }
 
-void State::set_blocks(std::map<JobId, std::vector<core::Block>> blocks) {
+void State::set_blocks(std::map<JobId, std::vector<core::Block>> blocks, Millis at) {
+  ++changes_;
+  passed_at_ = at;
   blocks_ = std::move(blocks);
   blocks_of_alike_.clear();
   for (const auto& [id, why] : blocks_) {
@@ -303,6 +324,7 @@ std::string State::environment_note(const ComputeEnvironmentName& name) const {
 }
 
 void State::enable_environments(bool enabled) {
+  ++changes_;
   enabled_ = enabled;
   for (auto& environment : cluster_.environments) environment.enabled = enabled;
 }

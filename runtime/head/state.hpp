@@ -14,6 +14,7 @@
 
 #include "runtime/api/api.hpp"
 #include "runtime/base/result.hpp"
+#include "runtime/core/fair_share.hpp"
 #include "runtime/core/lifecycle.hpp"
 #include "runtime/core/scheduler.hpp"
 #include "runtime/model/cluster.hpp"
@@ -53,8 +54,6 @@ class State : public api::View {
 
   /// Jobs whose current attempt holds a part of the node.
   [[nodiscard]] std::vector<const Job*> holders(const NodeId& id) const;
-  /// The RUNNABLE job of a queue that was submitted first, or null.
-  [[nodiscard]] const Job* first_runnable(const QueueName& queue) const;
   /// Jobs that wait for this one to end.
   [[nodiscard]] std::vector<JobId> dependents(const JobId& id) const;
 
@@ -71,7 +70,8 @@ class State : public api::View {
   [[nodiscard]] std::optional<Millis> first_end() const;
   [[nodiscard]] std::vector<JobId> ended_until(Millis moment) const;
 
-  void set_blocks(std::map<JobId, std::vector<core::Block>> blocks);
+  /// What the pass at this time has found.
+  void set_blocks(std::map<JobId, std::vector<core::Block>> blocks, Millis at = {});
   /// What is to be told of an environment. `trouble` also becomes part of why its jobs wait.
   void set_note(const ComputeEnvironmentName& name, std::string note, bool trouble = false);
   void enable_environments(bool enabled);
@@ -95,6 +95,12 @@ class State : public api::View {
   [[nodiscard]] std::vector<const Node*> nodes() const override;
   [[nodiscard]] NodeLoad load(const NodeId& id) const override;
   [[nodiscard]] std::vector<core::Block> blocks(const JobId& id) const override;
+  [[nodiscard]] std::vector<const Job*> front_of_queue(const QueueName& queue, std::size_t count,
+                                                       Millis now) const override;
+  [[nodiscard]] std::set<std::string> unfinished_shares(const QueueName& queue) const override;
+  [[nodiscard]] const Job* submitted_with(std::uint32_t uid,
+                                          const std::string& token) const override;
+  [[nodiscard]] api::Waiting waiting(const JobId& id, std::size_t work) const override;
   [[nodiscard]] std::string environment_note(const ComputeEnvironmentName& name) const override;
   [[nodiscard]] std::vector<const Job*> all_jobs() const override;
   [[nodiscard]] std::vector<const JobDefinition*> definitions() const override;
@@ -114,8 +120,8 @@ class State : public api::View {
   using InOrder = std::map<Order, const Job*>;
 
   /// What makes waiting jobs alike to the scheduler: queue, vCPUs, memory, nodes (0: no
-  /// multi-node).
-  using Needs = std::tuple<QueueName, int, MiB, int>;
+  /// multi-node), timeout (0: none), share, and its priority within that.
+  using Needs = std::tuple<QueueName, int, MiB, int, int, std::string, int>;
 
   /// What jobs take of a node.
   struct Use {
@@ -139,6 +145,14 @@ class State : public api::View {
   [[nodiscard]] std::optional<Millis> release_at(const Node& node) const;
   [[nodiscard]] static Needs needs_of(const Job& job);
   [[nodiscard]] std::size_t most_at_once(const Needs& needs) const;
+  void add_shares(core::Snapshot& snapshot) const;
+  [[nodiscard]] const SchedulingPolicy* policy_of(const QueueName& queue) const;
+  [[nodiscard]] std::map<QueueName, int> decays() const;
+  void count_shares(const Job& before, const Job& after, bool is_new);
+  void forget_shares(const Job& job);
+  [[nodiscard]] const core::Snapshot& last_look() const;
+  [[nodiscard]] const std::vector<JobId>& holders_in(const ComputeEnvironmentName& name) const;
+  void recount_shares();
   [[nodiscard]] int priority_of(const QueueName& queue) const;
   [[nodiscard]] bool is_idle(const NodeId& id) const;
 
@@ -153,6 +167,8 @@ class State : public api::View {
   std::map<std::pair<QueueName, JobStatus>, InOrder> listed_;  ///< without array children
   std::map<Needs, InOrder> waiting_;                           ///< RUNNABLE and holding no node
   InOrder active_;                                             ///< those that hold nodes
+  core::ShareUse share_use_;
+  std::map<std::pair<QueueName, std::string>, int> unfinished_;  ///< jobs of each share
   std::set<std::pair<Millis, JobId>> deadlines_;
   std::set<std::pair<Millis, JobId>> ended_;  ///< without array children
   std::unordered_map<JobId, std::set<JobId>> dependents_;
@@ -164,6 +180,13 @@ class State : public api::View {
   std::set<std::pair<Millis, NodeId>> idle_;  ///< when each idle node may be given back
   std::unordered_map<NodeId, Millis> idle_at_;
 
+  std::map<std::pair<std::uint32_t, std::string>, JobId> by_token_;  ///< user and client token
+  Millis passed_at_;                                                 ///< the last pass
+  // One look for all the waiting jobs that one answer tells of: good until something changes.
+  std::uint64_t changes_ = 0;
+  mutable std::optional<std::uint64_t> looked_after_;  ///< so many changes
+  mutable core::Snapshot look_;
+  mutable std::map<ComputeEnvironmentName, std::vector<JobId>> holders_of_look_;
   std::map<JobId, std::vector<core::Block>> blocks_;
   std::map<Needs, std::vector<core::Block>> blocks_of_alike_;
   std::map<ComputeEnvironmentName, Note> notes_;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,9 +63,18 @@ struct JobQueue {
   std::string policy = {};  ///< name of its scheduling policy; empty: first in, first out
   std::vector<LimitAction> limit_actions = {};
   std::map<std::string, std::string> tags = {};
+  int max_running = 0;  ///< jobs that may run at once, by the cluster's file; 0: no limit
 
   friend bool operator==(const JobQueue&, const JobQueue&) = default;
 };
+
+/// Ours: the tag that limits how many jobs of a queue run at once, a whole number from 1. A tag,
+/// because clients of AWS's API can send it as they are.
+inline constexpr const char* kRunningLimitTag = "coxswain:MaxRunningJobs";
+/// The number that such a tag holds, or nothing where it is none. Pure.
+[[nodiscard]] std::optional<int> running_limit_in(const std::string& tag);
+/// How many jobs of the queue may run at once: by its tag, else by the file; 0: no limit. Pure.
+[[nodiscard]] int running_limit(const JobQueue& queue);
 
 /// A directory that every node of the cluster sees at the same path.
 struct SharedDirectory {
@@ -88,6 +98,7 @@ struct ClusterSettings {
   std::vector<SharedDirectory> shared;
   std::string os_user;  ///< user name of Image.Os: "ec2-user"
   InstanceType head_node;
+  int history_days = 7;  ///< how long jobs are kept that have ended (AWS Batch: at least 7)
 
   friend bool operator==(const ClusterSettings&, const ClusterSettings&) = default;
 };

@@ -54,9 +54,11 @@ struct JobFile {
 };
 
 enum class DependencyKind : std::uint8_t {
-  whole,       ///< waits for SUCCEEDED of that job (of an array: of all its children)
-  sequential,  ///< on an array: child i waits for child i-1; no job id
-  n_to_n,      ///< both arrays: child i waits for the other's child i
+  whole,         ///< waits for SUCCEEDED of that job (of an array: of all its children)
+  sequential,    ///< on an array: child i waits for child i-1; no job id
+  n_to_n,        ///< both arrays: child i waits for the other's child i
+  after_any,     ///< ours: waits for that job's end, however it ends
+  after_not_ok,  ///< ours: waits for FAILED of that job
 };
 
 struct Dependency {
@@ -128,6 +130,8 @@ struct JobSpec {
   std::string share;                              ///< shareIdentifier, for fair share
   std::optional<int> priority;                    ///< schedulingPriority, 0..9999
   std::optional<bool> propagate_tags;
+  std::string client_token;    ///< ours: the same of the same user is the same submission
+  std::string request_digest;  ///< with a token: of the request, SHA-256 in hexadecimal
 
   /// What a node runs: its group's part, or nothing where it is like all.
   [[nodiscard]] const NodeGroup* group_of(int node_index) const;

@@ -87,7 +87,9 @@ constexpr auto members(Of<JobSpec> /*of*/) {
                     Member{"main_node", &T::main_node},
                     Member{"share", &T::share},
                     Member{"priority", &T::priority},
-                    Member{"propagate_tags", &T::propagate_tags}};
+                    Member{"propagate_tags", &T::propagate_tags},
+                    Member{"client_token", &T::client_token},
+                    Member{"request_digest", &T::request_digest}};
 }
 constexpr auto members(Of<NodeRun> /*of*/) {
   using T = NodeRun;
@@ -158,7 +160,8 @@ constexpr auto members(Of<JobQueue> /*of*/) {
                     Member{"from_file", &T::from_file},
                     Member{"policy", &T::policy},
                     Member{"limit_actions", &T::limit_actions},
-                    Member{"tags", &T::tags}};
+                    Member{"tags", &T::tags},
+                    Member{"max_running", &T::max_running}};
 }
 constexpr auto members(Of<JobDefinition> /*of*/) {
   using T = JobDefinition;

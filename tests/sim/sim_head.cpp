@@ -14,6 +14,11 @@ constexpr std::int64_t kKeptMs = 7LL * 24 * 3600 * 1000;
 }  // namespace
 
 SimHead::SimHead(Surroundings& around) : around_(around), state_(around.cluster) {
+  SchedulingPolicy policy;
+  policy.name = "policy";
+  policy.decay_s = 600;
+  policy.shares = {{"a*", 0.5}};
+  state_.put(policy);
   around_.provider.on_node_ended(
       [this](const NodeId& id, const std::string& how) { lose(id, how); });
 }
@@ -77,7 +82,7 @@ void SimHead::submit(const JobSpec& spec, std::function<void(JobId)> answered) {
   if (state_.find(id) != nullptr) return;
   std::vector<JobId> waits_for;
   for (const auto& dependency : spec.depends_on) {
-    if (dependency.kind == DependencyKind::whole) waits_for.push_back(dependency.job);
+    if (!dependency.job.empty()) waits_for.push_back(dependency.job);
   }
   submit_one(id, spec, {}, spec.array_size ? std::vector<JobId>{} : waits_for);
   for (int i = 0; i < spec.array_size.value_or(0); ++i) {
@@ -96,15 +101,17 @@ void SimHead::submit_one(const JobId& id, const JobSpec& spec, std::optional<int
                          const std::vector<JobId>& waits_for) {
   const auto now = around_.clock.now();
   std::vector<JobId> open;
-  std::optional<JobId> failed;
+  std::optional<core::DependencyEnded> missed;
   for (const auto& other : waits_for) {
     const auto* job = state_.find(other);
-    if (job != nullptr && job->status == JobStatus::succeeded) continue;
+    const bool is_over = job == nullptr || is_terminal(job->status);
+    const bool succeeded = job != nullptr && job->status == JobStatus::succeeded;
+    if (is_over && core::is_met(spec, index, other, succeeded)) continue;
     open.push_back(other);
-    if (job == nullptr || job->status == JobStatus::failed) failed = other;
+    if (is_over) missed = core::DependencyEnded{now, other, succeeded};
   }
   apply(id, core::Submitted{now, spec, index, open});
-  if (failed) apply(id, core::DependencyEnded{now, *failed, false});
+  if (missed) apply(id, *missed);
 }
 
 void SimHead::kill(const JobId& id, const std::string& reason) {

@@ -14,7 +14,10 @@ namespace {
 constexpr std::int64_t kMinuteMs = 60'000;
 constexpr std::int64_t kDayMs = 24 * 60 * kMinuteMs;
 
-/// Two environments of one queue: four vCPUs always, sixteen at most, and some on Spot.
+constexpr int kFairJobsMax = 3;  ///< that may run at once of queue "fair"
+
+/// Two environments of two queues, one of them with shares: four vCPUs always, sixteen at most, and
+/// some on Spot.
 ClusterSettings settings() {
   ClusterSettings cluster;
   cluster.name = "sim";
@@ -35,7 +38,11 @@ ClusterSettings settings() {
   JobQueue queue;
   queue.name = QueueName{"q"};
   queue.environments = {spot.name, steady.name};
-  cluster.queues = {queue};
+  JobQueue fair = queue;
+  fair.name = QueueName{"fair"};
+  fair.policy = "policy";
+  fair.max_running = kFairJobsMax;
+  cluster.queues = {queue, fair};
   return cluster;
 }
 
@@ -128,6 +135,11 @@ JobSpec World::any_spec() {
   JobSpec spec;
   spec.name = "j";
   spec.queue = QueueName{"q"};
+  if (one_in(3)) {
+    spec.queue = QueueName{"fair"};
+    spec.share = one_in(2) ? "a1" : "b";
+    spec.priority = static_cast<int>(below(3));
+  }
   spec.command = {"true"};
   spec.vcpus = 1 + static_cast<int>(below(4));
   spec.memory = MiB{static_cast<std::int64_t>(1 + below(4)) * 900};
@@ -141,7 +153,9 @@ JobSpec World::any_spec() {
   }
   const auto open = open_jobs();
   if (!open.empty() && one_in(4)) {
-    spec.depends_on.push_back({any_of(open), DependencyKind::whole});
+    constexpr DependencyKind kKinds[] = {DependencyKind::whole, DependencyKind::whole,
+                                         DependencyKind::after_any, DependencyKind::after_not_ok};
+    spec.depends_on.push_back({any_of(open), kKinds[below(4)]});
   }
   return spec;
 }
@@ -267,13 +281,13 @@ void World::committed(const store::Changes& changes) {
     stored_jobs_.erase(id);
     answered_.erase(id);
   }
-  stored_look_ = look();
+  stored_look_at_ = around_.clock.now();
+  stored_look_ = look(stored_look_at_);
 }
 
-/// What the state's indexes say, in words.
-std::string World::look() const {
+/// What the state's indexes say, in words; at a time, because shares go by what was had of late.
+std::string World::look(Millis now) const {
   const auto& state = head_->state();
-  const auto now = around_.clock.now();
   std::string text;
   for (int i = 0; i <= static_cast<int>(JobStatus::failed); ++i) {
     text += fmt::format("\n{}:", to_string(static_cast<JobStatus>(i)));
@@ -309,7 +323,7 @@ void World::compare_with_stored() {
     EXPECT_NE(head_->state().find(id), nullptr) << "job " << id.value << " was accepted";
   }
   if (!stored_look_.empty()) {
-    EXPECT_EQ(look(), stored_look_);
+    EXPECT_EQ(look(stored_look_at_), stored_look_);
   }
   for (const auto& id : around_.provider.living()) {
     EXPECT_NE(head_->state().node(id), nullptr) << "node " << id.value << " is forgotten";
@@ -328,6 +342,11 @@ void World::audit() {
     everything.jobs.push_back(found);
   }
   for (const auto& fault : core::faults_in(everything)) ADD_FAILURE() << fault;
+  const auto of_fair =
+      std::count_if(everything.jobs.begin(), everything.jobs.end(), [](const Job* job) {
+        return job->spec.queue == QueueName{"fair"} && core::holds_nodes(*job);
+      });
+  EXPECT_LE(of_fair, kFairJobsMax);
   audit_load();
 }
 

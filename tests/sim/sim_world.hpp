@@ -52,7 +52,7 @@ class World {
   void audit();
   void audit_load();
   void compare_with_stored();
-  [[nodiscard]] std::string look() const;
+  [[nodiscard]] std::string look(Millis now) const;
   [[nodiscard]] std::vector<JobId> open_jobs() const;
 
   std::mt19937_64 random_;
@@ -65,6 +65,7 @@ class World {
   // What must be found again after a death.
   std::map<JobId, Job> stored_jobs_;
   std::string stored_look_;
+  Millis stored_look_at_;
   std::set<JobId> answered_;
 };
 

@@ -60,6 +60,27 @@ TEST(Definitions, ThatEndedAreKeptAndNotSubmittedBy) {
             "ClientException: JobDefinition name steps does not exist or is not in ACTIVE status");
 }
 
+TEST(Definitions, ThatEndedAreShownFor180Days) {
+  constexpr std::int64_t kDayMs = 24 * 3600 * 1000;
+  CatalogWorld world;
+  world.request.now = Millis{1'700'000'000'000};
+  world.answer_of("registerjobdefinition", definition());
+  world.answer_of("deregisterjobdefinition", R"({"jobDefinition":"steps:1"})");
+  const auto shown = [&] {
+    return world.answer_of("describejobdefinitions", R"({"jobDefinitionName":"steps"})")
+        .at("jobDefinitions")
+        .as_array()
+        .size();
+  };
+  EXPECT_EQ(shown(), 1u);
+  world.request.now = world.request.now + 180 * kDayMs;
+  EXPECT_EQ(shown(), 1u);
+  world.request.now = world.request.now + 1;
+  EXPECT_EQ(shown(), 0u);
+  // Nor is the revision given out again.
+  EXPECT_EQ(world.answer_of("registerjobdefinition", definition()).at("revision"), 2);
+}
+
 TEST(Definitions, AreEndedByWhoeverRegisteredThemOrTheOwner) {
   CatalogWorld world;
   world.answer_of("registerjobdefinition", definition());

@@ -59,6 +59,22 @@ class FakeView : public View {
     const auto found = why.find(id);
     return found == why.end() ? std::vector<core::Block>{} : found->second;
   }
+  [[nodiscard]] std::vector<const Job*> front_of_queue(const QueueName& queue, std::size_t count,
+                                                       Millis /*now*/) const override {
+    std::vector<const Job*> list;
+    for (const auto& job : all) {
+      const bool waits = job.spec.queue == queue && job.status == JobStatus::runnable;
+      if (waits && list.size() < count) list.push_back(&job);
+    }
+    return list;
+  }
+  [[nodiscard]] std::set<std::string> unfinished_shares(const QueueName& queue) const override {
+    std::set<std::string> list;
+    for (const auto& job : all) {
+      if (job.spec.queue == queue && !is_terminal(job.status)) list.insert(job.spec.share);
+    }
+    return list;
+  }
   [[nodiscard]] std::string environment_note(const ComputeEnvironmentName&) const override {
     return note;
   }

@@ -56,7 +56,11 @@ TEST(DescribeJobs, ShowsAJobThatWaitsAndWhy) {
           R"("parameters":{},"platformCapabilities":["EC2"],"tags":{},"isCancelled":false,"isTerminated":false,"statusReason":)"
           R"("nodes of compute environment tutor-ce are busy: 1 wanted, 0 free",)"
           R"("container":)" +
-          kContainer + R"(},"retryStrategy":{"attempts":1,"evaluateOnExit":[]}}]})");
+          kContainer +
+          R"(},"retryStrategy":{"attempts":1,"evaluateOnExit":[]},"coxswain":{"waiting":)"
+          R"({"reasons":[{"kind":"nodes_busy","text":)"
+          R"("nodes of compute environment tutor-ce are busy: 1 wanted, 0 free",)"
+          R"("computeEnvironment":"tutor-ce","wanted":1,"have":0}],"changes":[]}}}]})");
 }
 
 TEST(DescribeJobs, ShowsAnEndedJobWithItsAttempts) {

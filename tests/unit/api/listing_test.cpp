@@ -132,6 +132,24 @@ TEST(ListJobs, FiltersTheNewestFirstAndForgetsTheStatus) {
   EXPECT_THAT(filtered("AFTER_CREATED_AT", "1700000000002"), ElementsAre("j4", "j3"));
 }
 
+TEST(ListJobs, FiltersByShareAndStatusTogether) {
+  FakeView view;
+  for (const auto& [id, share] : {std::pair("j1", "a"), {"j2", "ab"}, {"j3", "a"}}) {
+    auto spec = spec_of({"true"});
+    spec.share = share;
+    view.add(id, spec);
+  }
+  view.all[0] = core::after(view.all[0], core::KillAsked{kThen, "enough"}).value();
+  const auto listed = [&](const char* status) {
+    return list(view, fmt::format(R"({{"jobQueue":"tutor-queue","jobStatus":"{}",)"
+                                  R"("filters":[{{"name":"SHARE_IDENTIFIER","values":["a"]}}]}})",
+                                  status))
+        .ids;
+  };
+  EXPECT_THAT(listed("RUNNABLE"), ElementsAre("j3"));
+  EXPECT_THAT(listed("FAILED"), ElementsAre("j1"));
+}
+
 TEST(ListJobs, ShowsAQueuesParentsAndTheirPartsByParent) {
   FakeView view;
   auto array = spec_of({"true"});
@@ -149,6 +167,9 @@ TEST(ListJobs, ShowsAQueuesParentsAndTheirPartsByParent) {
               ElementsAre("m1"));
   EXPECT_THAT(list(view, R"({"arrayJobId":"a1"})").ids, ElementsAre("a1:0", "a1:1"));
   EXPECT_THAT(list(view, R"({"arrayJobId":"a1","jobStatus":"FAILED"})").ids, ElementsAre("a1:1"));
+  EXPECT_THAT(
+      list(view, R"({"arrayJobId":"a1","filters":[{"name":"JOB_NAME","values":["x"]}]})").ids,
+      ElementsAre("a1:0", "a1:1"));
   EXPECT_THAT(list(view, R"({"multiNodeJobId":"m1"})").ids, ElementsAre("m1#0", "m1#1"));
   EXPECT_THAT(list(view, R"({"arrayJobId":"none"})").ids, IsEmpty());
 }

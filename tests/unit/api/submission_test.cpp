@@ -228,7 +228,8 @@ const RefusedCase kRefused[] = {
     {"too_many_dependencies", dependencies(21), "dependsOn can't have more than 20 jobs"},
     {"an_unknown_type_of_dependency",
      with_command(R"("dependsOn":[{"jobId":"other","type":"AFTER"}])"),
-     "dependsOn: type must be N_TO_N or SEQUENTIAL, not AFTER"},
+     "dependsOn: type must be N_TO_N or SEQUENTIAL (or AFTER_ANY or AFTER_NOT_OK, which AWS Batch "
+     "does not have), not AFTER"},
     {"a_sequence_of_one_job", with_command(R"("dependsOn":[{"type":"SEQUENTIAL"}])"),
      "Dependency of type SEQUENTIAL is for array jobs only"},
     {"n_to_n_of_a_plain_job", with_command(R"("dependsOn":[{"jobId":"array","type":"N_TO_N"}])"),

@@ -43,6 +43,33 @@ TEST(Simulate, ReportsAsText) {
                   ""}));
 }
 
+TEST(Simulate, TellsTheWaitOfEachShare) {
+  const auto file = trace("tiny.swf");
+  const auto said = run(run_simulate, {"--trace", file, "--nodes", "2", "--vcpus", "4",
+                                       "--fair-share", "--share-decay", "60"});
+  EXPECT_EQ(said.status, 0) << said.err;
+  const auto table = said.out.find("wait of share, s      jobs    mean    median");
+  ASSERT_NE(table, std::string::npos) << said.out;
+  EXPECT_NE(said.out.find("\nuser1 ", table), std::string::npos) << said.out;
+
+  const auto told = run(
+      run_simulate, {"--json", "--trace", file, "--nodes", "2", "--vcpus", "4", "--fair-share"});
+  const auto report = boost::json::parse(told.out).as_object();
+  std::int64_t jobs = 0;
+  for (const auto& share : report.at("shares").as_array()) {
+    jobs += share.as_object().at("jobs").to_number<std::int64_t>();
+  }
+  EXPECT_EQ(jobs, 3);  // all that ran
+  EXPECT_EQ(report.at("shareDecaySeconds"), 0);
+}
+
+TEST(Simulate, WantsFairShareWithADecay) {
+  const auto said =
+      run(run_simulate, {"--trace", trace("tiny.swf"), "--nodes", "2", "--share-decay", "60"});
+  EXPECT_EQ(said.status, 2);
+  EXPECT_NE(said.err.find("--share-decay goes with --fair-share"), std::string::npos) << said.err;
+}
+
 TEST(Simulate, TellsAProgramTheSame) {
   const auto file = trace("tiny.swf");
   const auto said =

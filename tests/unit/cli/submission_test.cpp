@@ -140,8 +140,17 @@ TEST(DependsOn, IsARealList) {
   EXPECT_EQ(depends_on("jobId=A;type=N_TO_N,jobId=B"), "(A,N_TO_N)(B,)");
 }
 
+TEST(DependsOn, TakesTheWaysOfOtherSchedulers) {
+  EXPECT_EQ(depends_on("afterany:A"), "(A,AFTER_ANY)");
+  EXPECT_EQ(depends_on("afterok:A,afternotok:B:3"), "(A,)(B:3,AFTER_NOT_OK)");
+  EXPECT_EQ(depends_on("jobId=A;afterany:B,jobId=C"), "(A,)(B,AFTER_ANY)(C,)");
+  EXPECT_EQ(depends_on("jobId=A,type=AFTER_ANY"), "(A,AFTER_ANY)");
+  EXPECT_EQ(depends_on("type=AFTER_NOT_OK,jobId=A"), "(A,AFTER_NOT_OK)");
+}
+
 TEST(DependsOn, RefusesAnotherSyntax) {
-  for (const auto* text : {"", "A", "jobId=", "jobId", "job=A", "jobId=A,B", ",;"}) {
+  for (const auto* text :
+       {"afterany:", "after:A", "", "A", "jobId=", "jobId", "job=A", "jobId=A,B", ",;"}) {
     EXPECT_EQ(depends_on(text), "Error: please check the syntax") << text;
   }
 }

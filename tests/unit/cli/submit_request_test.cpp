@@ -60,6 +60,20 @@ TEST(Request, SaysWhatTheProgramIsLinkedToAndWhichRoadWasAskedFor) {
             R"({"ranksPerNode":0,"mapBy":"","bindTo":"","whyUnknown":"it is a script"})");
 }
 
+TEST(Request, WithATokenIsTheSameEachTime) {
+  SubmitOptions options;
+  options.client_token = "tok/1";
+  options.share = "a";
+  options.priority = 7;
+  const Payload payload{{"ls"}, {}};
+  const auto first = submit_request(options, kTarget, "a", payload, {}, 1);
+  EXPECT_EQ(json::serialize(first),
+            json::serialize(submit_request(options, kTarget, "a", payload, {}, 2)));
+  EXPECT_EQ(first.at("clientToken"), "tok/1");
+  EXPECT_EQ(first.at("shareIdentifier"), "a");
+  EXPECT_EQ(first.at("schedulingPriorityOverride"), 7);
+}
+
 TEST(Request, OfOneNodeOrFewerIsAnOrdinaryJob) {
   for (const int nodes : {1, 0, -2}) {
     SubmitOptions options;

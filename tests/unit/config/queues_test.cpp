@@ -82,6 +82,8 @@ TEST(LoadYaml, ReadsCustomActionsInTheirOrder) {
 TEST(LoadYaml, ReadsItsOwnKeys) {
   const auto text = with(kYaml, "  Provider: local\n", R"(  Provider: ssh
   Containers: host
+  HistoryDays: 30
+  Queues: [{Name: queue1, MaxRunningJobs: 4}]
   ComputeResources: [{Name: small, Provider: local}]
   Ssh:
     User: alice
@@ -99,6 +101,9 @@ TEST(LoadYaml, ReadsItsOwnKeys) {
   const auto config = good(load_yaml(text, options));
   EXPECT_EQ(config.provider, "ssh");
   EXPECT_EQ(config.containers, "host");
+  const auto settings = to_settings(config, "demo");
+  EXPECT_EQ(settings.history_days, 30);
+  EXPECT_EQ(running_limit(settings.queues.at(0)), 4);
   EXPECT_EQ(config.queues.at(0).compute_resources.at(0).provider, "local");
   EXPECT_EQ(config.ssh.user, "alice");
   EXPECT_EQ(config.ssh.identity_file, "~/.ssh/id");

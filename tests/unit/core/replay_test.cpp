@@ -62,6 +62,26 @@ TEST(Replay, ReportsWhatWasWorkedOutByHand) {
   EXPECT_EQ(*report, expected);
 }
 
+// One node of one vCPU. User 1 has five jobs of 10 s waiting when user 2's only one comes.
+TEST(Replay, ServesUsersInTurnsWithFairShare) {
+  std::vector<TraceJob> trace;
+  for (std::size_t i = 1; i <= 5; ++i) {
+    trace.push_back(job_of(i, 0, 10, 1));
+    trace.back().user = 1;
+  }
+  trace.push_back(job_of(6, 1, 10, 1));
+  trace.back().user = 2;
+  ReplayOptions options{1, 1, 0};
+  options.fair_share = true;
+  options.decay_s = 3600;
+  const auto report = replay(trace, options);
+  ASSERT_TRUE(report) << report.error().message;
+  ASSERT_EQ(report->shares.size(), 2u);
+  EXPECT_EQ(report->shares[0].share, "user1");
+  EXPECT_EQ(report->shares[0].wait_s, (Spread{28, 30, 50, 50}));  // 0, 20, 30, 40 and 50
+  EXPECT_EQ(report->shares[1], (ShareReport{"user2", 1, {9, 9, 9, 9}}));
+}
+
 TEST(Replay, OfNothingReportsNothing) {
   const auto report = replay({}, {1, 1, 0});
   ASSERT_TRUE(report) << report.error().message;

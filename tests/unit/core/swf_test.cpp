@@ -22,10 +22,10 @@ TEST(Swf, ReadsWhatAReplayLooksAtAndSkipsComments) {
       "a.swf");
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(*read, (std::vector<TraceJob>{
-                       {3, 7, 10, 100, 4, 3600, TraceEnd::succeeded},
-                       {5, 8, 20, 0, 2, std::nullopt, TraceEnd::failed},
-                       {6, 9, 30, std::nullopt, std::nullopt, std::nullopt, TraceEnd::cancelled},
-                       {7, 9, 30, 60, 1, std::nullopt, TraceEnd::part},
+                       {3, 7, 10, 100, 4, 3600, TraceEnd::succeeded, 3},
+                       {5, 8, 20, 0, 2, std::nullopt, TraceEnd::failed, 3},
+                       {6, 9, 30, std::nullopt, std::nullopt, std::nullopt, TraceEnd::cancelled, 3},
+                       {7, 9, 30, 60, 1, std::nullopt, TraceEnd::part, 3},
                    }));
 }
 

@@ -1,7 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "runtime/head/head.hpp"
+#include "runtime/logs/log_store.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/frame_link.hpp"
 #include "runtime/store/store.hpp"
@@ -90,6 +92,41 @@ TEST_F(HeadRestart, GivesANodeBackThatWasBeingGivenBack) {
   loop_.run_for(std::chrono::milliseconds(20));
 
   EXPECT_THAT(stored_nodes(), testing::ElementsAre(kHeadNode));
+}
+
+/// A job of the cluster that was cancelled so many days ago.
+void add_ended(store::Changes& changes, const std::string& id, Millis now, std::int64_t days) {
+  const auto at = now + -days * 24 * 3600 * 1000;
+  changes.events.push_back({JobId{id}, core::Submitted{at + -1000, JobSpec{}, {}, {}}});
+  changes.events.push_back({JobId{id}, core::KillAsked{at, "enough", true}});
+}
+
+TEST_F(HeadRestart, ForgetsJobsThatEndedLongerAgoThanTheyAreKept) {
+  cluster_.history_days = 3;
+  store::Changes changes;
+  add_ended(changes, "four-days", clock_.now(), 4);
+  add_ended(changes, "two-days", clock_.now(), 2);
+  ASSERT_TRUE(store::open_store(directory_ / "store.db").value()->commit(changes));
+  for (const auto* log : {"four-days/1/0/main", "two-days/1/0/main"}) {
+    OutputLine line;
+    line.sequence = 1;
+    line.text = "hello";
+    auto logs = logs::open_log_store(directory_ / "logs").value();
+    ASSERT_TRUE(logs->append(log, std::vector{line}));
+  }
+
+  start_with(NodeStatus::up);
+  const auto is_there = [&](const std::string& job) {
+    return ::access((directory_ / ("logs/" + job)).c_str(), F_OK) == 0;
+  };
+  ASSERT_TRUE(os::run_until(loop_, [&] { return !is_there("four-days"); }));
+  EXPECT_TRUE(is_there("two-days"));
+
+  head_.reset();
+  std::vector<std::string> ids;
+  const auto stored = store::open_store(directory_ / "store.db").value()->load();
+  for (const auto& event : stored->events) ids.push_back(event.job.value);
+  EXPECT_THAT(ids, testing::ElementsAre("two-days", "two-days"));
 }
 
 TEST_F(HeadRestart, WaitsForTheAgentsOfNodesThatLive) {
