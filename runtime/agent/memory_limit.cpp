@@ -61,8 +61,13 @@ class ByCgroup : public MemoryLimit {
 
 class ByLooking : public MemoryLimit {
  public:
-  ByLooking(os::EventLoop& loop, pid_t step, std::int64_t memory_mib, std::function<void()> over)
-      : loop_(loop), step_(step), limit_kib_(memory_mib * 1024), over_(std::move(over)) {
+  ByLooking(os::EventLoop& loop, pid_t root, bool with_root, std::int64_t memory_mib,
+            std::function<void()> over)
+      : loop_(loop),
+        root_(root),
+        with_root_(with_root),
+        limit_kib_(memory_mib * 1024),
+        over_(std::move(over)) {
     look_after(kLookSoon);
   }
   [[nodiscard]] bool exceeded() const override { return exceeded_; }
@@ -74,7 +79,9 @@ class ByLooking : public MemoryLimit {
 
   void look() {
     std::int64_t used = 0;
-    for (const auto pid : processes_below(step_)) {
+    auto counted = processes_below(root_);
+    if (with_root_) counted.push_back(root_);
+    for (const auto pid : counted) {
       const auto path = fmt::format("/proc/{}/status", pid);
       used += status_kib(path, "RssAnon:") + status_kib(path, "RssShmem:");
     }
@@ -99,7 +106,8 @@ class ByLooking : public MemoryLimit {
   }
 
   os::EventLoop& loop_;
-  pid_t step_;
+  pid_t root_;
+  bool with_root_;
   std::int64_t limit_kib_;
   std::function<void()> over_;
   os::SubscriptionPtr timer_;
@@ -111,21 +119,22 @@ class ByLooking : public MemoryLimit {
 }  // namespace
 
 std::unique_ptr<MemoryLimit> limit_memory(os::EventLoop& loop, const std::string& cgroup,
-                                          const std::string& name, pid_t step,
-                                          std::int64_t memory_mib, std::function<void()> over) {
+                                          const std::string& name, pid_t root,
+                                          std::int64_t memory_mib, std::function<void()> over,
+                                          bool with_root) {
   if (!cgroup.empty()) {
     const auto directory = cgroup + "/" + name;
     const bool made = ::mkdir(directory.c_str(), 0755) == 0 || errno == EEXIST;
     const bool v1 = ::access((directory + "/memory.limit_in_bytes").c_str(), W_OK) == 0;
     const auto bytes = std::to_string(memory_mib << 20);
     if (made && write_control(directory + (v1 ? "/memory.limit_in_bytes" : "/memory.max"), bytes) &&
-        write_control(directory + "/cgroup.procs", std::to_string(step))) {
+        write_control(directory + "/cgroup.procs", std::to_string(root))) {
       return std::make_unique<ByCgroup>(directory, v1);
     }
     os::log_warn("cgroup {} cannot be used: memory is watched instead", directory);
     ::rmdir(directory.c_str());
   }
-  return std::make_unique<ByLooking>(loop, step, memory_mib, std::move(over));
+  return std::make_unique<ByLooking>(loop, root, with_root, memory_mib, std::move(over));
 }
 
 }  // namespace cox::agent

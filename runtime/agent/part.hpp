@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/agent/agent.hpp"
@@ -69,6 +70,7 @@ class Part {
   struct RankOutput;
 
   [[nodiscard]] Result<std::string> make_home() const;
+  [[nodiscard]] Result<void> make_own_directory(const std::string& path) const;
   [[nodiscard]] std::string directory_name() const;
   [[nodiscard]] std::vector<std::string> environment(const std::string& home) const;
   void was_prepared(const Result<wire::Meeting>& result);
@@ -86,6 +88,21 @@ class Part {
   void signal_all(int signal);
   [[nodiscard]] bool any_pipe_open() const;
   void for_each_pipe(const std::function<void(OutputPipe&)>& act);
+
+  // part_container.cpp: a command in a container.
+  [[nodiscard]] bool has_container() const {
+    return prepare_ && !prepare_->container.image.empty();
+  }
+  /// Nothing runs here: the node only helps the main node.
+  [[nodiscard]] bool only_stands_by() const {
+    return prepare_->command.empty() && !has_container();
+  }
+  [[nodiscard]] std::string container_directory() const;
+  [[nodiscard]] Result<ContainerPlan> plan_container() const;
+  [[nodiscard]] std::vector<std::string> container_environment() const;
+  void container_made(pid_t first);
+  void progress(std::string text);
+  [[nodiscard]] std::string_view without_init_line(std::string_view piece);
 
   // part_direct.cpp: ranks that the step starts itself.
   [[nodiscard]] bool is_direct() const { return prepare_ && !prepare_->seats.empty(); }
@@ -110,6 +127,9 @@ class Part {
   LineCutter err_lines_;
   std::map<int, std::unique_ptr<RankOutput>> rank_outputs_;  ///< of a direct launch
   wire::Meeting meeting_;                                    ///< that this node made
+  pid_t container_ = 0;         ///< the container's first process
+  std::size_t init_bytes_ = 0;  ///< of podman's own, at the beginning of the output
+  std::string progress_;        ///< told, kept for tell_all
   std::map<int, std::unique_ptr<SpooledLog>> logs_;          ///< by rank; -1: the part's own
   std::map<std::uint64_t, std::unique_ptr<Remote>> remotes_;
   std::vector<wire::RankExited> ranks_;  ///< told, kept for tell_all

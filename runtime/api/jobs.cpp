@@ -255,6 +255,7 @@ json::object job_object(const View& view, const Arns& arns, const Job& job,
     for (const auto& block : view.blocks(job.id)) sentences.push_back(core::to_sentence(block));
     reason = join(sentences, "; ");
   }
+  if (reason.empty() && status == JobStatus::starting) reason = view.progress(job.id);
   if (!reason.empty()) shown["statusReason"] = reason;
 
   add_times(shown, job, node_index);

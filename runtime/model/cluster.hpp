@@ -88,6 +88,7 @@ struct ClusterSettings {
   std::vector<SharedDirectory> shared;
   std::string os_user;  ///< user name of Image.Os: "ec2-user"
   InstanceType head_node;
+  bool containers = true;  ///< images run in podman; false: they are ignored
 
   friend bool operator==(const ClusterSettings&, const ClusterSettings&) = default;
 };
