@@ -470,14 +470,23 @@ Result<pid_t> ContainerRun::init(int in, int out, int err) {
   const auto monitor = os::read_file(box_.directory + "/monitor", 64);
   const auto first = os::read_file(box_.directory + "/first", 64);
   if (status != 0 || !monitor || !first) {
-    // Said once to the job's own output, and once more to be told as the reason.
-    const auto again = run(words);
-    const auto why = again ? complaint_of(again->err) : again.error().message;
+    // Said once to the job's own output, and once more, of a new one, to be told as the reason.
+    const auto why = why_not();
     return fail(Errc::unavailable, "CannotStartContainerError: {}",
                 why.empty() ? fmt::format("podman ended with {}", os::exit_code_of(status)) : why);
   }
   monitor_ = static_cast<pid_t>(to_int(trim(*monitor)).value_or(0));
   return static_cast<pid_t>(to_int(trim(*first)).value_or(0));
+}
+
+std::string ContainerRun::why_not() {
+  (void)run(with(podman_words(box_, machine_, stores_), {"rm", "--force", "job"}));
+  for (const char* name : {"/id", "/monitor", "/first"}) {
+    ::unlink((box_.directory + name).c_str());
+  }
+  if (const auto created = create(); !created) return created.error().message;
+  const auto again = run(with(podman_words(box_, machine_, stores_), {"init", "job"}));
+  return again ? complaint_of(again->err) : again.error().message;
 }
 
 Result<void> ContainerRun::start() {

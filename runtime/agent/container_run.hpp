@@ -61,6 +61,7 @@ class ContainerRun {
   [[nodiscard]] Result<void> make_mount_sources();
   [[nodiscard]] Result<void> create();
   void own_home() const;
+  [[nodiscard]] std::string why_not();
 
   [[nodiscard]] std::vector<std::string> with(std::vector<std::string> words,
                                               const std::vector<std::string>& more) const;
