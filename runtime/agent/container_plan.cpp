@@ -289,6 +289,23 @@ Result<ContainerUser> resolve_user(std::string_view user, std::string_view passw
   return found;
 }
 
+std::vector<int> choose_processors(const std::vector<int>& allowed,
+                                   const std::map<int, int>& in_use, int wanted,
+                                   std::size_t offset) {
+  if (wanted < 1 || static_cast<std::size_t>(wanted) >= allowed.size()) return {};
+  std::vector<int> chosen;
+  for (std::size_t i = 0; i < allowed.size(); ++i) {
+    chosen.push_back(allowed[(i + offset) % allowed.size()]);
+  }
+  const auto use = [&](int each) {
+    const auto found = in_use.find(each);
+    return found == in_use.end() ? 0 : found->second;
+  };
+  std::stable_sort(chosen.begin(), chosen.end(), [&](int a, int b) { return use(a) < use(b); });
+  chosen.resize(static_cast<std::size_t>(wanted));
+  return chosen;
+}
+
 std::string complaint_of(std::string_view written) {
   std::string last;
   std::string complaint;

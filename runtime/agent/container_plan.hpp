@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -94,6 +96,12 @@ struct ContainerMachine {
                                                  std::string_view groups);
 /// True when the image's files are not needed to tell who that is.
 [[nodiscard]] bool is_numeric_user(std::string_view user);
+
+/// `wanted` of the allowed processors, those that fewest containers have; of equals, from the
+/// `offset`th on. None where all of them are wanted: then there is nothing to choose.
+[[nodiscard]] std::vector<int> choose_processors(const std::vector<int>& allowed,
+                                                 const std::map<int, int>& in_use, int wanted,
+                                                 std::size_t offset);
 
 /// podman's complaint in its own words: of what it wrote, the last line that says "Error:".
 [[nodiscard]] std::string complaint_of(std::string_view written);

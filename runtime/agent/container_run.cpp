@@ -1,7 +1,6 @@
 #include "runtime/agent/container_run.hpp"
 
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <pwd.h>
 #include <sched.h>
@@ -10,18 +9,14 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <utility>
 
-#include "runtime/agent/exec_words.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/process.hpp"
@@ -30,8 +25,6 @@ namespace cox::agent {
 
 namespace {
 
-constexpr const char* kPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-constexpr std::size_t kOutputMax = 1u << 20;
 constexpr std::size_t kProgressMax = 300;
 
 /// Not atomic: /proc knows no rename.
@@ -48,14 +41,6 @@ Result<void> write_file(const std::string& path, std::string_view text, unsigned
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode));
   if (!file) return fail(os::errno_error(errno, path));
   return os::write_all(file.get(), text);
-}
-
-std::string where(const std::string& program) {
-  for (const auto& directory : split(kPath, ':')) {
-    auto path = directory + "/" + program;
-    if (::access(path.c_str(), X_OK) == 0) return path;
-  }
-  return {};
 }
 
 tl::unexpected<Error> cannot_create(const std::string& why) {
@@ -101,7 +86,7 @@ ContainerRun::ContainerRun(const StepPlan& plan, int control, const sigset_t& un
       progress_(std::move(progress)) {}
 
 Result<void> ContainerRun::prepare() {
-  if (where("podman").empty()) return cannot_create("podman is not installed on this node");
+  if (program_path("podman").empty()) return cannot_create("podman is not installed on this node");
   if (auto entered = enter_namespaces(); !entered) return cannot_create(entered.error().message);
   if (auto looked = look_at_machine(); !looked) return cannot_create(looked.error().message);
   if (auto furnished = furnish(); !furnished) return cannot_create(furnished.error().message);
@@ -141,8 +126,9 @@ Result<void> ContainerRun::enter_namespaces() {
 }
 
 Result<void> ContainerRun::look_at_machine() {
-  if (where("crun").empty()) {
-    if (where("runc").empty()) return fail(Errc::not_found, "neither crun nor runc is installed");
+  if (program_path("crun").empty()) {
+    if (program_path("runc").empty())
+      return fail(Errc::not_found, "neither crun nor runc is installed");
     machine_.runtime = "runc";
   }
   if (!machine_.user_namespace) own_runtime_state(machine_.runtime.c_str());
@@ -174,7 +160,7 @@ Result<void> ContainerRun::furnish() {
   ::mkdir(state.c_str(), 0700);
   for (const char* name : {"/home", "/volumes"}) ::mkdir((at + name).c_str(), 0700);
   for (const char* name : {"", "/images", "/refs"}) ::mkdir((box_.store + name).c_str(), 0700);
-  environment_ = {std::string("PATH=") + kPath,
+  environment_ = {std::string("PATH=") + kProgramPath,
                   "LANG=C.UTF-8",
                   "HOME=" + at + "/home",
                   "XDG_RUNTIME_DIR=" + state,
@@ -215,82 +201,18 @@ Result<void> ContainerRun::furnish() {
       });
 }
 
+/// Runs podman to its end, unless the job was stopped while it gets ready.
+Result<RanProgram> ContainerRun::run(const std::vector<std::string>& words,
+                                     const std::function<void(const std::string&)>& line) const {
+  pollfd stop{control_, POLLIN, 0};
+  if (preparing_ && ::poll(&stop, 1, 0) != 0) return fail(Errc::unavailable, "the job was stopped");
+  return run_program({words, environment_, unblocked_}, line);
+}
+
 std::vector<std::string> ContainerRun::with(std::vector<std::string> words,
                                             const std::vector<std::string>& more) const {
   words.insert(words.end(), more.begin(), more.end());
   return words;
-}
-
-/// In a child: a program with these descriptors, and nothing else open.
-Result<pid_t> ContainerRun::fork_program(const std::vector<std::string>& words, int in, int out,
-                                         int err) const {
-  const auto path = where(words.front());
-  if (path.empty()) return fail(Errc::not_found, "{} is not installed on this node", words.front());
-  const pid_t pid = ::fork();
-  if (pid < 0) return fail(os::errno_error(errno, "no process to be had"));
-  if (pid > 0) return pid;
-  // The ends may be among 0 to 2 themselves.
-  const int safe_in = ::fcntl(in, F_DUPFD, 3);
-  const int safe_out = ::fcntl(out, F_DUPFD, 3);
-  const int safe_err = ::fcntl(err, F_DUPFD, 3);
-  ::dup2(safe_in, 0);
-  ::dup2(safe_out, 1);
-  ::dup2(safe_err, 2);
-  ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
-  ::setpgid(0, 0);
-  ::sigprocmask(SIG_SETMASK, &unblocked_, nullptr);
-  ::execve(path.c_str(), cox::agent::exec_words(words).data(),
-           cox::agent::exec_words(environment_).data());
-  ::_exit(127);
-}
-
-/// Runs podman to its end. `line` gets what it writes to its error output, as it comes.
-Result<ContainerRun::Ended> ContainerRun::run(
-    const std::vector<std::string>& words,
-    const std::function<void(const std::string&)>& line) const {
-  pollfd stop{control_, POLLIN, 0};
-  if (preparing_ && ::poll(&stop, 1, 0) != 0) return fail(Errc::unavailable, "the job was stopped");
-  std::array<int, 2> out{};
-  std::array<int, 2> err{};
-  if (::pipe2(out.data(), O_CLOEXEC) != 0 || ::pipe2(err.data(), O_CLOEXEC) != 0) {
-    return fail(os::errno_error(errno, "no pipe to be had"));
-  }
-  const os::Fd out_read(out[0]);
-  const os::Fd err_read(err[0]);
-  os::Fd out_write(out[1]);
-  os::Fd err_write(err[1]);
-  const os::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  const auto pid = fork_program(words, null.get(), out_write.get(), err_write.get());
-  out_write.reset();
-  err_write.reset();
-  if (!pid) return fail(pid.error());
-  Ended ended;
-  std::array<pollfd, 2> watched{{{out_read.get(), POLLIN, 0}, {err_read.get(), POLLIN, 0}}};
-  std::size_t told = 0;
-  for (int open = 2; open > 0;) {
-    if (::poll(watched.data(), watched.size(), -1) < 0) continue;
-    for (std::size_t i = 0; i < watched.size(); ++i) {
-      if (watched[i].revents == 0) continue;
-      std::array<char, 4096> piece{};
-      const auto got = ::read(watched[i].fd, piece.data(), piece.size());
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) {
-        watched[i].fd = -1;
-        --open;
-        continue;
-      }
-      auto& text = i == 0 ? ended.out : ended.err;
-      if (text.size() < kOutputMax) text.append(piece.data(), static_cast<std::size_t>(got));
-    }
-    for (auto end = ended.err.find('\n', told); line && end != std::string::npos;
-         end = ended.err.find('\n', told)) {
-      line(ended.err.substr(told, end - told));
-      told = end + 1;
-    }
-  }
-  while (::waitpid(*pid, &ended.status, 0) < 0 && errno == EINTR) {
-  }
-  return ended;
 }
 
 /// The first of the names that a store of ours has.
@@ -462,7 +384,7 @@ Result<void> ContainerRun::create() {
 
 Result<pid_t> ContainerRun::init(int in, int out, int err) {
   const auto words = with(podman_words(box_, machine_, stores_), {"init", id_});
-  const auto pid = fork_program(words, in, out, err);
+  const auto pid = fork_program({words, environment_, unblocked_}, in, out, err);
   if (!pid) return fail(pid.error());
   int status = 0;
   while (::waitpid(*pid, &status, 0) < 0 && errno == EINTR) {
@@ -513,7 +435,7 @@ std::vector<std::string> ContainerRun::exec_words(const std::string& command) co
   const auto state = machine_.user_namespace
                          ? std::string(kMomentary) + "/state/" + machine_.runtime
                          : "/run/" + machine_.runtime;
-  return {where(machine_.runtime), "--root", state, "exec", id_, "/bin/sh", "-c", command};
+  return {program_path(machine_.runtime), "--root", state, "exec", id_, "/bin/sh", "-c", command};
 }
 
 }  // namespace cox::agent

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/agent/container_plan.hpp"
+#include "runtime/agent/run_program.hpp"
 #include "runtime/agent/step.hpp"
 
 namespace cox::agent {
@@ -45,12 +46,6 @@ class ContainerRun {
   [[nodiscard]] const std::vector<std::string>& environment() const { return environment_; }
 
  private:
-  struct Ended {
-    int status = 0;
-    std::string out;
-    std::string err;
-  };
-
   [[nodiscard]] Result<void> enter_namespaces();
   [[nodiscard]] Result<void> look_at_machine();
   [[nodiscard]] Result<void> furnish();
@@ -65,10 +60,9 @@ class ContainerRun {
 
   [[nodiscard]] std::vector<std::string> with(std::vector<std::string> words,
                                               const std::vector<std::string>& more) const;
-  [[nodiscard]] Result<Ended> run(const std::vector<std::string>& words,
-                                  const std::function<void(const std::string&)>& line = {}) const;
-  [[nodiscard]] Result<pid_t> fork_program(const std::vector<std::string>& words, int in, int out,
-                                           int err) const;
+  [[nodiscard]] Result<RanProgram> run(
+      const std::vector<std::string>& words,
+      const std::function<void(const std::string&)>& line = {}) const;
 
   const StepPlan& plan_;
   ContainerPlan box_;

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <set>
+#include <vector>
 
 #include "runtime/agent/step.hpp"
 #include "runtime/base/text.hpp"
@@ -54,6 +56,12 @@ class ByCgroup : public MemoryLimit {
     return counter(directory_ + (v1_ ? "/memory.oom_control" : "/memory.events"), "oom_kill") > 0;
   }
 
+  void include(pid_t process) override {
+    if (!write_control(directory_ + "/cgroup.procs", std::to_string(process))) {
+      os::log_warn("cgroup {}: process {} cannot be taken in", directory_, process);
+    }
+  }
+
  private:
   std::string directory_;
   bool v1_;
@@ -71,6 +79,7 @@ class ByLooking : public MemoryLimit {
     look_after(kLookSoon);
   }
   [[nodiscard]] bool exceeded() const override { return exceeded_; }
+  void include(pid_t process) override { included_.push_back(process); }
 
  private:
   void look_after(std::chrono::milliseconds time) {
@@ -79,8 +88,13 @@ class ByLooking : public MemoryLimit {
 
   void look() {
     std::int64_t used = 0;
-    auto counted = processes_below(root_);
-    if (with_root_) counted.push_back(root_);
+    std::set<pid_t> counted;
+    const auto count = [&](pid_t top, bool itself) {
+      for (const auto pid : processes_below(top)) counted.insert(pid);
+      if (itself) counted.insert(top);
+    };
+    count(root_, with_root_);
+    for (const auto pid : included_) count(pid, true);
     for (const auto pid : counted) {
       const auto path = fmt::format("/proc/{}/status", pid);
       used += status_kib(path, "RssAnon:") + status_kib(path, "RssShmem:");
@@ -108,6 +122,7 @@ class ByLooking : public MemoryLimit {
   os::EventLoop& loop_;
   pid_t root_;
   bool with_root_;
+  std::vector<pid_t> included_;
   std::int64_t limit_kib_;
   std::function<void()> over_;
   os::SubscriptionPtr timer_;

@@ -156,6 +156,7 @@ void Part::prepare(wire::Prepare prepare) {
   };
   events.progress = [this](std::string text) { progress(std::move(text)); };
   events.container_made = [this](pid_t first) { container_made(first); };
+  events.entering = [this](pid_t process) { entering(process); };
   events.command_ended = [this](int status, bool empty) { command_ended(status, empty); };
   events.remote_ended = [this](std::uint64_t id, int status) { remote_ended(id, status); };
   events.emptied = [this] {
@@ -230,7 +231,8 @@ void Part::command_ended(int wait_status, bool empty) {
   }
   // A node that helps the main node's mpirun stays while that needs it, though its own command is
   // done: ended, it would take the main node's ranks with it.
-  const bool helps = !has_container() && !empty && had_remotes_ && key_.node_index > 0 && !stopping_;
+  const bool helps =
+      !has_container() && !empty && had_remotes_ && key_.node_index > 0 && !stopping_;
   if (helps) {
     prepare_->command.clear();
     os::log_info("{}: its command ended with {}; it stands by", part_text(key_), code);
@@ -282,6 +284,7 @@ void Part::drain() {
 void Part::over() {
   if (phase_ != Phase::ending) return;
   phase_ = Phase::over;
+  processors_.clear();
   out_lines_.finish([this](std::string line) { log(-1).add(now_ms(), 0, std::move(line)); });
   err_lines_.finish([this](std::string line) { log(-1).add(now_ms(), 1, std::move(line)); });
   finish_rank_lines();

@@ -29,6 +29,8 @@ struct PartHost {
   std::function<void(const wire::Message&)> answer_remote;
   /// Processes below the agent that belong to no step that is alive.
   std::function<std::vector<pid_t>()> orphans;
+  /// How many containers have each processor.
+  std::function<std::map<int, int>()> processors_in_use;
 };
 
 /// One node's part in one attempt:
@@ -59,6 +61,7 @@ class Part {
   [[nodiscard]] const wire::PartKey& key() const { return key_; }
   [[nodiscard]] std::uint32_t user() const { return prepare_ ? prepare_->user.uid : 0; }
   [[nodiscard]] pid_t step_pid() const { return step_ ? step_->pid() : 0; }
+  [[nodiscard]] const std::vector<int>& processors() const { return processors_; }
   [[nodiscard]] bool is_prepared() const { return prepare_.has_value(); }
   [[nodiscard]] const std::vector<wire::Peer>& peers() const { return prepare_->peers; }
   /// Removes what the part had on disk; its end is durable elsewhere.
@@ -101,6 +104,8 @@ class Part {
   [[nodiscard]] Result<ContainerPlan> plan_container() const;
   [[nodiscard]] std::vector<std::string> container_environment() const;
   void container_made(pid_t first);
+  void entering(pid_t process);
+  [[nodiscard]] bool is_of_step(pid_t process) const;
   void progress(std::string text);
   [[nodiscard]] std::string_view without_init_line(std::string_view piece);
 
@@ -127,10 +132,11 @@ class Part {
   LineCutter err_lines_;
   std::map<int, std::unique_ptr<RankOutput>> rank_outputs_;  ///< of a direct launch
   wire::Meeting meeting_;                                    ///< that this node made
-  pid_t container_ = 0;         ///< the container's first process
+  pid_t container_ = 0;                                      ///< the container's first process
+  std::vector<int> processors_;                              ///< that it may use; empty: all
   std::size_t init_bytes_ = 0;  ///< of podman's own, at the beginning of the output
   std::string progress_;        ///< told, kept for tell_all
-  std::map<int, std::unique_ptr<SpooledLog>> logs_;          ///< by rank; -1: the part's own
+  std::map<int, std::unique_ptr<SpooledLog>> logs_;  ///< by rank; -1: the part's own
   std::map<std::uint64_t, std::unique_ptr<Remote>> remotes_;
   std::vector<wire::RankExited> ranks_;  ///< told, kept for tell_all
   bool had_remotes_ = false;

@@ -1,3 +1,4 @@
+#include <sched.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -8,14 +9,44 @@
 #include "runtime/agent/container_run.hpp"
 #include "runtime/agent/local_socket.hpp"
 #include "runtime/agent/part.hpp"
+#include "runtime/base/text.hpp"
 #include "runtime/os/files.hpp"
+#include "runtime/os/log.hpp"
 
 /// A part whose command runs in a container: where its things are, and what it is told.
 namespace cox::agent {
 
 namespace {
 constexpr mode_t kPassThrough = 0711;
+
+std::vector<int> allowed_processors() {
+  std::vector<int> list;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return list;
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(i, &set)) list.push_back(i);
+  }
+  return list;
 }
+
+void bind(pid_t process, const std::vector<int>& processors) {
+  if (processors.empty()) return;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const int each : processors) CPU_SET(each, &set);
+  if (::sched_setaffinity(process, sizeof set, &set) != 0) {
+    os::log_warn("process {} cannot be bound to its processors", process);
+  }
+}
+
+/// Of an address: nodes of one machine begin at different processors.
+std::size_t last_number(std::string_view address) {
+  const auto number = to_int(address.substr(address.rfind('.') + 1));
+  return static_cast<std::size_t>(number.value_or(0));
+}
+
+}  // namespace
 
 std::string Part::container_directory() const {
   return host_.options.scratch + "/.containers/" + directory_name();
@@ -68,21 +99,37 @@ std::vector<std::string> Part::container_environment() const {
   return list;
 }
 
+/// The step is not root's: what it tells must be true of one of its own.
+bool Part::is_of_step(pid_t process) const {
+  if (!step_) return false;
+  const auto below = processes_below(step_->pid());
+  return std::find(below.begin(), below.end(), process) != below.end();
+}
+
 /// From here on the container alone is what is limited and signalled; podman's own processes are
 /// not the job's.
 void Part::container_made(pid_t first) {
-  if (phase_ != Phase::running || !step_) return;
-  // The step is not root's: what it tells must be true of one of its own.
-  const auto below = processes_below(step_->pid());
-  if (std::find(below.begin(), below.end(), first) == below.end()) {
+  if (phase_ != Phase::running) return;
+  if (!is_of_step(first)) {
     return begin_end(137, "its container ended before it started");
   }
   container_ = first;
+  processors_ = choose_processors(allowed_processors(), host_.processors_in_use(), prepare_->vcpus,
+                                  last_number(host_.options.address));
+  bind(first, processors_);
   memory_ = limit_memory(
       host_.loop, host_.options.cgroup, directory_name(), first, prepare_->memory_mib,
       [this] { signal_all(SIGKILL); }, true);
   if (stopping_) signal_all(SIGTERM);
   step_->go();
+}
+
+/// A command of cox-rsh: the container's limits are its own too.
+void Part::entering(pid_t process) {
+  if (!is_of_step(process)) return;
+  if (memory_) memory_->include(process);
+  bind(process, processors_);
+  ::kill(process, SIGCONT);
 }
 
 void Part::progress(std::string text) {

@@ -111,6 +111,9 @@ class StepEnd : public Step {
       case 'C':
         events_.container_made(number);
         break;
+      case 'm':
+        events_.entering(number);
+        break;
       case 'Z':
         events_.emptied();
         break;

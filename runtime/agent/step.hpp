@@ -74,6 +74,8 @@ struct StepEvents {
   std::function<void(std::string)> progress;
   /// Of a container: its first process waits for go().
   std::function<void(pid_t)> container_made;
+  /// A command that is to enter the container stands stopped until it gets SIGCONT.
+  std::function<void(pid_t)> entering;
   /// The command could not be executed: exit code (126, 127) and a sentence.
   std::function<void(int, std::string)> not_started;
   /// The command ended (wait status); `empty`: nothing else is left below the step.

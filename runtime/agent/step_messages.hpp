@@ -18,7 +18,8 @@ struct StepMessage {
   /// of a container 'G' go.
   /// From it: 'P' prepared (port, secret), 'F' failed to prepare, 'S' started, 'E' not started,
   /// 'X' command ended, 'r' remote ended, 'Y' a rank ended, 'D' all ranks have, 'Z' nothing is
-  /// left; 'p' progress, 'C' the container's first process waits.
+  /// left; 'p' progress, 'C' the container's first process waits, 'm' a process
+  /// that is to enter it does.
   char kind = 0;
   std::int64_t number = 0;  ///< an id, a wait status or an exit code
   std::int64_t flag = 0;

@@ -153,9 +153,8 @@ class StepProcess {
     if (auto became = become_user(plan_); !became) return fail(became.error());
     if (auto prepared = prepare(plan_); !prepared) return fail(prepared.error());
     if (plan_.container) {
-      box_.emplace(plan_, control_, unblocked_, [this](const std::string& text) {
-        tell('p', 0, 0, text);
-      });
+      box_.emplace(plan_, control_, unblocked_,
+                   [this](const std::string& text) { tell('p', 0, 0, text); });
       if (auto made = box_->prepare(); !made) return fail(made.error());
     }
     if (!plan_.direct) return wire::Meeting{};
@@ -219,6 +218,7 @@ class StepProcess {
       ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
       ::setpgid(0, 0);
       ::sigprocmask(SIG_SETMASK, &unblocked_, nullptr);
+      if (box_) ::raise(SIGSTOP);
       const int why = execute(argv, box_ ? box_->environment() : plan_.environment);
       [[maybe_unused]] const auto ignored = ::write(ends[1], &why, sizeof why);
       ::_exit(kNotFound);
@@ -226,6 +226,11 @@ class StepProcess {
     const int fork_errno = errno;
     ::close(ends[1]);
     int why = pid < 0 ? fork_errno : 0;
+    // What enters a container is put within its limits first, while it can start nothing yet.
+    int status = 0;
+    if (box_ && pid > 0 && ::waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status)) {
+      tell('m', pid, 0);
+    }
     while (pid > 0 && ::read(ends[0], &why, sizeof why) < 0 && errno == EINTR) {
     }
     ::close(ends[0]);
@@ -252,8 +257,8 @@ class StepProcess {
   /// Sets the container up; its first process waits until the agent has it within its limits.
   void launch_box(const StepMessage& message) {
     const os::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    const auto first = box_->init(null.get(), message.descriptors.at(0).get(),
-                                  message.descriptors.at(1).get());
+    const auto first =
+        box_->init(null.get(), message.descriptors.at(0).get(), message.descriptors.at(1).get());
     if (first) {
       tell('C', *first, 0);
     } else {

@@ -140,9 +140,10 @@ void HeadCore::tell_of_ignored_image(const CatalogItem& item) const {
   const auto* definition = std::get_if<JobDefinition>(&item);
   if (definition == nullptr || state_.cluster().containers) return;
   if (state_.definition(definition->name, definition->revision) != nullptr) return;
-  os::log_warn("job definition {}:{}: its image is ignored (Containers: host): the command runs on "
-               "the node",
-               definition->name, definition->revision);
+  os::log_warn(
+      "job definition {}:{}: its image is ignored (Containers: host): the command runs on "
+      "the node",
+      definition->name, definition->revision);
 }
 
 /// Makes what a client asked for, and what follows from it.

@@ -56,8 +56,9 @@ constexpr auto members(Of<ContainerDevice> /*of*/) {
 }
 constexpr auto members(Of<Container> /*of*/) {
   using T = Container;
-  return std::tuple{&T::image,   &T::user,           &T::mounts,     &T::limits, &T::tmpfs,
-                    &T::devices, &T::read_only_root, &T::privileged, &T::init,   &T::shared_memory_mib};
+  return std::tuple{
+      &T::image,   &T::user,           &T::mounts,     &T::limits, &T::tmpfs,
+      &T::devices, &T::read_only_root, &T::privileged, &T::init,   &T::shared_memory_mib};
 }
 constexpr auto members(Of<Hello> /*of*/) {
   using T = Hello;
@@ -107,8 +108,7 @@ constexpr auto members(Of<Prepare> /*of*/) {
   return std::tuple{
       &T::part,          &T::user,       &T::command, &T::environment, &T::vcpus,
       &T::memory_mib,    &T::multi_node, &T::peers,   &T::hostfile,    &T::mpi_environment,
-      &T::capture_ranks, &T::directory,  &T::seats,   &T::mpi_library,
-      &T::container};
+      &T::capture_ranks, &T::directory,  &T::seats,   &T::mpi_library, &T::container};
 }
 constexpr auto members(Of<Launch> /*of*/) { return std::tuple{&Launch::part, &Launch::meeting}; }
 constexpr auto members(Of<Stop> /*of*/) {

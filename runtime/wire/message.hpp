@@ -196,7 +196,7 @@ struct Prepare {
   /// By rank; not empty: the node starts its ranks of `command` itself, whose first word is a file
   /// in HOME, and mpi_environment is for them.
   std::vector<Seat> seats;
-  std::string mpi_library;  ///< as MpiRun::library
+  std::string mpi_library;   ///< as MpiRun::library
   Container container = {};  ///< what `command` runs in; without an image: the node itself
   friend bool operator==(const Prepare&, const Prepare&) = default;
 };

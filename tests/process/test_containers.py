@@ -10,6 +10,7 @@ import tempfile
 
 import pytest
 
+import conftest
 import harness
 import images
 from test_batch_api import Aws, refused
@@ -231,6 +232,35 @@ def test_memory_is_limited_to_the_containers_own(aws):
     assert over["container"]["reason"] == "OutOfMemoryError: Container killed due to memory usage"
 
 
+def test_processors_are_limited_to_the_vcpus_of_the_definition(aws):
+    machine = len(os.sched_getaffinity(0))
+    count = ["python", "-c", "import os; print(len(os.sched_getaffinity(0)))"]
+    assert succeeded(aws, run(aws, "one", properties("python", count))) == ["1"]
+    two = run(aws, "two", properties("python", count, vcpus=2))
+    assert succeeded(aws, two) == [str(min(machine, 2))]
+
+
+def test_another_users_job_runs_its_image_with_that_users_rights(cluster, archives, aws):
+    """Root's cluster, used by somebody else, whom a user namespace gives what podman needs."""
+    if not cluster.person.is_root:
+        return
+    conftest.account("user")
+    other = harness.Person(harness.TEST_USER)
+    try:
+        other.state = cluster.person.state
+        theirs = Aws(harness.Cluster(other, cluster.name))
+        script = "id -u; touch /shared/by-other /root/x; python -c 'print(1)'"
+        job = run(theirs, "theirs", properties("python", ["sh", "-c", script]))
+        assert succeeded(theirs, job) == ["0", "1"]
+        assert (cluster.directory / "shared/data/by-other").stat().st_uid == other.uid
+        named = run(theirs, "theirs", properties("python", ["sh", "-c", "id -u; touch /shared/by-named"], user="games"))
+        assert succeeded(theirs, named) == ["5"]
+        assert (cluster.directory / "shared/data/by-named").stat().st_uid == other.uid
+        nothing_left(cluster)
+    finally:
+        shutil.rmtree(other.directory)
+
+
 def test_a_container_that_is_stopped_leaves_nothing(cluster, aws):
     stubborn = "trap '' TERM; echo ready; while :; do sleep 1; done"
     polite = "trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 1; done"
@@ -371,7 +401,8 @@ def test_with_containers_host_the_image_is_ignored_and_said_so_once(person):
 def test_a_node_that_dies_takes_its_containers_along(person, archives):
     cluster = person.create("lossy", harness.cluster_file(maximum=2))
     aws = with_images(cluster, archives)
-    definition = define(aws, "sleeps", properties("python", ["sh", "-c", "echo ready; exec sleep 987654"]))
+    nap = f"sleep {987654 + os.getpid()}.{person.uid}"
+    definition = define(aws, "sleeps", properties("python", ["sh", "-c", f"echo ready; exec {nap}"]))
     id = aws.batch.submit_job(jobName="sleeps", jobQueue="queue1", jobDefinition=definition)["jobId"]
     aws.wait(id, "RUNNING", seconds=SECONDS)
     host = next(pid for node, pid in cluster.node_pids().items()
@@ -382,7 +413,7 @@ def test_a_node_that_dies_takes_its_containers_along(person, archives):
 
     def gone():
         lines = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout.splitlines()
-        left = [line for line in lines if line.strip() == "sleep 987654"]
+        left = [line for line in lines if line.strip() == nap]
         return not left, left
     harness.wait_until(gone, "the container's processes to go")
 

@@ -95,6 +95,22 @@ TEST(MemoryLimit, WatchesWhereTheCgroupCannotBeUsed) {
   EXPECT_TRUE(limit->exceeded());
 }
 
+TEST(MemoryLimit, OfAContainerCountsWhatEntersItToo) {
+  const ProcessTree first(64);
+  const ProcessTree other(64);
+  os::EventLoop loop;
+  bool told = false;
+  const auto limit = limit_memory(
+      loop, "", "part", first.top(), 96, [&] { told = true; }, true);
+  loop.run_for(std::chrono::milliseconds(100));
+  EXPECT_FALSE(told);
+
+  limit->include(other.top());
+
+  EXPECT_TRUE(os::run_until(loop, [&] { return told; }));
+  EXPECT_TRUE(limit->exceeded());
+}
+
 TEST(MemoryLimit, StopsLookingWhenItIsDropped) {
   const ProcessTree tree(96);
   os::EventLoop loop;
