@@ -159,14 +159,15 @@ class Worker {
   Result<void> start_head() {
     auto network = listen_to_network();
     if (!network) return fail(network.error());
-    head_ = head::make_head(loop_, clock_, *provider_,
-                            {.cluster = described_.settings,
-                             .directory = directory_ + "/head",
-                             .api_listener = take(kApiListener),
-                             .agent_listener = take(kAgentListener),
-                             .network_listener = std::move(*network),
-                             .find_types = config::expand_instance_types,
-                             .has_podman = [] { return is_in_path("podman"); }});
+    head_ =
+        head::make_head(loop_, clock_, *provider_,
+                        {.cluster = described_.settings,
+                         .directory = directory_ + "/head",
+                         .api_listener = take(kApiListener),
+                         .agent_listener = take(kAgentListener),
+                         .network_listener = std::move(*network),
+                         .find_types = config::expand_instance_types,
+                         .has_podman = [] { return is_in_path("podman") && is_in_path("crun"); }});
     head_->on_readiness([this](const head::Readiness& readiness) { became(readiness); });
     head_->on_shutdown([this] { shut_down(); });
     return head_->start();

@@ -251,7 +251,7 @@ class AgentCore : public Agent {
 
   Part* allowed(const wire::PartKey& key, std::uint32_t uid) {
     auto* target = part_of(key);
-    return target != nullptr && (uid == target->user() || uid == 0) ? target : nullptr;
+    return target != nullptr && target->belongs_to(uid) ? target : nullptr;
   }
 
   bool remote_asked(LocalServer::ConnectionId id, std::uint32_t uid, wire::RemoteStart start) {

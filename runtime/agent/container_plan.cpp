@@ -165,18 +165,13 @@ ImageSource read_image(std::string_view image) {
   return registry_image(image);
 }
 
-std::string render_containers_conf(const ContainerPlan& plan, const ContainerMachine& machine) {
+std::string render_containers_conf(const ContainerPlan& plan) {
   // Locks as files: /dev/shm is everybody's. No events, no networks: nothing is kept elsewhere.
-  std::string text =
+  return fmt::format(
       "[containers]\ndefault_ulimits=[]\n[engine]\ncgroup_manager=\"cgroupfs\"\n"
-      "events_logger=\"none\"\nlock_type=\"file\"\n"
-      "runtime_supports_nocgroup=[\"crun\",\"runc\"]\n";
-  text += fmt::format("runtime=\"{}\"\n", machine.runtime);
-  text += fmt::format("[network]\nnetwork_config_dir=\"{}/networks\"\n", plan.directory);
-  if (machine.runtime == "runc") {
-    text += fmt::format("[engine.runtimes]\nrunc=[\"{}/runc\"]\n", plan.directory);
-  }
-  return text;
+      "events_logger=\"none\"\nlock_type=\"file\"\nruntime=\"crun\"\n"
+      "[network]\nnetwork_config_dir=\"{}/networks\"\n",
+      plan.directory);
 }
 
 std::vector<std::string> podman_words(const ContainerPlan& plan, const ContainerMachine& machine,

@@ -57,14 +57,12 @@ struct ImageSource {
 struct ContainerMachine {
   bool user_namespace = false;  ///< one user only is mapped
   std::string driver = "overlay";
-  std::string runtime = "crun";
   std::uint64_t open_files = 0;  ///< this process's hard limits, where others are asked for
   std::uint64_t processes = 0;
 };
 
 /// The contents of containers.conf(5).
-[[nodiscard]] std::string render_containers_conf(const ContainerPlan& plan,
-                                                 const ContainerMachine& machine);
+[[nodiscard]] std::string render_containers_conf(const ContainerPlan& plan);
 
 /// `podman` and the options that choose the attempt's own store of containers, which sees the
 /// images of `stores`.

@@ -26,6 +26,7 @@ namespace cox::agent {
 namespace {
 
 constexpr std::size_t kProgressMax = 300;
+constexpr const char* kRootsState = "/run/crun";
 
 /// Not atomic: /proc knows no rename.
 Result<void> write_proc(const std::string& path, const std::string& text) {
@@ -59,21 +60,10 @@ Result<void> hide_cgroups() {
 }
 
 /// A container's state is where nobody else's is, and goes with the step.
-void own_runtime_state(const char* runtime) {
-  const std::string directory = std::string("/run/") + runtime;
-  ::mkdir(directory.c_str(), 0755);
-  (void)::mount("coxswain", directory.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=700");
+void own_runtime_state() {
+  ::mkdir(kRootsState, 0755);
+  (void)::mount("coxswain", kRootsState, "tmpfs", MS_NOSUID | MS_NODEV, "mode=700");
 }
-
-/// runc has no option that podman gives every runtime that it tells to leave cgroups alone.
-constexpr const char* kRuncScript =
-    "#!/bin/sh\n"
-    "n=$#\n"
-    "while [ $n -gt 0 ]; do\n"
-    "  a=$1; shift; n=$((n - 1))\n"
-    "  if [ \"$a\" = --cgroup-manager ]; then shift; n=$((n - 1)); else set -- \"$@\" \"$a\"; fi\n"
-    "done\n"
-    "exec runc --rootless=true \"$@\"\n";
 
 }  // namespace
 
@@ -86,7 +76,10 @@ ContainerRun::ContainerRun(const StepPlan& plan, int control, const sigset_t& un
       progress_(std::move(progress)) {}
 
 Result<void> ContainerRun::prepare() {
-  if (program_path("podman").empty()) return cannot_create("podman is not installed on this node");
+  for (const char* program : {"podman", "crun"}) {
+    if (!program_path(program).empty()) continue;
+    return cannot_create(fmt::format("{} is not installed on this node", program));
+  }
   if (auto entered = enter_namespaces(); !entered) return cannot_create(entered.error().message);
   if (auto looked = look_at_machine(); !looked) return cannot_create(looked.error().message);
   if (auto furnished = furnish(); !furnished) return cannot_create(furnished.error().message);
@@ -126,12 +119,7 @@ Result<void> ContainerRun::enter_namespaces() {
 }
 
 Result<void> ContainerRun::look_at_machine() {
-  if (program_path("crun").empty()) {
-    if (program_path("runc").empty())
-      return fail(Errc::not_found, "neither crun nor runc is installed");
-    machine_.runtime = "runc";
-  }
-  if (!machine_.user_namespace) own_runtime_state(machine_.runtime.c_str());
+  if (!machine_.user_namespace) own_runtime_state();
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) machine_.open_files = limit.rlim_max;
   if (::getrlimit(RLIMIT_NPROC, &limit) == 0) machine_.processes = limit.rlim_max;
@@ -192,13 +180,9 @@ Result<void> ContainerRun::furnish() {
   } else {
     return fail(more.error());
   }
-  if (machine_.runtime == "runc") {
-    if (auto made = write_file(at + "/runc", kRuncScript, 0700); !made) return made;
-  }
-  return write_file(at + "/containers.conf", render_containers_conf(box_, machine_), 0600)
-      .and_then([&] {
-        return write_file(at + "/environment", render_env_file(plan_.environment), 0600);
-      });
+  return write_file(at + "/containers.conf", render_containers_conf(box_), 0600).and_then([&] {
+    return write_file(at + "/environment", render_env_file(plan_.environment), 0600);
+  });
 }
 
 /// Runs podman to its end, unless the job was stopped while it gets ready.
@@ -398,7 +382,8 @@ Result<pid_t> ContainerRun::init(int in, int out, int err) {
                 why.empty() ? fmt::format("podman ended with {}", os::exit_code_of(status)) : why);
   }
   monitor_ = static_cast<pid_t>(to_int(trim(*monitor)).value_or(0));
-  return static_cast<pid_t>(to_int(trim(*first)).value_or(0));
+  first_ = static_cast<pid_t>(to_int(trim(*first)).value_or(0));
+  return first_;
 }
 
 std::string ContainerRun::why_not() {
@@ -431,11 +416,32 @@ int ContainerRun::ended() {
   return by_signal ? static_cast<int>(*code) - 128 : static_cast<int>(*code) << 8;
 }
 
-std::vector<std::string> ContainerRun::exec_words(const std::string& command) const {
-  const auto state = machine_.user_namespace
-                         ? std::string(kMomentary) + "/state/" + machine_.runtime
-                         : "/run/" + machine_.runtime;
-  return {program_path(machine_.runtime), "--root", state, "exec", id_, "/bin/sh", "-c", command};
+ContainerRun::Entry ContainerRun::entry(const std::string& command) const {
+  if (!machine_.user_namespace || !numbers_) {
+    const auto state = machine_.user_namespace ? std::string(kMomentary) + "/state/crun"
+                                               : std::string(kRootsState);
+    return {{program_path("crun"), "--root", state, "exec", id_, "/bin/sh", "-c", command},
+            environment_};
+  }
+  // crun wants to be user 0 on its way in, and this container has none.
+  Entry entry;
+  entry.words = {program_path("nsenter"),
+                 "--target",
+                 std::to_string(first_),
+                 "--user",
+                 "--mount",
+                 "--ipc",
+                 "--pid",
+                 "--preserve-credentials",
+                 "--",
+                 "/bin/sh",
+                 "-c",
+                 command};
+  const auto variables = os::read_file(fmt::format("/proc/{}/environ", first_), 1u << 20);
+  for (auto& variable : split(variables ? *variables : "", '\0')) {
+    if (!variable.empty()) entry.environment.push_back(std::move(variable));
+  }
+  return entry;
 }
 
 }  // namespace cox::agent

@@ -36,14 +36,21 @@ class ContainerRun {
   [[nodiscard]] Result<void> start();
 
   [[nodiscard]] bool is_running() const { return running_; }
+  /// By which number the node knows who runs in it.
+  [[nodiscard]] std::uint32_t user() const {
+    return !machine_.user_namespace && numbers_ ? numbers_->uid : plan_.user.uid;
+  }
   /// The process that watches the container; ends after it. 0: there is none.
   [[nodiscard]] pid_t monitor() const { return monitor_; }
   /// After the monitor's end: how the container ended, as a wait status.
   [[nodiscard]] int ended();
 
-  /// A command line within the container, and the environment to run it with.
-  [[nodiscard]] std::vector<std::string> exec_words(const std::string& command) const;
-  [[nodiscard]] const std::vector<std::string>& environment() const { return environment_; }
+  /// What runs a command line within the container.
+  struct Entry {
+    std::vector<std::string> words;
+    std::vector<std::string> environment;
+  };
+  [[nodiscard]] Entry entry(const std::string& command) const;
 
  private:
   [[nodiscard]] Result<void> enter_namespaces();
@@ -77,6 +84,7 @@ class ContainerRun {
   std::string user_;
   std::optional<ContainerUser> numbers_;
   std::string id_;
+  pid_t first_ = 0;  ///< the container's first process
   pid_t monitor_ = 0;
   bool preparing_ = true;
   bool running_ = false;

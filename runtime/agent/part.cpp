@@ -155,7 +155,7 @@ void Part::prepare(wire::Prepare prepare) {
     begin_end(code, std::move(why));
   };
   events.progress = [this](std::string text) { progress(std::move(text)); };
-  events.container_made = [this](pid_t first) { container_made(first); };
+  events.container_made = [this](pid_t first, std::uint32_t user) { container_made(first, user); };
   events.entering = [this](pid_t process) { entering(process); };
   events.command_ended = [this](int status, bool empty) { command_ended(status, empty); };
   events.remote_ended = [this](std::uint64_t id, int status) { remote_ended(id, status); };

@@ -59,7 +59,10 @@ class Part {
   void child_ended(pid_t pid, int wait_status);
 
   [[nodiscard]] const wire::PartKey& key() const { return key_; }
-  [[nodiscard]] std::uint32_t user() const { return prepare_ ? prepare_->user.uid : 0; }
+  /// True of a process of the part, by the user whom the kernel names.
+  [[nodiscard]] bool belongs_to(std::uint32_t uid) const {
+    return uid == 0 || (prepare_ && uid == prepare_->user.uid) || uid == container_user_;
+  }
   [[nodiscard]] pid_t step_pid() const { return step_ ? step_->pid() : 0; }
   [[nodiscard]] const std::vector<int>& processors() const { return processors_; }
   [[nodiscard]] bool is_prepared() const { return prepare_.has_value(); }
@@ -103,7 +106,7 @@ class Part {
   [[nodiscard]] std::string container_directory() const;
   [[nodiscard]] Result<ContainerPlan> plan_container() const;
   [[nodiscard]] std::vector<std::string> container_environment() const;
-  void container_made(pid_t first);
+  void container_made(pid_t first, std::uint32_t user);
   void entering(pid_t process);
   [[nodiscard]] bool is_of_step(pid_t process) const;
   void progress(std::string text);
@@ -133,9 +136,10 @@ class Part {
   std::map<int, std::unique_ptr<RankOutput>> rank_outputs_;  ///< of a direct launch
   wire::Meeting meeting_;                                    ///< that this node made
   pid_t container_ = 0;                                      ///< the container's first process
-  std::vector<int> processors_;                              ///< that it may use; empty: all
-  std::size_t init_bytes_ = 0;  ///< of podman's own, at the beginning of the output
-  std::string progress_;        ///< told, kept for tell_all
+  std::uint32_t container_user_ = 0;
+  std::vector<int> processors_;  ///< that it may use; empty: all
+  std::size_t init_bytes_ = 0;   ///< of podman's own, at the beginning of the output
+  std::string progress_;         ///< told, kept for tell_all
   std::map<int, std::unique_ptr<SpooledLog>> logs_;  ///< by rank; -1: the part's own
   std::map<std::uint64_t, std::unique_ptr<Remote>> remotes_;
   std::vector<wire::RankExited> ranks_;  ///< told, kept for tell_all

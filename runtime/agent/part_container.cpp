@@ -108,12 +108,14 @@ bool Part::is_of_step(pid_t process) const {
 
 /// From here on the container alone is what is limited and signalled; podman's own processes are
 /// not the job's.
-void Part::container_made(pid_t first) {
+void Part::container_made(pid_t first, std::uint32_t user) {
   if (phase_ != Phase::running) return;
   if (!is_of_step(first)) {
     return begin_end(137, "its container ended before it started");
   }
   container_ = first;
+  // Root lends any number to its containers; nobody else has one to lend.
+  if (prepare_->user.uid == 0) container_user_ = user;
   processors_ = choose_processors(allowed_processors(), host_.processors_in_use(), prepare_->vcpus,
                                   last_number(host_.options.address));
   bind(first, processors_);

@@ -109,7 +109,7 @@ class StepEnd : public Step {
         events_.progress(message.text);
         break;
       case 'C':
-        events_.container_made(number);
+        events_.container_made(number, static_cast<std::uint32_t>(message.flag));
         break;
       case 'm':
         events_.entering(number);

@@ -72,8 +72,8 @@ struct StepEvents {
   std::function<void()> started;
   /// Getting ready takes long: how far it has come.
   std::function<void(std::string)> progress;
-  /// Of a container: its first process waits for go().
-  std::function<void(pid_t)> container_made;
+  /// Of a container: its first process waits for go(); and who runs in it.
+  std::function<void(pid_t, std::uint32_t user)> container_made;
   /// A command that is to enter the container stands stopped until it gets SIGCONT.
   std::function<void(pid_t)> entering;
   /// The command could not be executed: exit code (126, 127) and a sentence.

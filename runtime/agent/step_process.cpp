@@ -207,7 +207,9 @@ class StepProcess {
   }
 
   /// A child with these descriptors as 0, 1 and 2. Its failure to execute comes back as errno.
-  std::pair<pid_t, int> start(const std::vector<std::string>& argv, int in, int out, int err) {
+  std::pair<pid_t, int> start(const std::vector<std::string>& argv,
+                              const std::vector<std::string>& environment, int in, int out,
+                              int err) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) return {-1, errno};
     const pid_t pid = ::fork();
@@ -219,7 +221,7 @@ class StepProcess {
       ::setpgid(0, 0);
       ::sigprocmask(SIG_SETMASK, &unblocked_, nullptr);
       if (box_) ::raise(SIGSTOP);
-      const int why = execute(argv, box_ ? box_->environment() : plan_.environment);
+      const int why = execute(argv, environment);
       [[maybe_unused]] const auto ignored = ::write(ends[1], &why, sizeof why);
       ::_exit(kNotFound);
     }
@@ -241,7 +243,8 @@ class StepProcess {
   void launch(const StepMessage& message) {
     const os::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     const int err = message.descriptors.at(1).get();
-    const auto [pid, why] = start(plan_.command, null.get(), message.descriptors.at(0).get(), err);
+    const auto [pid, why] =
+        start(plan_.command, plan_.environment, null.get(), message.descriptors.at(0).get(), err);
     if (pid > 0) {
       command_ = pid;
       tell('S', pid, 0);
@@ -260,7 +263,7 @@ class StepProcess {
     const auto first =
         box_->init(null.get(), message.descriptors.at(0).get(), message.descriptors.at(1).get());
     if (first) {
-      tell('C', *first, 0);
+      tell('C', *first, box_->user());
     } else {
       tell('E', kNotFound, 0, first.error().message);
     }
@@ -285,9 +288,10 @@ class StepProcess {
 
   void run_remote(const StepMessage& message) {
     if (box_over_) return tell('r', message.number, kNotFound << 8);
-    const auto words = box_ ? box_->exec_words(message.text)
-                            : std::vector<std::string>{"/bin/sh", "-c", message.text};
-    const auto [pid, why] = start(words, message.descriptors.at(0).get(),
+    const auto entry =
+        box_ ? box_->entry(message.text)
+             : ContainerRun::Entry{{"/bin/sh", "-c", message.text}, plan_.environment};
+    const auto [pid, why] = start(entry.words, entry.environment, message.descriptors.at(0).get(),
                                   message.descriptors.at(1).get(), message.descriptors.at(2).get());
     if (pid > 0) {
       remotes_[pid] = message.number;

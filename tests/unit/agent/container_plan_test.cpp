@@ -9,7 +9,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsSupersetOf;
-using testing::Not;
 
 using Words = std::vector<std::string>;
 
@@ -146,15 +145,12 @@ TEST(ContainerWords, ShowPodmanAllStores) {
   EXPECT_TRUE(has(store_words(plan(), {}), {"--root", "/s/images"}));
 }
 
-TEST(ContainersConf, NamesTheRuntime) {
-  ContainerMachine machine;
-  EXPECT_THAT(render_containers_conf(plan(), machine), HasSubstr("runtime=\"crun\"\n"));
-  EXPECT_THAT(render_containers_conf(plan(), machine), Not(HasSubstr("[engine.runtimes]")));
+TEST(ContainersConf, KeepsEverythingInTheAttemptsOwnPlaces) {
+  const auto text = render_containers_conf(plan());
 
-  machine.runtime = "runc";
-
-  EXPECT_THAT(render_containers_conf(plan(), machine),
-              HasSubstr("[engine.runtimes]\nrunc=[\"/d/runc\"]\n"));
+  EXPECT_THAT(text, HasSubstr("runtime=\"crun\"\n"));
+  EXPECT_THAT(text, HasSubstr("lock_type=\"file\"\n"));
+  EXPECT_THAT(text, HasSubstr("network_config_dir=\"/d/networks\"\n"));
 }
 
 TEST(ContainerEnvironment, KeepsLinesWholeAndLeavesThoseOfSeveralToPodman) {

@@ -89,7 +89,7 @@ TEST(Containers, AreRefusedAtRegistrationWithoutPodman) {
   world.podman = false;
 
   EXPECT_THAT(world.refusal_of("registerjobdefinition", kNoCommand),
-              HasSubstr("podman is not installed"));
+              HasSubstr("podman or crun is not installed"));
 
   world.settings().containers = false;
   EXPECT_EQ(world.answer_of("registerjobdefinition", kNoCommand).at("revision"), 1);
