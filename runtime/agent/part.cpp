@@ -207,8 +207,10 @@ void Part::stop(const wire::Stop& stop) {
   if (!first) return;
   step_->stopping();
   signal_all(SIGTERM);
-  kill_timer_ =
-      host_.loop.after(std::chrono::seconds(stop.grace_s), [this] { signal_all(SIGKILL); });
+  kill_timer_ = host_.loop.after(std::chrono::seconds(stop.grace_s), [this] {
+    signal_all(SIGKILL);
+    if (has_container()) give_up_on_podman();
+  });
 }
 
 void Part::signal_all(int signal) {

@@ -108,6 +108,7 @@ class Part {
   [[nodiscard]] std::vector<std::string> container_environment() const;
   void container_made(pid_t first, std::uint32_t user);
   void entering(pid_t process);
+  void give_up_on_podman();
   [[nodiscard]] bool is_of_step(pid_t process) const;
   void progress(std::string text);
   [[nodiscard]] std::string_view without_init_line(std::string_view piece);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <map>
 
@@ -18,6 +19,7 @@ namespace cox::agent {
 
 namespace {
 constexpr mode_t kPassThrough = 0711;
+constexpr auto kClearUpTime = std::chrono::seconds(20);
 
 std::vector<int> allowed_processors() {
   std::vector<int> list;
@@ -132,6 +134,14 @@ void Part::entering(pid_t process) {
   if (memory_) memory_->include(process);
   bind(process, processors_);
   ::kill(process, SIGCONT);
+}
+
+/// The container was killed: podman has a while to clear up, then it goes too.
+void Part::give_up_on_podman() {
+  kill_timer_ = host_.loop.after(kClearUpTime, [this] {
+    if (!step_) return;
+    for (const auto pid : processes_below(step_->pid())) ::kill(pid, SIGKILL);
+  });
 }
 
 void Part::progress(std::string text) {
