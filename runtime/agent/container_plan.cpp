@@ -95,13 +95,13 @@ void add_limits(std::vector<std::string>& words, const ContainerPlan& plan,
   const auto add = [&](const std::string& text) { words.insert(words.end(), {"--ulimit", text}); };
   for (const auto& limit : limits) add(limit_text(limit.name, limit.soft, limit.hard));
   // podman raises these two to what an ordinary machine has unless they are given.
-  for (const auto& [name, most] :
-       {std::pair<std::string, std::uint64_t>{"nofile", machine.open_files},
-        {"nproc", machine.processes}}) {
+  const auto keep = [&](const std::string& name, std::uint64_t most) {
     const bool given = std::any_of(limits.begin(), limits.end(),
                                    [&](const ContainerLimit& each) { return each.name == name; });
     if (!given) add(limit_text(name, signed_limit(most), signed_limit(most)));
-  }
+  };
+  keep("nofile", machine.open_files);
+  keep("nproc", machine.processes);
 }
 
 void add_mounts(std::vector<std::string>& words, const ContainerPlan& plan) {
