@@ -240,25 +240,31 @@ def test_processors_are_limited_to_the_vcpus_of_the_definition(aws):
     assert succeeded(aws, two) == [str(min(machine, 2))]
 
 
-def test_another_users_job_runs_its_image_with_that_users_rights(cluster, archives, aws):
-    """Root's cluster, used by somebody else, whom a user namespace gives what podman needs."""
+@contextlib.contextmanager
+def ordinary_user(cluster):
+    """Of root's cluster somebody else, who uses it too; of an ordinary user's that user."""
     if not cluster.person.is_root:
+        yield cluster.person
         return
     conftest.account("user")
     other = harness.Person(harness.TEST_USER)
-    try:
-        other.state = cluster.person.state
-        theirs = Aws(harness.Cluster(other, cluster.name))
-        script = "id -u; touch /shared/by-other /root/x; python -c 'print(1)'"
-        job = run(theirs, "theirs", properties("python", ["sh", "-c", script]))
-        assert succeeded(theirs, job) == ["0", "1"]
-        assert (cluster.directory / "shared/data/by-other").stat().st_uid == other.uid
-        named = run(theirs, "theirs", properties("python", ["sh", "-c", "id -u; touch /shared/by-named"], user="games"))
-        assert succeeded(theirs, named) == ["5"]
-        assert (cluster.directory / "shared/data/by-named").stat().st_uid == other.uid
-        nothing_left(cluster)
-    finally:
-        shutil.rmtree(other.directory)
+    other.state = cluster.person.state
+    yield other
+    shutil.rmtree(other.directory)
+
+
+def test_a_container_has_no_more_rights_than_its_jobs_user(cluster, aws):
+    """Its root is that user, whom a user namespace gives what podman needs."""
+    with ordinary_user(cluster) as user:
+        theirs = Aws(harness.Cluster(user, cluster.name))
+        script = "id -u; touch /shared/by-root /root/x; python -c 'print(1)'"
+        assert succeeded(theirs, run(theirs, "rights", properties("python", ["sh", "-c", script]))) == ["0", "1"]
+        script = "id -u; touch /shared/by-games"
+        job = run(theirs, "rights", properties("python", ["sh", "-c", script], user="games", privileged=True))
+        assert succeeded(theirs, job) == ["5"]
+    for name in ("by-root", "by-games"):
+        assert (cluster.directory / "shared/data" / name).stat().st_uid == user.uid
+    nothing_left(cluster)
 
 
 def test_a_container_that_is_stopped_leaves_nothing(cluster, aws):
