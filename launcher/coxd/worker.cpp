@@ -8,6 +8,7 @@
 #include <chrono>
 #include <climits>
 #include <csignal>
+#include <cstdlib>
 #include <utility>
 
 #include "launcher/cluster/registry.hpp"
@@ -65,6 +66,15 @@ Result<Described> describe(const std::string& directory) {
   }
   auto settings = config::to_settings(*loaded.config, record->name);
   return Described{std::move(*record), std::move(*loaded.config), std::move(settings)};
+}
+
+/// Looked for each time: it may be installed while the cluster is up.
+bool is_in_path(const std::string& program) {
+  const char* path = std::getenv("PATH");
+  for (const auto& directory : split(path == nullptr ? "" : path, ':')) {
+    if (::access((directory + "/" + program).c_str(), X_OK) == 0) return true;
+  }
+  return false;
 }
 
 /// A directory that is shared by all nodes: as root anybody's, like /tmp, because jobs run as the
@@ -181,13 +191,15 @@ class Worker {
   Result<void> start_head() {
     auto network = open_network();
     if (!network) return fail(network.error());
-    head_ = head::make_head(loop_, clock_, *provider_,
-                            {.cluster = described_.settings,
-                             .directory = directory_ + "/head",
-                             .api_listener = take(kApiListener),
-                             .agent_listener = take(kAgentListener),
-                             .network = std::move(*network),
-                             .find_types = config::expand_instance_types});
+    head_ =
+        head::make_head(loop_, clock_, *provider_,
+                        {.cluster = described_.settings,
+                         .directory = directory_ + "/head",
+                         .api_listener = take(kApiListener),
+                         .agent_listener = take(kAgentListener),
+                         .network = std::move(*network),
+                         .find_types = config::expand_instance_types,
+                         .has_podman = [] { return is_in_path("podman") && is_in_path("crun"); }});
     head_->on_readiness([this](const head::Readiness& readiness) { became(readiness); });
     head_->on_shutdown([this] { shut_down(); });
     return head_->start();

@@ -184,7 +184,7 @@ class AgentCore : public Agent {
       entry = std::make_unique<Part>(
           PartHost{loop_, options_, *spool_, [this](const wire::Message& m) { send(m); },
                    [this](const wire::Message& m) { answer_remote(m); },
-                   [this] { return orphans(); }},
+                   [this] { return orphans(); }, [this] { return processors_in_use(); }},
           key);
     }
     return *entry;
@@ -251,7 +251,7 @@ class AgentCore : public Agent {
 
   Part* allowed(const wire::PartKey& key, std::uint32_t uid) {
     auto* target = part_of(key);
-    return target != nullptr && (uid == target->user() || uid == 0) ? target : nullptr;
+    return target != nullptr && target->belongs_to(uid) ? target : nullptr;
   }
 
   bool remote_asked(LocalServer::ConnectionId id, std::uint32_t uid, wire::RemoteStart start) {
@@ -305,6 +305,14 @@ class AgentCore : public Agent {
     auto all = options_.first_process ? processes_below(::getpid()) : std::vector<pid_t>{};
     std::erase_if(all, [&](pid_t pid) { return of_steps.contains(pid); });
     return all;
+  }
+
+  std::map<int, int> processors_in_use() const {
+    std::map<int, int> used;
+    for (const auto& [key, part] : parts_) {
+      for (const int each : part->processors()) ++used[each];
+    }
+    return used;
   }
 
   void child_ended(int pid, int status) {

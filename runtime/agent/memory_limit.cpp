@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <set>
+#include <vector>
 
 #include "runtime/agent/step.hpp"
 #include "runtime/base/text.hpp"
@@ -54,6 +56,12 @@ class ByCgroup : public MemoryLimit {
     return counter(directory_ + (v1_ ? "/memory.oom_control" : "/memory.events"), "oom_kill") > 0;
   }
 
+  void include(pid_t process) override {
+    if (!write_control(directory_ + "/cgroup.procs", std::to_string(process))) {
+      os::log_warn("cgroup {}: process {} cannot be taken in", directory_, process);
+    }
+  }
+
  private:
   std::string directory_;
   bool v1_;
@@ -61,11 +69,17 @@ class ByCgroup : public MemoryLimit {
 
 class ByLooking : public MemoryLimit {
  public:
-  ByLooking(os::EventLoop& loop, pid_t step, std::int64_t memory_mib, std::function<void()> over)
-      : loop_(loop), step_(step), limit_kib_(memory_mib * 1024), over_(std::move(over)) {
+  ByLooking(os::EventLoop& loop, pid_t root, bool with_root, std::int64_t memory_mib,
+            std::function<void()> over)
+      : loop_(loop),
+        root_(root),
+        with_root_(with_root),
+        limit_kib_(memory_mib * 1024),
+        over_(std::move(over)) {
     look_after(kLookSoon);
   }
   [[nodiscard]] bool exceeded() const override { return exceeded_; }
+  void include(pid_t process) override { included_.push_back(process); }
 
  private:
   void look_after(std::chrono::milliseconds time) {
@@ -74,7 +88,14 @@ class ByLooking : public MemoryLimit {
 
   void look() {
     std::int64_t used = 0;
-    for (const auto pid : processes_below(step_)) {
+    std::set<pid_t> counted;
+    const auto count = [&](pid_t top, bool itself) {
+      for (const auto pid : processes_below(top)) counted.insert(pid);
+      if (itself) counted.insert(top);
+    };
+    count(root_, with_root_);
+    for (const auto pid : included_) count(pid, true);
+    for (const auto pid : counted) {
       const auto path = fmt::format("/proc/{}/status", pid);
       used += status_kib(path, "RssAnon:") + status_kib(path, "RssShmem:");
     }
@@ -99,7 +120,9 @@ class ByLooking : public MemoryLimit {
   }
 
   os::EventLoop& loop_;
-  pid_t step_;
+  pid_t root_;
+  bool with_root_;
+  std::vector<pid_t> included_;
   std::int64_t limit_kib_;
   std::function<void()> over_;
   os::SubscriptionPtr timer_;
@@ -111,21 +134,22 @@ class ByLooking : public MemoryLimit {
 }  // namespace
 
 std::unique_ptr<MemoryLimit> limit_memory(os::EventLoop& loop, const std::string& cgroup,
-                                          const std::string& name, pid_t step,
-                                          std::int64_t memory_mib, std::function<void()> over) {
+                                          const std::string& name, pid_t root,
+                                          std::int64_t memory_mib, std::function<void()> over,
+                                          bool with_root) {
   if (!cgroup.empty()) {
     const auto directory = cgroup + "/" + name;
     const bool made = ::mkdir(directory.c_str(), 0755) == 0 || errno == EEXIST;
     const bool v1 = ::access((directory + "/memory.limit_in_bytes").c_str(), W_OK) == 0;
     const auto bytes = std::to_string(memory_mib << 20);
     if (made && write_control(directory + (v1 ? "/memory.limit_in_bytes" : "/memory.max"), bytes) &&
-        write_control(directory + "/cgroup.procs", std::to_string(step))) {
+        write_control(directory + "/cgroup.procs", std::to_string(root))) {
       return std::make_unique<ByCgroup>(directory, v1);
     }
     os::log_warn("cgroup {} cannot be used: memory is watched instead", directory);
     ::rmdir(directory.c_str());
   }
-  return std::make_unique<ByLooking>(loop, step, memory_mib, std::move(over));
+  return std::make_unique<ByLooking>(loop, root, with_root, memory_mib, std::move(over));
 }
 
 }  // namespace cox::agent

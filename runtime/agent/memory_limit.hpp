@@ -19,17 +19,18 @@ class MemoryLimit {
   virtual ~MemoryLimit() = default;
   /// True once something was killed, or has to be, for its memory.
   [[nodiscard]] virtual bool exceeded() const = 0;
+  /// This process and what it starts from now on count too.
+  virtual void include(pid_t process) = 0;
 };
 
 inline constexpr const char* kOutOfMemory =
     "OutOfMemoryError: Container killed due to memory usage";
 
-/// `cgroup`: the node's directory, or empty. `name`: of the part's own below it. `over` is called
-/// where processes have to be killed by the caller.
-[[nodiscard]] std::unique_ptr<MemoryLimit> limit_memory(os::EventLoop& loop,
-                                                        const std::string& cgroup,
-                                                        const std::string& name, pid_t step,
-                                                        std::int64_t memory_mib,
-                                                        std::function<void()> over);
+/// `cgroup`: the node's directory, or empty. `name`: of the part's own below it. `root`: the
+/// process whose descendants are meant; `with_root`: it too. `over` is called where processes have
+/// to be killed by the caller.
+[[nodiscard]] std::unique_ptr<MemoryLimit> limit_memory(
+    os::EventLoop& loop, const std::string& cgroup, const std::string& name, pid_t root,
+    std::int64_t memory_mib, std::function<void()> over, bool with_root = false);
 
 }  // namespace cox::agent

@@ -12,6 +12,7 @@
 #include <csignal>
 #include <set>
 
+#include "runtime/agent/container_run.hpp"
 #include "runtime/agent/local_socket.hpp"
 #include "runtime/agent/part_outputs.hpp"
 #include "runtime/os/files.hpp"
@@ -44,7 +45,8 @@ Part::Part(PartHost host, wire::PartKey key)
     : host_(std::move(host)),
       key_(std::move(key)),
       out_(
-          host_.loop, [this](std::string_view piece) { bytes(-1, 0, out_lines_, piece); },
+          host_.loop,
+          [this](std::string_view piece) { bytes(-1, 0, out_lines_, without_init_line(piece)); },
           [this] { drain(); }),
       err_(
           host_.loop, [this](std::string_view piece) { bytes(-1, 1, err_lines_, piece); },
@@ -66,18 +68,24 @@ void Part::add_piece(const wire::FilePiece& piece) {
   file.bytes += piece.bytes;
 }
 
+/// Of the agent's making in a directory that jobs cannot write, and the user's from then on.
+Result<void> Part::make_own_directory(const std::string& path) const {
+  if (::mkdir(path.c_str(), 0700) != 0) {
+    return fail(os::errno_error(errno, "cannot make " + path));
+  }
+  const auto& user = prepare_->user;
+  if (::geteuid() == 0 && ::chown(path.c_str(), user.uid, user.gid) != 0) {
+    return fail(os::errno_error(errno, "cannot give " + path + " to its user"));
+  }
+  return {};
+}
+
 /// The part's private directory; only this one is made with the agent's rights, in a directory
 /// that jobs cannot write.
 Result<std::string> Part::make_home() const {
   const auto home = host_.options.scratch + "/" + directory_name();
   if (auto removed = os::remove_tree(home); !removed) return fail(removed.error());
-  if (::mkdir(home.c_str(), 0700) != 0) {
-    return fail(os::errno_error(errno, "cannot make " + home));
-  }
-  const auto& user = prepare_->user;
-  if (::geteuid() == 0 && ::chown(home.c_str(), user.uid, user.gid) != 0) {
-    return fail(os::errno_error(errno, "cannot give " + home + " to its user"));
-  }
+  if (auto made = make_own_directory(home); !made) return fail(made.error());
   return home;
 }
 
@@ -123,7 +131,13 @@ void Part::prepare(wire::Prepare prepare) {
   for (auto& [name, file] : files_) plan.files.push_back(std::move(file));
   files_.clear();
   plan.command = prepare_->command;
-  plan.environment = environment(home_);
+  plan.environment = has_container() ? container_environment() : environment(home_);
+  if (has_container()) {
+    auto container = plan_container();
+    if (!container) return begin_end(1, container.error().message);
+    plan.container = std::move(*container);
+    init_bytes_ = ContainerRun::kInitBytes;
+  }
   if (is_direct()) {
     auto ranks = plan_ranks();
     if (!ranks) return begin_end(1, ranks.error().message);
@@ -137,9 +151,12 @@ void Part::prepare(wire::Prepare prepare) {
   events.ranks_over = [this](int code, std::string why) { ranks_over(code, std::move(why)); };
   events.started = [this] { was_started(); };
   events.not_started = [this](int code, std::string why) {
-    was_started();
+    if (!has_container()) was_started();  // of a container AWS says that the task did not start
     begin_end(code, std::move(why));
   };
+  events.progress = [this](std::string text) { progress(std::move(text)); };
+  events.container_made = [this](pid_t first, std::uint32_t user) { container_made(first, user); };
+  events.entering = [this](pid_t process) { entering(process); };
   events.command_ended = [this](int status, bool empty) { command_ended(status, empty); };
   events.remote_ended = [this](std::uint64_t id, int status) { remote_ended(id, status); };
   events.emptied = [this] {
@@ -148,8 +165,10 @@ void Part::prepare(wire::Prepare prepare) {
   auto step = Step::fork(host_.loop, std::move(plan), std::move(events));
   if (!step) return begin_end(1, step.error().message);
   step_ = std::move(*step);
-  memory_ = limit_memory(host_.loop, host_.options.cgroup, directory_name(), step_->pid(),
-                         prepare_->memory_mib, [this] { signal_all(SIGKILL); });
+  if (!has_container()) {
+    memory_ = limit_memory(host_.loop, host_.options.cgroup, directory_name(), step_->pid(),
+                           prepare_->memory_mib, [this] { signal_all(SIGKILL); });
+  }
   step_->begin();
 }
 
@@ -164,7 +183,7 @@ void Part::was_prepared(const Result<wire::Meeting>& result) {
 void Part::launch(const wire::Launch& launch) {
   if (phase_ != Phase::prepared) return;
   if (is_direct()) return launch_ranks(launch.meeting);
-  if (prepare_->command.empty()) return was_started();  // it only stands by
+  if (only_stands_by()) return was_started();
   auto out = out_.open();
   auto err = err_.open();
   if (!out || !err) return begin_end(1, "no pipe to be had for the job's output");
@@ -182,18 +201,25 @@ void Part::stop(const wire::Stop& stop) {
   if (phase_ == Phase::ending || phase_ == Phase::over) return tell_end();
   const bool first = !stopping_;
   stopping_ = true;
+  if (phase_ == Phase::preparing && step_) step_->stopping();
   if (phase_ != Phase::running) return begin_end(137, stop.reason);
-  if (prepare_->command.empty()) return begin_end(0, "");
+  if (only_stands_by()) return begin_end(0, "");
   if (!first) return;
   step_->stopping();
   signal_all(SIGTERM);
-  kill_timer_ =
-      host_.loop.after(std::chrono::seconds(stop.grace_s), [this] { signal_all(SIGKILL); });
+  kill_timer_ = host_.loop.after(std::chrono::seconds(stop.grace_s), [this] {
+    signal_all(SIGKILL);
+    if (has_container()) give_up_on_podman();
+  });
 }
 
 void Part::signal_all(int signal) {
   if (!step_) return;
-  for (const auto pid : processes_below(step_->pid())) ::kill(pid, signal);
+  // What watches a container ends by itself, after it.
+  if (container_ > 0) ::kill(container_, signal);
+  for (const auto pid : processes_below(container_ > 0 ? container_ : step_->pid())) {
+    ::kill(pid, signal);
+  }
 }
 
 void Part::command_ended(int wait_status, bool empty) {
@@ -207,7 +233,8 @@ void Part::command_ended(int wait_status, bool empty) {
   }
   // A node that helps the main node's mpirun stays while that needs it, though its own command is
   // done: ended, it would take the main node's ranks with it.
-  const bool helps = !empty && had_remotes_ && key_.node_index > 0 && !stopping_;
+  const bool helps =
+      !has_container() && !empty && had_remotes_ && key_.node_index > 0 && !stopping_;
   if (helps) {
     prepare_->command.clear();
     os::log_info("{}: its command ended with {}; it stands by", part_text(key_), code);
@@ -259,6 +286,7 @@ void Part::drain() {
 void Part::over() {
   if (phase_ != Phase::ending) return;
   phase_ = Phase::over;
+  processors_.clear();
   out_lines_.finish([this](std::string line) { log(-1).add(now_ms(), 0, std::move(line)); });
   err_lines_.finish([this](std::string line) { log(-1).add(now_ms(), 1, std::move(line)); });
   finish_rank_lines();
@@ -325,6 +353,9 @@ void Part::tell_all() {
   // The other nodes may still have to be told where to meet.
   const bool met = phase_ == Phase::running && meeting_.port != 0;
   if (phase_ == Phase::prepared || met) host_.send(wire::Prepared{key_, meeting_});
+  if (phase_ == Phase::preparing && !progress_.empty()) {
+    host_.send(wire::Preparing{key_, progress_});
+  }
   if (started_ms_ != 0) host_.send(wire::Started{key_, started_ms_});
   for (const auto& ended : ranks_) host_.send(ended);
   for (auto& [rank, log] : logs_) log->rewind();
@@ -418,6 +449,11 @@ void Part::clear() {
   }
   memory_.reset();
   rank_outputs_.clear();
+  if (has_container()) {
+    if (const auto removed = os::remove_tree(container_directory()); !removed) {
+      os::log_warn("{}: {}", part_text(key_), removed.error().message);
+    }
+  }
   if (home_.empty()) return;
   if (const auto removed = os::remove_tree(home_); !removed) {
     os::log_warn("{}: {}", part_text(key_), removed.error().message);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/agent/agent.hpp"
@@ -28,6 +29,8 @@ struct PartHost {
   std::function<void(const wire::Message&)> answer_remote;
   /// Processes below the agent that belong to no step that is alive.
   std::function<std::vector<pid_t>()> orphans;
+  /// How many containers have each processor.
+  std::function<std::map<int, int>()> processors_in_use;
 };
 
 /// One node's part in one attempt:
@@ -56,8 +59,12 @@ class Part {
   void child_ended(pid_t pid, int wait_status);
 
   [[nodiscard]] const wire::PartKey& key() const { return key_; }
-  [[nodiscard]] std::uint32_t user() const { return prepare_ ? prepare_->user.uid : 0; }
+  /// True of a process of the part, by the user whom the kernel names.
+  [[nodiscard]] bool belongs_to(std::uint32_t uid) const {
+    return uid == 0 || (prepare_ && uid == prepare_->user.uid) || uid == container_user_;
+  }
   [[nodiscard]] pid_t step_pid() const { return step_ ? step_->pid() : 0; }
+  [[nodiscard]] const std::vector<int>& processors() const { return processors_; }
   [[nodiscard]] bool is_prepared() const { return prepare_.has_value(); }
   [[nodiscard]] const std::vector<wire::Peer>& peers() const { return prepare_->peers; }
   /// Removes what the part had on disk; its end is durable elsewhere.
@@ -69,6 +76,7 @@ class Part {
   struct RankOutput;
 
   [[nodiscard]] Result<std::string> make_home() const;
+  [[nodiscard]] Result<void> make_own_directory(const std::string& path) const;
   [[nodiscard]] std::string directory_name() const;
   [[nodiscard]] std::vector<std::string> environment(const std::string& home) const;
   void was_prepared(const Result<wire::Meeting>& result);
@@ -86,6 +94,24 @@ class Part {
   void signal_all(int signal);
   [[nodiscard]] bool any_pipe_open() const;
   void for_each_pipe(const std::function<void(OutputPipe&)>& act);
+
+  // part_container.cpp: a command in a container.
+  [[nodiscard]] bool has_container() const {
+    return prepare_ && !prepare_->container.image.empty();
+  }
+  /// Nothing runs here: the node only helps the main node.
+  [[nodiscard]] bool only_stands_by() const {
+    return prepare_->command.empty() && !has_container();
+  }
+  [[nodiscard]] std::string container_directory() const;
+  [[nodiscard]] Result<ContainerPlan> plan_container() const;
+  [[nodiscard]] std::vector<std::string> container_environment() const;
+  void container_made(pid_t first, std::uint32_t user);
+  void entering(pid_t process);
+  void give_up_on_podman();
+  [[nodiscard]] bool is_of_step(pid_t process) const;
+  void progress(std::string text);
+  [[nodiscard]] std::string_view without_init_line(std::string_view piece);
 
   // part_direct.cpp: ranks that the step starts itself.
   [[nodiscard]] bool is_direct() const { return prepare_ && !prepare_->seats.empty(); }
@@ -110,7 +136,12 @@ class Part {
   LineCutter err_lines_;
   std::map<int, std::unique_ptr<RankOutput>> rank_outputs_;  ///< of a direct launch
   wire::Meeting meeting_;                                    ///< that this node made
-  std::map<int, std::unique_ptr<SpooledLog>> logs_;          ///< by rank; -1: the part's own
+  pid_t container_ = 0;                                      ///< the container's first process
+  std::uint32_t container_user_ = 0;
+  std::vector<int> processors_;  ///< that it may use; empty: all
+  std::size_t init_bytes_ = 0;   ///< of podman's own, at the beginning of the output
+  std::string progress_;         ///< told, kept for tell_all
+  std::map<int, std::unique_ptr<SpooledLog>> logs_;  ///< by rank; -1: the part's own
   std::map<std::uint64_t, std::unique_ptr<Remote>> remotes_;
   std::vector<wire::RankExited> ranks_;  ///< told, kept for tell_all
   bool had_remotes_ = false;

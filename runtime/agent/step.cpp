@@ -48,6 +48,8 @@ class StepEnd : public Step {
     send('D', meeting.port, meeting.secret, {});
   }
 
+  void go() override { send('G', 0, {}, {}); }
+
   void stopping() override { send('T', 0, {}, {}); }
 
   void run_remote(std::uint64_t id, const std::string& command, os::Fd in, os::Fd out,
@@ -102,6 +104,15 @@ class StepEnd : public Step {
         break;
       case 'D':
         events_.ranks_over(number, message.text);
+        break;
+      case 'p':
+        events_.progress(message.text);
+        break;
+      case 'C':
+        events_.container_made(number, static_cast<std::uint32_t>(message.flag));
+        break;
+      case 'm':
+        events_.entering(number);
         break;
       case 'Z':
         events_.emptied();

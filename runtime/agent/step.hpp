@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/agent/container_plan.hpp"
 #include "runtime/base/result.hpp"
 #include "runtime/model/job.hpp"
 #include "runtime/os/event_loop.hpp"
@@ -52,6 +53,7 @@ struct StepPlan {
   std::vector<std::string> command;
   std::vector<std::string> environment;  ///< "NAME=value"
   std::optional<DirectPlan> direct;
+  std::optional<ContainerPlan> container;  ///< what the command runs in
 };
 
 /// A rank's end, as the step saw it.
@@ -68,6 +70,12 @@ struct RankEnd {
 struct StepEvents {
   std::function<void(const Result<wire::Meeting>&)> prepared;
   std::function<void()> started;
+  /// Getting ready takes long: how far it has come.
+  std::function<void(std::string)> progress;
+  /// Of a container: its first process waits for go(); and who runs in it.
+  std::function<void(pid_t, std::uint32_t user)> container_made;
+  /// A command that is to enter the container stands stopped until it gets SIGCONT.
+  std::function<void(pid_t)> entering;
   /// The command could not be executed: exit code (126, 127) and a sentence.
   std::function<void(int, std::string)> not_started;
   /// The command ended (wait status); `empty`: nothing else is left below the step.
@@ -97,7 +105,9 @@ class Step {
   /// Starts the ranks of a direct launch; each was given its stdout and stderr before.
   virtual void add_output(int rank, os::Fd out, os::Fd err) = 0;
   virtual void launch_ranks(const wire::Meeting& meeting) = 0;
-  /// Ranks that end from now on were asked to.
+  /// The container that waits may run.
+  virtual void go() = 0;
+  /// Ranks that end from now on were asked to; nothing more is started to get ready.
   virtual void stopping() = 0;
   /// Starts `/bin/sh -c command` with the part's environment.
   virtual void run_remote(std::uint64_t id, const std::string& command, os::Fd in, os::Fd out,

@@ -19,6 +19,7 @@
 #include <map>
 #include <utility>
 
+#include "runtime/agent/container_run.hpp"
 #include "runtime/agent/direct_run.hpp"
 #include "runtime/agent/exec_words.hpp"
 #include "runtime/agent/step.hpp"
@@ -151,6 +152,11 @@ class StepProcess {
   Result<wire::Meeting> get_ready() {
     if (auto became = become_user(plan_); !became) return fail(became.error());
     if (auto prepared = prepare(plan_); !prepared) return fail(prepared.error());
+    if (plan_.container) {
+      box_.emplace(plan_, control_, unblocked_,
+                   [this](const std::string& text) { tell('p', 0, 0, text); });
+      if (auto made = box_->prepare(); !made) return fail(made.error());
+    }
     if (!plan_.direct) return wire::Meeting{};
     const auto tell_agent = [this](const StepMessage& said) {
       if (!send_step_message(control_, said)) ::_exit(0);
@@ -175,8 +181,13 @@ class StepProcess {
   void receive() {
     StepMessage message;
     if (!receive_step_message(control_, message)) ::_exit(0);
-    if (message.kind == 'L') launch(message);
-    if (message.kind == 'R') run_remote(message);
+    if (message.kind == 'L' && box_) {
+      launch_box(message);
+    } else if (message.kind == 'L') {
+      launch(message);
+    }
+    if (message.kind == 'G' && box_) start_box();
+    if (message.kind == 'R') ask_remote(std::move(message));
     if (!ranks_) return;
     if (message.kind == 'O') {
       ranks_->add_output(static_cast<int>(message.number), std::move(message.descriptors.at(0)),
@@ -196,7 +207,9 @@ class StepProcess {
   }
 
   /// A child with these descriptors as 0, 1 and 2. Its failure to execute comes back as errno.
-  std::pair<pid_t, int> start(const std::vector<std::string>& argv, int in, int out, int err) {
+  std::pair<pid_t, int> start(const std::vector<std::string>& argv,
+                              const std::vector<std::string>& environment, int in, int out,
+                              int err) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) return {-1, errno};
     const pid_t pid = ::fork();
@@ -207,13 +220,19 @@ class StepProcess {
       ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
       ::setpgid(0, 0);
       ::sigprocmask(SIG_SETMASK, &unblocked_, nullptr);
-      const int why = execute(argv, plan_.environment);
+      if (box_) ::raise(SIGSTOP);
+      const int why = execute(argv, environment);
       [[maybe_unused]] const auto ignored = ::write(ends[1], &why, sizeof why);
       ::_exit(kNotFound);
     }
     const int fork_errno = errno;
     ::close(ends[1]);
     int why = pid < 0 ? fork_errno : 0;
+    // What enters a container is put within its limits first, while it can start nothing yet.
+    int status = 0;
+    if (box_ && pid > 0 && ::waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status)) {
+      tell('m', pid, 0);
+    }
     while (pid > 0 && ::read(ends[0], &why, sizeof why) < 0 && errno == EINTR) {
     }
     ::close(ends[0]);
@@ -224,7 +243,8 @@ class StepProcess {
   void launch(const StepMessage& message) {
     const os::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     const int err = message.descriptors.at(1).get();
-    const auto [pid, why] = start(plan_.command, null.get(), message.descriptors.at(0).get(), err);
+    const auto [pid, why] =
+        start(plan_.command, plan_.environment, null.get(), message.descriptors.at(0).get(), err);
     if (pid > 0) {
       command_ = pid;
       tell('S', pid, 0);
@@ -237,8 +257,41 @@ class StepProcess {
     tell('E', missing ? kNotFound : kCannotExecute, 0, text);
   }
 
+  /// Sets the container up; its first process waits until the agent has it within its limits.
+  void launch_box(const StepMessage& message) {
+    const os::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    const auto first =
+        box_->init(null.get(), message.descriptors.at(0).get(), message.descriptors.at(1).get());
+    if (first) {
+      tell('C', *first, box_->user());
+    } else {
+      tell('E', kNotFound, 0, first.error().message);
+    }
+  }
+
+  void start_box() {
+    const auto started = box_->start();
+    if (!started) return tell('E', kNotFound, 0, started.error().message);
+    tell('S', 0, 0);
+    for (const auto& waiting : std::exchange(waiting_remotes_, {})) run_remote(waiting);
+  }
+
+  /// Other nodes may be quicker: what they ask for waits for the container.
+  void ask_remote(StepMessage message) {
+    const bool waits = box_ && !box_->is_running() && !box_over_;
+    if (waits) {
+      waiting_remotes_.push_back(std::move(message));
+    } else {
+      run_remote(message);
+    }
+  }
+
   void run_remote(const StepMessage& message) {
-    const auto [pid, why] = start({"/bin/sh", "-c", message.text}, message.descriptors.at(0).get(),
+    if (box_over_) return tell('r', message.number, kNotFound << 8);
+    const auto entry =
+        box_ ? box_->entry(message.text)
+             : ContainerRun::Entry{{"/bin/sh", "-c", message.text}, plan_.environment};
+    const auto [pid, why] = start(entry.words, entry.environment, message.descriptors.at(0).get(),
                                   message.descriptors.at(1).get(), message.descriptors.at(2).get());
     if (pid > 0) {
       remotes_[pid] = message.number;
@@ -257,7 +310,10 @@ class StepProcess {
     rusage usage{};
     while ((pid = ::wait4(-1, &status, WNOHANG, &usage)) > 0) {
       if (ranks_ && ranks_->child_ended(pid, status, usage)) continue;
-      if (pid == command_) {
+      if (box_ && pid == box_->monitor()) {
+        box_over_ = true;
+        ended = box_->ended();
+      } else if (pid == command_) {
         ended = status;
         command_ = 0;
       } else if (const auto remote = remotes_.find(pid); remote != remotes_.end()) {
@@ -277,6 +333,9 @@ class StepProcess {
   pid_t command_ = 0;
   std::map<pid_t, std::int64_t> remotes_;
   std::optional<DirectRun> ranks_;
+  std::optional<ContainerRun> box_;
+  bool box_over_ = false;
+  std::vector<StepMessage> waiting_remotes_;
   std::vector<Watch> watches_;
   std::vector<pollfd> watched_;
 };

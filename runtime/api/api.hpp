@@ -16,6 +16,7 @@
 #include "runtime/core/scheduler.hpp"
 #include "runtime/model/catalog.hpp"
 #include "runtime/model/cluster.hpp"
+#include "runtime/model/container.hpp"
 #include "runtime/model/job.hpp"
 
 /// AWS Batch and CloudWatch Logs as their clients speak them: a request's text in, a decision or an
@@ -99,6 +100,10 @@ class View {
       const std::vector<std::string>& /*words*/) const {
     return std::vector<InstanceType>{};
   }
+  /// Where images run: whether there is a podman to run them.
+  [[nodiscard]] virtual bool has_podman() const { return true; }
+  /// What keeps a STARTING job so long: "Pulling image …"; empty: nothing to tell.
+  [[nodiscard]] virtual std::string progress(const JobId& /*id*/) const { return {}; }
 };
 
 struct Request {
@@ -224,6 +229,11 @@ struct FoundPage {
   std::uint64_t next_sequence = 0;
 };
 [[nodiscard]] Answer render_found(FoundPage page);
+
+/// The container that a node of the job runs in: as its definition says, with the cluster's shared
+/// directories at their places unless the definition mounts something there. Without an image where
+/// the definition has none, or where the cluster ignores images. Pure.
+[[nodiscard]] Container container_of(const View& view, const Job& job, int node_index);
 
 /// Any failure as AWS's clients expect it: ClientException 400, or ServerException 500.
 [[nodiscard]] Answer render_error(const Error& error);

@@ -229,6 +229,12 @@ Outcome register_job_definition(const View& view, const Request& request,
   check_tags(made.tags, complaint);
   check_kind(asked, body, complaint);
   settle_retry(body, complaint);
+  if (!complaint && view.cluster().containers && !view.has_podman()) {
+    complain(
+        complaint,
+        "Container image can't be run: podman or crun is not installed here. Install both, or set "
+        "Coxswain: Containers: host in the cluster's file to run commands without their image");
+  }
   if (complaint) return render_error(*complaint);
   for (const char* member : {"jobDefinitionName", "tags"}) body.erase(member);
   if (!body.contains("parameters")) body["parameters"] = json::object{};

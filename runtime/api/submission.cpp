@@ -145,6 +145,7 @@ struct Effective {
   int vcpus = 1;
   MiB memory{128};
   bool listed = false;
+  bool has_image = false;
 
   friend bool operator==(const Effective&, const Effective&) = default;
 };
@@ -186,6 +187,7 @@ Effective effective(const json::object& container, const json::object* overrides
   if (base.gpu || changes.gpu) {
     complain(complaint, "resourceRequirements of type GPU: this cluster's nodes have no GPU");
   }
+  made.has_image = !text_in(container, "image").empty();
   made.command = texts_in(container, "command");
   made.environment = environment_in(container, complaint);
   if (overrides != nullptr) {
@@ -211,6 +213,12 @@ void take(JobSpec& spec, Effective made) {
   spec.vcpus = made.vcpus;
   spec.memory = made.memory;
   spec.cpu_and_memory_legacy = !made.listed;
+}
+
+/// An image has a command of its own, where it is run.
+void check_command(const View& view, const Effective& made, std::optional<Error>& complaint) {
+  if (!made.command.empty() || (made.has_image && view.cluster().containers)) return;
+  complain(complaint, "Container command must not be empty: the job definition has none");
 }
 
 const json::object* object_in(const json::object& object, std::string_view name) {
@@ -278,7 +286,7 @@ void check_override_spans(const json::object* overrides, int nodes,
 }
 
 /// All nodes of a multi-node job: alike where they can be, else as groups.
-void read_nodes(const json::object& definition, const json::object* overrides,
+void read_nodes(const View& view, const json::object& definition, const json::object* overrides,
                 std::optional<Error>& complaint, JobSpec& spec) {
   const auto& properties = definition.at("nodeProperties").as_object();
   const int nodes = read_node_count(properties, overrides, complaint);
@@ -298,9 +306,7 @@ void read_nodes(const json::object& definition, const json::object* overrides,
     }
   }
   for (auto& [group, made] : groups) {
-    if (group.command.empty()) {
-      complain(complaint, "Container command must not be empty: the job definition has none");
-    }
+    check_command(view, made, complaint);
     if (group.first <= spec.main_node && spec.main_node <= group.last) take(spec, made);
   }
   if (groups.size() == 1) return;
@@ -382,7 +388,7 @@ void check_all_words(const json::object& body, std::optional<Error>& complaint) 
   }
 }
 
-void read_container(const json::object& body, const json::object& definition,
+void read_container(const View& view, const json::object& body, const json::object& definition,
                     std::optional<Error>& complaint, JobSpec& spec) {
   const bool multi_node = definition.contains("nodeProperties");
   if (multi_node) {
@@ -390,16 +396,15 @@ void read_container(const json::object& body, const json::object& definition,
     if (body.contains("containerOverrides")) {
       complain(complaint, "containerOverrides can't be used with a multi-node job definition");
     }
-    return read_nodes(definition, object_in(body, "nodeOverrides"), complaint, spec);
+    return read_nodes(view, definition, object_in(body, "nodeOverrides"), complaint, spec);
   }
   if (body.contains("nodeOverrides")) {
     complain(complaint, "nodeOverrides can only be used with a multi-node job definition");
   }
-  take(spec, effective(definition.at("containerProperties").as_object(),
-                       object_in(body, "containerOverrides"), spec.parameters, complaint));
-  if (spec.command.empty()) {
-    complain(complaint, "Container command must not be empty: the job definition has none");
-  }
+  auto made = effective(definition.at("containerProperties").as_object(),
+                        object_in(body, "containerOverrides"), spec.parameters, complaint);
+  check_command(view, made, complaint);
+  take(spec, std::move(made));
 }
 
 void read_labels(const json::object& body, const json::object& definition,
@@ -455,7 +460,7 @@ Result<JobSpec> read_submission(const View& view, const Request& request,
   read_labels(body, definition, complaint, spec);
   // Our own commands take any words, as a shell does.
   if (!members.has("coxswain")) check_all_words(body, complaint);
-  read_container(body, definition, complaint, spec);
+  read_container(view, body, definition, complaint, spec);
   read_dependencies(view, request, members, complaint, spec);
   read_retry_and_timeout(body, definition, complaint, spec);
   read_extension(members, complaint, spec);

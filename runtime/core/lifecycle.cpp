@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string_view>
 
 #include "runtime/base/text.hpp"
 
@@ -180,6 +181,12 @@ void settle(Job& job, const NodeRun& ended, bool is_needed, bool had_started, Mi
   end_attempt(job, at, exit_code, std::move(reason));
 }
 
+/// "CannotPullContainerError: …" and its like.
+bool is_container_error(std::string_view reason) {
+  return reason.starts_with("Cannot") &&
+         reason.substr(0, reason.find(':')).ends_with("ContainerError");
+}
+
 Result<Job> on(Job job, const NodeExited& event) {
   auto* run = run_at(current(job, event.attempt), event.node_index);
   if (run == nullptr || run->phase == NodePhase::exited) return refuse(job, "have a node exit");
@@ -189,7 +196,9 @@ Result<Job> on(Job job, const NodeExited& event) {
   run->exit_code = event.exit_code;
   run->reason = event.reason;
   std::string reason = kNormalEndReason;
-  if (!event.reason.empty() && !had_started) {
+  if (!had_started && is_container_error(event.reason)) {
+    reason = event.reason;  // in AWS's words, which retry conditions are written for
+  } else if (!event.reason.empty() && !had_started) {
     reason = fmt::format("Node {} could not start: {}", run->hostname, event.reason);
   } else if (!event.reason.empty() && job.spec.mpi && event.exit_code != 0) {
     reason = event.reason;  // mpirun is ours here: which rank failed is the job's reason

@@ -190,6 +190,13 @@ void HeadCore::on(const NodeId& node, const wire::Prepared& message) {
   act(part.job);
 }
 
+void HeadCore::on(const NodeId& node, const wire::Preparing& message) {
+  const auto* run = part_on(node, message.part);
+  if (run == nullptr) return part_is_not_wanted(node, message.part);
+  if (run->phase != NodePhase::preparing) return;
+  state_.set_progress(message.part.job, fmt::format("{}: {}", run->hostname, message.progress));
+}
+
 void HeadCore::on(const NodeId& node, const wire::Started& message) {
   const auto& part = message.part;
   const auto* run = part_on(node, part);

@@ -129,6 +129,12 @@ Result<wire::Prepare> make_prepare(const Job& job, int node_index, const PartCon
     prepare.vcpus = group->vcpus;
     prepare.memory_mib = group->memory.value;
   }
+  prepare.container = context.container;
+  if (spec.mpi && !prepare.container.image.empty()) {
+    return fail(Errc::invalid_argument,
+                "ranks are started by us on nodes only, not in a container of {}",
+                prepare.container.image);
+  }
   const auto ours = part_environment(job, node_index, context);
   prepare.environment.insert(prepare.environment.end(), ours.begin(), ours.end());
 

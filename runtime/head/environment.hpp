@@ -17,6 +17,7 @@ struct PartContext {
   std::string head_node_address;
   bool more_ranks_than_cores = true;   ///< of the machines below the job's nodes
   std::vector<wire::Seat> seats = {};  ///< of a direct launch, by rank
+  Container container = {};            ///< what the node's command runs in
 };
 
 /// Where programs are on a node.

@@ -107,6 +107,7 @@ Result<void> HeadCore::replay() {
   auto stored = store_->load();
   if (!stored) return fail(stored.error());
   state_.find_types_by(options_.find_types);
+  state_.find_podman_by(options_.has_podman);
   for (auto& item : stored->items) state_.put(std::move(item));
   if (is_there(options_.directory + kDisabledFile)) state_.enable_environments(false);
   const auto living = provider_.adopt(stored->nodes);

@@ -33,6 +33,8 @@ struct HeadOptions {
   NetworkEndpoint network;  ///< for signed requests
   /// The types that a compute environment's words mean; empty: none can be made by API.
   std::function<Result<std::vector<InstanceType>>(const std::vector<std::string>&)> find_types;
+  /// Whether podman can be found; empty: not asked, it is there.
+  std::function<bool()> has_podman;
   int node_lost_after_ms = 10'000;  ///< a silent node is lost after so long
 };
 

@@ -143,6 +143,7 @@ class HeadCore : public Head {
   void disconnected(const NodeId& node, const std::string& why);
   void on(const NodeId& node, const wire::Hello& message);
   void on(const NodeId& node, const wire::Prepared& message);
+  void on(const NodeId& node, const wire::Preparing& message);
   void on(const NodeId& node, const wire::Started& message);
   void on(const NodeId& node, const wire::Exited& message);
   void on(const NodeId& node, const wire::Output& message);
@@ -219,6 +220,7 @@ class HeadCore : public Head {
   [[nodiscard]] bool may_see(const Job& job, const JobUser& user) const;
 
   void change_catalog(const api::ChangeCatalog& change);
+  void tell_of_ignored_image(const CatalogItem& item) const;
   // log_routes.cpp
   void read_log(const api::ReadLog& asked, const JobUser& user,
                 const std::shared_ptr<os::HttpReply>& reply);

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "runtime/api/api.hpp"
 #include "runtime/head/environment.hpp"
 #include "runtime/head/head_core.hpp"
 #include "runtime/os/log.hpp"
@@ -49,6 +50,7 @@ bool HeadCore::apply_one(const JobId& id, const core::JobEvent& event) {
   const Job& job = *applied->job;
   if (!applied->changed_status()) return true;
   const auto at = std::visit([](const auto& e) { return e.at; }, event);
+  if (job.status != JobStatus::starting) state_.clear_progress(id);
   if (job.array_index) {
     const auto before = applied->is_new ? JobStatus::submitted : applied->before;
     follow_ups_.emplace_back(parent_of(id), core::ChildChanged{at, before, job.status});
@@ -169,7 +171,8 @@ void HeadCore::act_on(const core::PrepareNode& effect) {
   if (!seats) return refuse(seats.error());
   const auto* head_node = state_.node(head_node_);
   const PartContext context{&state_.cluster(), head_node != nullptr ? head_node->address : "",
-                            more_ranks_than_cores(job), std::move(*seats)};
+                            more_ranks_than_cores(job), std::move(*seats),
+                            api::container_of(state_, job, effect.node_index)};
   auto prepare = make_prepare(job, effect.node_index, context);
   if (!prepare) return refuse(prepare.error());
   const auto node = run.node;

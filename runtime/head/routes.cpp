@@ -8,6 +8,7 @@
 #include "runtime/api/api.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/head/head_core.hpp"
+#include "runtime/os/log.hpp"
 
 /// HTTP: AWS's operations by runtime/api, and our own below /cox/v1/.
 namespace cox::head {
@@ -135,9 +136,21 @@ void HeadCore::handle_aws(const os::HttpRequest& request, const JobUser& user,
           : api::render_error(id.error()));
 }
 
+/// Said once a definition, when it is registered.
+void HeadCore::tell_of_ignored_image(const CatalogItem& item) const {
+  const auto* definition = std::get_if<JobDefinition>(&item);
+  if (definition == nullptr || state_.cluster().containers) return;
+  if (state_.definition(definition->name, definition->revision) != nullptr) return;
+  os::log_warn(
+      "job definition {}:{}: its image is ignored (Containers: host): the command runs on "
+      "the node",
+      definition->name, definition->revision);
+}
+
 /// Makes what a client asked for, and what follows from it.
 void HeadCore::change_catalog(const api::ChangeCatalog& change) {
   for (const auto& item : change.put) {
+    tell_of_ignored_image(item);
     state_.put(item);
     journal_->add(item);
   }

@@ -298,6 +298,11 @@ void State::set_blocks(std::map<JobId, std::vector<core::Block>> blocks, Millis 
   }
 }
 
+std::string State::progress(const JobId& id) const {
+  const auto found = progress_.find(id);
+  return found == progress_.end() ? std::string() : found->second;
+}
+
 std::vector<core::Block> State::blocks(const JobId& id) const {
   std::vector<core::Block> list;
   if (const auto found = blocks_.find(id); found != blocks_.end()) {

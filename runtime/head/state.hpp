@@ -85,6 +85,10 @@ class State : public api::View {
   using TypeFinder =
       std::function<Result<std::vector<InstanceType>>(const std::vector<std::string>&)>;
   void find_types_by(TypeFinder finder) { find_types_ = std::move(finder); }
+  void find_podman_by(std::function<bool()> finder) { find_podman_ = std::move(finder); }
+  /// What a job's nodes tell while they get ready; forgotten when the job is no longer STARTING.
+  void set_progress(const JobId& id, std::string text) { progress_[id] = std::move(text); }
+  void clear_progress(const JobId& id) { progress_.erase(id); }
   [[nodiscard]] bool environments_enabled() const { return enabled_; }
 
   // api::View
@@ -110,6 +114,8 @@ class State : public api::View {
   [[nodiscard]] std::vector<const SchedulingPolicy*> policies() const override;
   [[nodiscard]] Result<std::vector<InstanceType>> instance_types(
       const std::vector<std::string>& words) const override;
+  [[nodiscard]] bool has_podman() const override { return !find_podman_ || find_podman_(); }
+  [[nodiscard]] std::string progress(const JobId& id) const override;
 
  private:
   using Order = std::uint64_t;  ///< of submission
@@ -160,6 +166,8 @@ class State : public api::View {
   std::map<std::string, std::map<int, JobDefinition>> definitions_;
   std::map<std::string, SchedulingPolicy> policies_;
   TypeFinder find_types_;
+  std::function<bool()> find_podman_;
+  std::unordered_map<JobId, std::string> progress_;
   std::set<CatalogKey> kept_;
   bool enabled_ = true;
   std::unordered_map<JobId, std::unique_ptr<Entry>> jobs_;

@@ -99,6 +99,7 @@ struct ClusterSettings {
   std::string os_user;  ///< user name of Image.Os: "ec2-user"
   InstanceType head_node;
   int history_days = 7;  ///< how long jobs are kept that have ended (AWS Batch: at least 7)
+  bool containers = true;  ///< images run in podman; false: they are ignored
 
   friend bool operator==(const ClusterSettings&, const ClusterSettings&) = default;
 };

@@ -38,6 +38,28 @@ constexpr auto members(Of<Peer> /*of*/) {
 }
 constexpr auto members(Of<Seat> /*of*/) { return std::tuple{&Seat::node_index, &Seat::cores}; }
 constexpr auto members(Of<Meeting> /*of*/) { return std::tuple{&Meeting::port, &Meeting::secret}; }
+constexpr auto members(Of<ContainerMount> /*of*/) {
+  using T = ContainerMount;
+  return std::tuple{&T::source, &T::target, &T::read_only};
+}
+constexpr auto members(Of<ContainerLimit> /*of*/) {
+  using T = ContainerLimit;
+  return std::tuple{&T::name, &T::soft, &T::hard};
+}
+constexpr auto members(Of<ContainerTmpfs> /*of*/) {
+  using T = ContainerTmpfs;
+  return std::tuple{&T::target, &T::size_mib, &T::options};
+}
+constexpr auto members(Of<ContainerDevice> /*of*/) {
+  using T = ContainerDevice;
+  return std::tuple{&T::source, &T::target, &T::permissions};
+}
+constexpr auto members(Of<Container> /*of*/) {
+  using T = Container;
+  return std::tuple{
+      &T::image,   &T::user,           &T::mounts,     &T::limits, &T::tmpfs,
+      &T::devices, &T::read_only_root, &T::privileged, &T::init,   &T::shared_memory_mib};
+}
 constexpr auto members(Of<Hello> /*of*/) {
   using T = Hello;
   return std::tuple{&T::version,   &T::node,  &T::hardware_threads, &T::memory_mib,
@@ -86,7 +108,7 @@ constexpr auto members(Of<Prepare> /*of*/) {
   return std::tuple{
       &T::part,          &T::user,       &T::command, &T::environment, &T::vcpus,
       &T::memory_mib,    &T::multi_node, &T::peers,   &T::hostfile,    &T::mpi_environment,
-      &T::capture_ranks, &T::directory,  &T::seats,   &T::mpi_library};
+      &T::capture_ranks, &T::directory,  &T::seats,   &T::mpi_library, &T::container};
 }
 constexpr auto members(Of<Launch> /*of*/) { return std::tuple{&Launch::part, &Launch::meeting}; }
 constexpr auto members(Of<Stop> /*of*/) {
@@ -96,6 +118,9 @@ constexpr auto members(Of<OutputAck> /*of*/) {
   return std::tuple{&OutputAck::part, &OutputAck::rank, &OutputAck::sequence};
 }
 constexpr auto members(Of<ExitedAck> /*of*/) { return std::tuple{&ExitedAck::part}; }
+constexpr auto members(Of<Preparing> /*of*/) {
+  return std::tuple{&Preparing::part, &Preparing::progress};
+}
 
 template <class T>
 concept HasMembers = requires {
@@ -131,6 +156,8 @@ static_assert(all_members_are_listed(Of<Message>{}));
 static_assert(lists_all_members<PartKey>() && lists_all_members<OutputRecord>() &&
               lists_all_members<Peer>() && lists_all_members<EnvVar>() &&
               lists_all_members<JobUser>() && lists_all_members<Seat>() &&
-              lists_all_members<Meeting>());
+              lists_all_members<Meeting>() && lists_all_members<Container>() &&
+              lists_all_members<ContainerMount>() && lists_all_members<ContainerLimit>() &&
+              lists_all_members<ContainerTmpfs>() && lists_all_members<ContainerDevice>());
 
 }  // namespace cox::wire

@@ -10,6 +10,7 @@
 #include "runtime/base/ids.hpp"
 #include "runtime/base/result.hpp"
 #include "runtime/base/units.hpp"
+#include "runtime/model/container.hpp"
 #include "runtime/model/job.hpp"
 
 /// What head and agents say to each other. A session is a TLS connection that the agent opens; a
@@ -20,7 +21,7 @@
 /// receiver does not know, or that is over, are answered by what is true, never by an error.
 namespace cox::wire {
 
-inline constexpr std::uint32_t kVersion = 2;             ///< raised at every change of a message
+inline constexpr std::uint32_t kVersion = 3;             ///< raised at every change of a message
 inline constexpr std::size_t kFrameBytesMax = 4u << 20;  ///< larger frames end the session
 
 /// Names one node's part in one attempt.
@@ -154,6 +155,13 @@ struct RemoteExited {
   friend bool operator==(const RemoteExited&, const RemoteExited&) = default;
 };
 
+/// How far a part has come that takes long to be prepared: "Pulling image …". Nothing hangs on it.
+struct Preparing {
+  PartKey part;
+  std::string progress;
+  friend bool operator==(const Preparing&, const Preparing&) = default;
+};
+
 // Head → agent.
 
 struct Welcome {
@@ -188,7 +196,8 @@ struct Prepare {
   /// By rank; not empty: the node starts its ranks of `command` itself, whose first word is a file
   /// in HOME, and mpi_environment is for them.
   std::vector<Seat> seats;
-  std::string mpi_library;  ///< as MpiRun::library
+  std::string mpi_library;   ///< as MpiRun::library
+  Container container = {};  ///< what `command` runs in; without an image: the node itself
   friend bool operator==(const Prepare&, const Prepare&) = default;
 };
 struct Launch {
@@ -218,7 +227,7 @@ struct ExitedAck {
 
 using Message = std::variant<Hello, Prepared, Started, Exited, Output, RankExited, RemoteStart,
                              RemoteInput, RemoteOutput, RemoteExited, Welcome, FilePiece, Prepare,
-                             Launch, Stop, OutputAck, ExitedAck>;
+                             Launch, Stop, OutputAck, ExitedAck, Preparing>;
 
 /// The bytes of a message, without the frame's length. Pure.
 [[nodiscard]] std::string encode(const Message& message);

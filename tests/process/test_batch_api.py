@@ -70,6 +70,13 @@ class Aws:
 
 
 @pytest.fixture(scope="module")
+def cluster(shared_person):
+    """Its images are names only: commands run on the nodes."""
+    text = harness.cluster_file(minimum=2, maximum=6, extra="Coxswain:\n  Containers: host\n")
+    return shared_person.create("shared", text)
+
+
+@pytest.fixture(scope="module")
 def aws(cluster):
     return Aws(cluster)
 

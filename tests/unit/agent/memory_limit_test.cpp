@@ -95,6 +95,23 @@ TEST(MemoryLimit, WatchesWhereTheCgroupCannotBeUsed) {
   EXPECT_TRUE(limit->exceeded());
 }
 
+TEST(MemoryLimit, OfAContainerCountsWhatEntersItToo) {
+  // Far apart, because a process that a sanitizer watches has some memory of its own.
+  const ProcessTree first(300);
+  const ProcessTree other(300);
+  os::EventLoop loop;
+  bool told = false;
+  const auto limit = limit_memory(
+      loop, "", "part", first.top(), 500, [&] { told = true; }, true);
+  loop.run_for(std::chrono::milliseconds(100));
+  EXPECT_FALSE(told);
+
+  limit->include(other.top());
+
+  EXPECT_TRUE(os::run_until(loop, [&] { return told; }));
+  EXPECT_TRUE(limit->exceeded());
+}
+
 TEST(MemoryLimit, StopsLookingWhenItIsDropped) {
   const ProcessTree tree(96);
   os::EventLoop loop;

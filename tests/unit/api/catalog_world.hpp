@@ -91,6 +91,10 @@ class CatalogWorld : public View {
     return types;
   }
 
+  [[nodiscard]] bool has_podman() const override { return podman; }
+  [[nodiscard]] std::string progress(const JobId& /*id*/) const override { return told; }
+
+  [[nodiscard]] ClusterSettings& settings() { return cluster_; }
   void add(Job job) { jobs_[job.id] = std::move(job); }
 
   /// Asks, does what comes of it, and returns the answer.
@@ -146,6 +150,8 @@ class CatalogWorld : public View {
   Request request{"POST", "", "", "", {1001, 1001, "anna"}, "", Millis{1'700'000'000'000}, true};
   std::vector<JobId> killed;
   JobSpec submitted;
+  bool podman = true;
+  std::string told;
 
  private:
   void put(CatalogItem item) {

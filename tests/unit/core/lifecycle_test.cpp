@@ -316,6 +316,15 @@ TEST(MultiNodeJob, EndsBeforeItRunsWhenANodeCannotStart) {
   EXPECT_THAT(owed(job), ElementsAre("stop 1/0"));
 }
 
+TEST(MultiNodeJob, TellsInAwsWordsWhyAContainerDidNotStart) {
+  const auto why = "CannotPullContainerError: no such image";
+  const auto job = follow(in_state("ready"), {NodeExited{kNow, 1, 1, 1, why}});
+
+  EXPECT_EQ(job.status, JobStatus::runnable);
+  EXPECT_EQ(job.status_reason, why);
+  EXPECT_EQ(job.attempts[0].nodes[1].reason, why);
+}
+
 TEST(MultiNodeJob, WaitsForItsMainNodeWhenAnotherHasRunAndEnded) {
   const auto job =
       follow(in_state("ready"), {NodeStarted{kNow, 1, 1}, NodeExited{kNow, 1, 1, 0, ""}});

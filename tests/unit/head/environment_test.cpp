@@ -164,6 +164,22 @@ TEST(MakePrepare, GivesASingleJobNoHostfile) {
   EXPECT_FALSE(prepare->multi_node);
 }
 
+TEST(MakePrepare, HandsTheContainerOnButStartsNoRanksInIt) {
+  const auto cluster = settings();
+  PartContext context{&cluster, "10.0.0.10"};
+  context.container.image = "python:3";
+
+  const auto prepare = make_prepare(placed({}), 0, context);
+  ASSERT_TRUE(prepare) << prepare.error().message;
+  EXPECT_EQ(prepare->container.image, "python:3");
+
+  JobSpec spec;
+  spec.mpi = MpiRun{};
+  const auto refused = make_prepare(placed(spec), 0, context);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::invalid_argument);
+}
+
 TEST(MakePrepare, RunsMpirunOnTheMainNodeOnlyWhereTheProductDoes) {
   const auto cluster = settings();
   JobSpec spec;

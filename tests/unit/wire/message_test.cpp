@@ -46,11 +46,22 @@ std::vector<Message> one_of_each() {
               false,
               "job-x",
               {{0, {0, 1}}, {1, {}}},
-              "openmpi"},
+              "openmpi",
+              {"python:3",
+               "games",
+               {{"/a", "/b", true}, {"", "/c", false}},
+               {{"nofile", -1, 5}},
+               {{"/t", 5, {"noexec"}}},
+               {{"/dev/fuse", "", "rw"}},
+               true,
+               true,
+               true,
+               64}},
       Launch{kPart, {40'123, "0123abcd"}},
       Stop{kPart, 5, "asked by the user"},
       OutputAck{kPart, -1, std::numeric_limits<std::uint64_t>::max()},
       ExitedAck{kPart},
+      Preparing{kPart, "Pulling image python:3"},
   };
 }
 
@@ -99,7 +110,7 @@ struct RefusedCase {
 const RefusedCase kRefused[] = {
     {"no_bytes", "", "a message without bytes"},
     {"tag_zero", std::string(1, '\0'), "a message of the unknown kind 0"},
-    {"tag_too_large", "\x12", "a message of the unknown kind 18"},
+    {"tag_too_large", "\x13", "a message of the unknown kind 19"},
     {"text_longer_than_the_frame", "\x0b\xff\xff\xff\xff\x0f", "a malformed message of kind 11"},
     {"text_of_2_to_the_64", "\x0b\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "malformed"},
     {"number_of_more_than_64_bits", "\x0b\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", "malformed"},
@@ -107,7 +118,7 @@ const RefusedCase kRefused[] = {
     {"number_in_too_many_bytes", std::string("\x0b\x81\0a", 4), "malformed"},
     {"truth_value_of_two", std::string("\x08\0\0\0\0\0\0\0\2", 9), "malformed"},
     {"attempt_beyond_an_int", std::string("\x0e\0\xff\xff\xff\xff\xff\1\0", 9), "malformed"},
-    {"hello_of_another_version", "\x01\x63 and more", "speaks version 99 of the protocol, not 2"},
+    {"hello_of_another_version", "\x01\x63 and more", "speaks version 99 of the protocol, not 3"},
 };
 
 class Refused : public testing::TestWithParam<RefusedCase> {};
@@ -160,7 +171,7 @@ RC_GTEST_PROP(Codec, BringsBackAnyOutput, ()) {
 
 RC_GTEST_PROP(Codec, EitherRefusesBytesOrReadsThemExactly, ()) {
   auto bytes = *rc::gen::arbitrary<std::string>();
-  bytes.insert(bytes.begin(), static_cast<char>(*rc::gen::inRange(1, 18)));
+  bytes.insert(bytes.begin(), static_cast<char>(*rc::gen::inRange(1, 19)));
 
   const auto message = decode(bytes);
 
