@@ -97,6 +97,11 @@ void HeadCore::on(const NodeId& node, const wire::Hello& message) {
     session.topology = std::move(*topology);
   }
   session.open_mpi_flux = message.open_mpi_flux;
+  session.paths = {.bin_dir = message.bin_dir,
+                   .mpirun = message.mpirun,
+                   .topology_file = message.topology_file,
+                   .interface = message.network,
+                   .nodes_share_cores = !message.whole_machine};
   send(node, wire::Welcome{state_.cluster().name});
   compare_parts(node, message.parts);
   is_up(node);

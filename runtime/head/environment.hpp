@@ -17,10 +17,8 @@ struct PartContext {
   std::string head_node_address;
   bool more_ranks_than_cores = true;   ///< of the machines below the job's nodes
   std::vector<wire::Seat> seats = {};  ///< of a direct launch, by rank
+  mpi::NodePaths paths = {};           ///< of the part's node, as its agent has told
 };
-
-/// Where programs are on a node.
-[[nodiscard]] const mpi::NodePaths& node_paths();
 
 /// All that a node needs to run its part of the job's current attempt. Requires that there is one.
 /// Errors: invalid_argument when the hostfile cannot be made.

@@ -13,7 +13,6 @@ namespace cox::head {
 
 namespace {
 
-constexpr auto kCreationTime = std::chrono::seconds(30);
 constexpr std::int64_t kKeptMs = 7LL * 24 * 3600 * 1000;  // AWS Batch: finished jobs stay 7 days
 constexpr std::int64_t kHourMs = 3600 * 1000;
 constexpr std::size_t kEventsKept = 1000;
@@ -149,11 +148,14 @@ void HeadCore::adopt(Node node, bool lives) {
 Result<void> HeadCore::serve() {
   auto identity = os::issue_certificate(ca_, "head");
   if (!identity) return fail(identity.error());
-  auto agents =
-      os::serve_frames(loop_, std::move(options_.agent_listener), *identity,
-                       [this](std::unique_ptr<os::FrameLink> link) { connected(std::move(link)); });
-  if (!agents) return fail(agents.error());
-  agents_ = std::move(*agents);
+  for (auto* listener : {&options_.agent_listener, &options_.host_listener}) {
+    if (!*listener) continue;
+    auto agents = os::serve_frames(
+        loop_, std::move(*listener), *identity,
+        [this](std::unique_ptr<os::FrameLink> link) { connected(std::move(link)); });
+    if (!agents) return fail(agents.error());
+    agents_.push_back(std::move(*agents));
+  }
   os::HttpLimits limits;
   limits.body_bytes_max = kRequestBytesMax;
   auto http = os::serve_http(
@@ -179,11 +181,12 @@ Result<void> HeadCore::keep_fleet_status(bool enabled) const {
 
 void HeadCore::begin_creation() {
   tell(state_.cluster().name, "CREATE_IN_PROGRESS", "User Initiated");
-  creation_limit_ = loop_.after(kCreationTime, [this] {
+  const std::chrono::milliseconds limit(options_.creation_ms);
+  creation_limit_ = loop_.after(limit, [this] {
     fail_creation(
         fmt::format("no agent dialled home within {} s from {}; the log of the node may "
                     "tell why",
-                    kCreationTime.count(), missing_nodes()));
+                    options_.creation_ms / 1000, missing_nodes()));
   });
   first_nodes();
 }

@@ -22,6 +22,8 @@ struct HeadOptions {
   os::Fd network_listener;  ///< TCP socket on loopback for signed requests; empty: none
   /// The types that a compute environment's words mean; empty: none can be made by API.
   std::function<Result<std::vector<InstanceType>>(const std::vector<std::string>&)> find_types;
+  os::Fd host_listener;  ///< a further TCP socket that agents dial: those on other hosts; or none
+  int creation_ms = 30'000;         ///< the first nodes' agents must have dialled home by then
   int node_lost_after_ms = 10'000;  ///< a silent node is lost after so long
 };
 

@@ -54,6 +54,7 @@ struct Session {
   int hardware_threads = 0;
   mpi::Topology topology;  ///< without cores when the node could not tell
   bool open_mpi_flux = false;
+  mpi::NodePaths paths = {};
   std::set<std::pair<wire::PartKey, Told>> told;
   std::deque<Sending> sending;
   os::SubscriptionPtr pace;  ///< waits until the link has taken some of it
@@ -263,7 +264,7 @@ class HeadCore : public Head {
   std::unique_ptr<Blobs> blobs_;
   Watches watches_;
   os::CaKeys ca_;
-  std::unique_ptr<os::FrameServer> agents_;
+  std::vector<std::unique_ptr<os::FrameServer>> agents_;  ///< of the bridge, of the host
   std::unique_ptr<os::HttpServer> http_;
   std::unique_ptr<os::HttpServer> network_;
   AccessKeys keys_;

@@ -40,8 +40,9 @@ constexpr auto members(Of<Seat> /*of*/) { return std::tuple{&Seat::node_index, &
 constexpr auto members(Of<Meeting> /*of*/) { return std::tuple{&Meeting::port, &Meeting::secret}; }
 constexpr auto members(Of<Hello> /*of*/) {
   using T = Hello;
-  return std::tuple{&T::version,   &T::node,  &T::hardware_threads, &T::memory_mib,
-                    &T::hwloc_xml, &T::parts, &T::open_mpi_flux};
+  return std::tuple{&T::version,   &T::node,          &T::hardware_threads, &T::memory_mib,
+                    &T::hwloc_xml, &T::parts,         &T::open_mpi_flux,    &T::bin_dir,
+                    &T::mpirun,    &T::topology_file, &T::network,          &T::whole_machine};
 }
 constexpr auto members(Of<Prepared> /*of*/) {
   return std::tuple{&Prepared::part, &Prepared::meeting};

@@ -20,7 +20,7 @@
 /// receiver does not know, or that is over, are answered by what is true, never by an error.
 namespace cox::wire {
 
-inline constexpr std::uint32_t kVersion = 2;             ///< raised at every change of a message
+inline constexpr std::uint32_t kVersion = 3;             ///< raised at every change of a message
 inline constexpr std::size_t kFrameBytesMax = 4u << 20;  ///< larger frames end the session
 
 /// Names one node's part in one attempt.
@@ -78,6 +78,11 @@ struct Hello {
   std::string hwloc_xml;  ///< topology, exported once
   std::vector<PartKey> parts;
   bool open_mpi_flux = false;  ///< its Open MPI has the component that the direct launch needs
+  std::string bin_dir;         ///< where cox-rsh and cox-rank are
+  std::string mpirun;          ///< a path; "mpirun" where none was found
+  std::string topology_file;   ///< hwloc's XML; empty: none
+  std::string network;         ///< "10.0.0.0/24", for Open MPI; empty: its own choice
+  bool whole_machine = false;  ///< no other node shares its cores
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 struct Prepared {

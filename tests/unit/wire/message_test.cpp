@@ -18,7 +18,18 @@ const std::string kBinary{"a\0b\r\n\xff\xfe\x80", 8};
 /// One of each kind, with every member set to something that is not its default.
 std::vector<Message> one_of_each() {
   return {
-      Hello{7, NodeId{"i-00000000000000001"}, 36, 61440, "<xml/>", {kPart, PartKey{}}, true},
+      Hello{7,
+            NodeId{"i-00000000000000001"},
+            36,
+            61440,
+            "<xml/>",
+            {kPart, PartKey{}},
+            true,
+            "/opt/cox/bin",
+            "/opt/mpi/bin/mpirun",
+            "/run/topology.xml",
+            "10.0.0.0/24",
+            true},
       Prepared{kPart, {40'123, "0123abcd"}},
       Started{kPart, 1'700'000'000'123},
       Exited{kPart, 1'700'000'000'124, 137, "OutOfMemoryError: killed"},
@@ -107,7 +118,7 @@ const RefusedCase kRefused[] = {
     {"number_in_too_many_bytes", std::string("\x0b\x81\0a", 4), "malformed"},
     {"truth_value_of_two", std::string("\x08\0\0\0\0\0\0\0\2", 9), "malformed"},
     {"attempt_beyond_an_int", std::string("\x0e\0\xff\xff\xff\xff\xff\1\0", 9), "malformed"},
-    {"hello_of_another_version", "\x01\x63 and more", "speaks version 99 of the protocol, not 2"},
+    {"hello_of_another_version", "\x01\x63 and more", "speaks version 99 of the protocol, not 3"},
 };
 
 class Refused : public testing::TestWithParam<RefusedCase> {};

@@ -1,0 +1,221 @@
+"""A cluster of six hosts that are reached by ssh: from its making to its end, and what may go wrong between."""
+
+import os
+import re
+import signal
+
+import pytest
+
+import conftest
+import harness
+import ssh_site
+
+RING = (harness.SOURCE / "mpi_examples/ring_reduce.c").read_text()
+# The tutorial's job: the main node compiles in the shared directory and calls mpirun itself.
+TUTORIAL = """#!/bin/bash
+shared=${PCLUSTER_SHARED_DIRS%%,*}
+place=$shared/$AWS_BATCH_JOB_ID
+place=${place%#*}-$AWS_BATCH_JOB_ATTEMPT
+if [ "$AWS_BATCH_JOB_NODE_INDEX" -eq "$AWS_BATCH_JOB_MAIN_NODE_INDEX" ]; then
+  mkdir -p "$place"
+  mpicc.openmpi -o "$place/ring" "$shared/ring.c"
+  mpirun.openmpi --allow-run-as-root --machinefile "$HOME/hostfile" "$place/ring"
+  echo $? > "$place/end"; mv "$place/end" "$place/exit-code"
+else
+  until [ -f "$place/exit-code" ]; do read -t 0.2 < <(:) || :; done
+fi
+exit "$(cat "$place/exit-code")"
+"""
+SUM = "sum of all ranks: 15"
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="hosts are made by root")
+
+
+@pytest.fixture(scope="module")
+def site():
+    made = ssh_site.Site()
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=conftest.people())
+def typist(request, site):
+    """Someone on the site's machine; after them every host is as it was."""
+    before = [host.files() for host in site.hosts]
+    someone = ssh_site.SitePerson(site, conftest.account(request.param))
+    yield someone
+    someone.close()
+    for host, files in zip(site.hosts, before):
+        harness.wait_until(lambda host=host: (not host.processes(), host.processes()), f"{host.name} to be empty")
+        assert host.files() == files
+
+
+def pids_on(host, pattern, what="args"):
+    """Numbers of the processes of a host, as it counts them, by command line (or name: comm)."""
+    lines = host.run("ps", "-eo", f"pid,{what}", "--no-headers").splitlines()
+    return [int(line.split()[0]) for line in lines if re.search(pattern, line)]
+
+
+def wait_for_hosts(cluster, count):
+    def look():
+        hosts = cluster.hosts()
+        return len(hosts) == count, hosts
+    return harness.wait_until(look, f"{count} hosts", 90)
+
+
+def test_the_tutorials_job_over_six_hosts(typist, site):
+    cluster = typist.create("sea", typist.hosts_file())
+    assert len(cluster.hosts()) == 6
+    (site.shared / "ring.c").write_text(RING)
+
+    job = cluster.script(TUTORIAL, nodes=3)
+    done = cluster.finish(job, 120)
+    assert done["status"] == "SUCCEEDED", done[""]
+    assert SUM in cluster.output(f"{job}#0")
+    # Each rank's output is its own, whoever started it.
+    rank = cluster.output(job, "--rank", "3")
+    assert "rank 3 received 13" in rank and len(rank) == 2
+
+    whoami = cluster.script("id -un; hostname; echo $HOME", "-p", "2")
+    assert cluster.finish(whoami)["status"] == "SUCCEEDED"
+    user, name, home = cluster.output(whoami)
+    assert user == typist.name and name.startswith("desk") and home.startswith("/var/tmp/coxswain-")
+
+    here = typist.run("pcluster", "ssh", "sea", "echo", "$0 is here")
+    assert "is here" in here.ok().out
+
+
+@pytest.mark.parametrize("road", ["direct", "mpirun"])
+def test_mpi_jobs_by_both_roads(typist, road):
+    cluster = typist.create("sea", typist.hosts_file())
+    source = typist.write("ring.c", RING)
+    job = cluster.submit("-n", "6", "--mpi", "--ranks-per-node", "1", "--mpi-launch", road, source)
+    done = cluster.finish(job, 120)
+    assert done["status"] == "SUCCEEDED", done[""]
+    lines = cluster.output(job, "--ranks", "0-5", "--tag")
+    hosts = {line.split("@")[1].split()[0] for line in lines if "Hello world" in line}
+    assert hosts == {f"desk{number}" for number in range(1, 7)}, lines
+
+
+def test_a_kill_reaches_every_host(typist, site):
+    cluster = typist.create("sea", typist.hosts_file())
+    job = cluster.script("echo up; sleep 1000 & setsid sleep 1001 & wait", nodes=6)
+    cluster.wait_for(job, "RUNNING")
+    for host in site.hosts:
+        harness.wait_until(lambda host=host: (len(pids_on(host, r"^ *\d+ sleep 100[01]")) == 2, host.processes()),
+                           f"the job on {host.name}")
+    typist.run("awsbkill", "-c", "sea", job).ok()
+    assert cluster.finish(job)["status"] == "FAILED"
+    for host in site.hosts:
+        harness.wait_until(lambda host=host: (not pids_on(host, r"^ *\d+ sleep 100[01]"), host.processes()),
+                           f"the job's end on {host.name}")
+
+
+def test_hosts_join_as_jobs_need_them(typist):
+    cluster = typist.create("sea", typist.hosts_file(minimum=0))
+    assert cluster.hosts() == []
+    job = cluster.script("hostname", nodes=2)
+    assert cluster.finish(job, 90)["status"] == "SUCCEEDED"
+    assert len(cluster.hosts()) == 2
+
+
+def test_a_job_goes_on_without_sshd_and_without_the_head(typist, site):
+    cluster = typist.create("sea", typist.hosts_file(minimum=4, maximum=4))
+    job = cluster.script("for i in 1 2 3 4 5 6; do echo line $i; sleep 0.5; done", nodes=2)
+    cluster.wait_for(job, "RUNNING")
+    for host in site.hosts:
+        for pid in pids_on(host, "sshd"):
+            host.run("kill", "-9", pid, check=False)
+    for pid in cluster.daemons():
+        os.kill(pid, signal.SIGKILL)
+    done = cluster.finish(job, 60)
+    assert done["status"] == "SUCCEEDED", done[""]
+    for index in (0, 1):
+        assert cluster.output(f"{job}#{index}") == [f"line {i}" for i in range(1, 7)]
+    for host in site.hosts:
+        harness.wait_until(host.look_for_sshd, f"sshd of {host.name}")
+
+
+def test_an_agent_that_is_killed_comes_back_and_its_job_is_tried_again(typist, site):
+    cluster = typist.create("sea", typist.hosts_file(minimum=2, maximum=2))
+    job = cluster.script('echo attempt $AWS_BATCH_JOB_ATTEMPT; [ "$AWS_BATCH_JOB_ATTEMPT" = 2 ] || sleep 1000',
+                         "-r", "2")
+    cluster.wait_for(job, "RUNNING")
+    host = next(host for host in site.hosts if pids_on(host, "^ *[0-9]+ sleep 1000"))
+    agents = pids_on(host, r"cox-agent$", "comm")
+    assert len(agents) == 1, host.processes()
+    host.run("kill", "-9", agents[0])
+    done = cluster.finish(job, 90)
+    assert done["status"] == "SUCCEEDED", done[""]
+    assert not pids_on(host, "^ *[0-9]+ sleep 1000")
+    assert cluster.output(job) == ["attempt 2"]
+
+
+def test_a_host_that_is_switched_off_and_on_comes_back(typist, site):
+    cluster = typist.create("sea", typist.hosts_file(hosts=site.hosts[:2], minimum=4, maximum=4))
+    job = cluster.script('[ "$AWS_BATCH_JOB_ATTEMPT" = 1 ] && sleep 1000; hostname', "-r", "3", "-p", "2")
+    cluster.wait_for(job, "RUNNING")
+    host = next(host for host in site.hosts if pids_on(host, "^ *[0-9]+ sleep 1000"))
+    host.stop()
+    host.start()
+    done = cluster.finish(job, 120)
+    assert done["status"] == "SUCCEEDED", done[""]
+    wait_for_hosts(cluster, 2)
+
+
+def test_a_head_that_cannot_be_reached_is_reached_by_a_tunnel(typist, site):
+    """Typed in another network: the hosts are reached through a gate, and nothing of theirs comes back but by ssh."""
+    gate = site.hosts[5]
+    known = site.open_far(gate)
+    typist.place = site.far
+    try:
+        cluster = typist.create("sea", typist.hosts_file(hosts=site.hosts[:2], minimum=4, maximum=4,
+                                                         known_hosts=known, jump="10.78.0.1"))
+        job = cluster.script("for i in 1 2 3 4 5 6 7 8; do echo line $i; sleep 0.5; done", nodes=2)
+        cluster.wait_for(job, "RUNNING")
+        # The tunnels break, and are made again.
+        tunnels = [pid for pid, line in site.processes_of(site.far).items() if " -R " in line]
+        assert len(tunnels) == 2, site.processes_of(site.far)
+        for pid in tunnels:
+            os.kill(pid, signal.SIGKILL)
+        done = cluster.finish(job, 60)
+        assert done["status"] == "SUCCEEDED", done[""]
+        for index in (0, 1):
+            assert cluster.output(f"{job}#{index}") == [f"line {i}" for i in range(1, 9)]
+        typist.run("pcluster", "delete-cluster", "-n", "sea", "--wait").ok()
+    finally:
+        site.close_far(gate)
+
+
+def refused(typist, text):
+    """What creating a cluster of this file says; nothing of it is left."""
+    path = typist.write("sea.yaml", text)
+    done = typist.run("pcluster", "create-cluster", "-n", "sea", "-c", path, "--wait").fails(1)
+    assert not (typist.state / "sea").exists()
+    return done.json()["message"]
+
+
+def test_an_unknown_host_key_is_not_taken(typist, site):
+    known = typist.write("known", site.known_line(site.hosts[0]))
+    said = refused(typist, typist.hosts_file(hosts=site.hosts[:2], minimum=4, maximum=4, known_hosts=known))
+    assert f"{site.hosts[1].address}: its host key is not in {known}" in said, said
+    assert site.hosts[0].address not in said
+    assert known.read_text() == site.known_line(site.hosts[0])
+
+
+def test_a_changed_host_key_is_not_taken(typist, site):
+    other = site.known_line(site.hosts[1]).split(" ", 1)[1]
+    known = typist.write("known", f"{site.hosts[0].address} {other}")
+    said = refused(typist, typist.hosts_file(hosts=site.hosts[:1], minimum=2, maximum=2, known_hosts=known))
+    assert "its host key is another one" in said, said
+
+
+def test_a_wrong_user_and_a_host_that_is_not_there(typist, site):
+    said = refused(typist, typist.hosts_file(hosts=site.hosts[:1], minimum=2, maximum=2, user="nobody-there"))
+    assert "it let nobody in as nobody-there" in said, said
+    site.hosts[5].stop()
+    try:
+        said = refused(typist, typist.hosts_file(hosts=site.hosts[4:], minimum=4, maximum=4))
+        assert f"{site.hosts[5].address}: it did not answer" in said, said
+    finally:
+        site.hosts[5].start()
