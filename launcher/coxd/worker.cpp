@@ -104,12 +104,24 @@ Result<provider::LocalClusterPlan> furnish(const std::string& directory,
                                   .os_user = described.settings.os_user,
                                   .region = described.settings.region,
                                   .shared = {}};
+  const bool alone = described.hosts && described.hosts->alone;
   for (const config::SharedStorage& storage : described.config.shared) {
+    if (alone) break;  // there is no node here to show it to
+    if (described.hosts) {
+      // What the hosts share, this machine's nodes share with them.
+      if (::access(storage.mount_dir.c_str(), X_OK) != 0) {
+        return fail(Errc::unavailable,
+                    "{} is not on this machine, whose nodes are to share it with the hosts: mount "
+                    "it here too",
+                    storage.mount_dir);
+      }
+      plan.shared.emplace_back(storage.mount_dir, storage.mount_dir);
+      continue;
+    }
     const std::string here = directory + "/shared/" + storage.name;
     if (const auto made = make_shared_directory(here); !made) return fail(made.error());
     plan.shared.emplace_back(here, storage.mount_dir);
   }
-  const bool alone = described.hosts && described.hosts->alone;
   const auto head_address = alone ? std::string("127.0.0.1") : provider::node_address(0);
   const auto home = furnish_home(plan.home_directory, described.settings, head_address);
   if (!home) return fail(home.error());

@@ -89,7 +89,8 @@ std::string open_mpi_version(const std::string& mpirun) {
   const auto said = os::run({mpirun, "--version"});
   if (!said || said->exit_code != 0) return {};
   const auto line = said->out.substr(0, said->out.find('\n'));
-  if (line.find("Open MPI") == std::string::npos) return {};
+  const bool ours = line.find("Open MPI") != line.npos || line.find("OpenRTE") != line.npos;
+  if (!ours) return {};
   return line.substr(line.rfind(' ') + 1);
 }
 

@@ -78,10 +78,17 @@ class Host:
             stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True)
         log.close()
         self.pid = harness.wait_until(self.look_for_init, f"the first process of {self.name}", 20)
-        self.site.plug(self.pid, "eth0", self.address, f"02:00:0a:4d:00:{10 + self.number:02x}")
+        self.port = self.site.plug(self.pid, "eth0", self.address, f"02:00:0a:4d:00:{10 + self.number:02x}")
         self.process.stdin.write(b"go\n")
         self.process.stdin.flush()
         harness.wait_until(self.look_for_sshd, f"sshd of {self.name}", 30)
+
+    def cut(self):
+        """Takes the wire out; the machines at its ends do not notice."""
+        self.site.wire(self.site.switch, "link", "set", self.port, "down")
+
+    def mend(self):
+        self.site.wire(self.site.switch, "link", "set", self.port, "up")
 
     def look_for_init(self):
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
@@ -181,6 +188,7 @@ class Site:
         self.wire(pid, "link", "set", "lo", "up")
         self.wire(pid, "addr", "add", f"{address}/24", "dev", name)
         self.wire(pid, "link", "set", name, "up")
+        return port
 
     def open_far(self, gate):
         """A machine to type on in another network, from where only ssh through this host leads here."""

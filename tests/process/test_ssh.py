@@ -187,6 +187,137 @@ def test_a_head_that_cannot_be_reached_is_reached_by_a_tunnel(typist, site):
         site.close_far(gate)
 
 
+def host_of(job_site, pattern):
+    """The host on which such a process runs."""
+    return next(host for host in job_site.hosts if pids_on(host, pattern))
+
+
+def lines_of(cluster, job, count):
+    assert cluster.output(job) == [f"line {i}" for i in range(1, count + 1)]
+
+
+def test_a_short_cut_of_one_way_loses_no_line(typist, site):
+    cluster = typist.create("sea", typist.hosts_file(hosts=site.hosts[:2], minimum=4, maximum=4))
+    job = cluster.script("for i in $(seq 40); do echo line $i; sleep 0.1; done", "-p", "2")
+    cluster.wait_for(job, "RUNNING")
+    host = host_of(site, r"STDIN\.sh")
+    # Nothing gets from the host to the head; what the head says still arrives.
+    host.net("ip", "route", "add", "blackhole", "10.77.0.2/32")
+    harness.wait_until(lambda: (not pids_on(host, r"STDIN\.sh"), host.processes()), "the job's end on the host")
+    assert cluster.status(job) == "RUNNING"
+    host.net("ip", "route", "del", "blackhole", "10.77.0.2/32")
+    done = cluster.finish(job, 60)
+    assert done["status"] == "SUCCEEDED", done[""]
+    lines_of(cluster, job, 40)
+
+
+def test_a_slow_wire_loses_no_line(typist, site):
+    cluster = typist.create("sea", typist.hosts_file(hosts=site.hosts[:1], minimum=2, maximum=2))
+    site.hosts[0].net("tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "200kbit", "burst", "4k",
+                      "latency", "400ms")
+    try:
+        job = cluster.script("for i in $(seq 2000); do echo line $i; done")
+        done = cluster.finish(job, 90)
+        assert done["status"] == "SUCCEEDED", done[""]
+        lines_of(cluster, job, 2000)
+    finally:
+        site.hosts[0].net("tc", "qdisc", "del", "dev", "eth0", "root")
+
+
+def test_a_host_that_is_cut_off_for_long_runs_nothing_twice_under_one_number(typist, site):
+    """Its job is tried again elsewhere; what it still ran is ended when it is back, and then it serves again."""
+    cluster = typist.create("sea", typist.hosts_file(hosts=site.hosts[:2], minimum=4, maximum=4))
+    (site.shared / "began").write_text("")
+    (site.shared / "began").chmod(0o666)
+    job = cluster.script('echo "$AWS_BATCH_JOB_ATTEMPT $(hostname)" >> /mnt/data/began\n'
+                         '[ "$AWS_BATCH_JOB_ATTEMPT" = 2 ] || sleep 1000', "-p", "2", "-r", "3")
+    cluster.wait_for(job, "RUNNING")
+    host = host_of(site, "^ *[0-9]+ sleep 1000")
+    host.cut()
+    done = cluster.finish(job, 120)
+    assert done["status"] == "SUCCEEDED", done[""]
+    assert pids_on(host, "^ *[0-9]+ sleep 1000"), "the host knows nothing of it yet"
+    host.mend()
+    harness.wait_until(lambda: (not pids_on(host, "^ *[0-9]+ sleep 1000"), host.processes()), "the old attempt's end", 60)
+    wait_for_hosts(cluster, 2)
+    began = [line.split() for line in (site.shared / "began").read_text().splitlines()]
+    assert [number for number, _ in began] == ["1", "2"], began
+    assert began[0][1] == host.name != began[1][1]
+
+
+def test_local_nodes_and_hosts_side_by_side(typist, site):
+    """The queue names the order; a job of several nodes stays within one kind."""
+    text = typist.hosts_file(hosts=site.hosts[:3], shared="").replace("  Provider: ssh\n", """  Provider: local
+  ComputeResources:
+    - {Name: desks, Provider: ssh}
+""").replace("          MinvCpus: 12\n          DesiredvCpus: 12\n          MaxvCpus: 12\n", """          MinvCpus: 0
+          DesiredvCpus: 0
+          MaxvCpus: 4
+        - Name: desks
+          InstanceTypes:
+            - c4.large
+          MinvCpus: 0
+          DesiredvCpus: 0
+          MaxvCpus: 6
+""")
+    cluster = typist.create("both", text)
+    where = "case $(hostname) in desk*) echo desk;; ip-*) echo here;; *) echo nowhere;; esac"
+    small = cluster.script(where)
+    wide = cluster.script(f"{where}; cut -d ' ' -f 1 < $HOME/hostfile | sort", nodes=3)
+    assert cluster.finish(small, 90)["status"] == "SUCCEEDED"
+    assert cluster.output(small) == ["here"]
+    assert cluster.finish(wide, 90)["status"] == "SUCCEEDED"
+    assert cluster.output(f"{wide}#0") == ["desk", *[host.address for host in site.hosts[:3]]]
+    source = typist.write("ring.c", RING)
+    for nodes in (2, 3):
+        job = cluster.submit("-n", str(nodes), "--mpi", "--ranks-per-node", "2", source)
+        done = cluster.finish(job, 90)
+        assert done["status"] == "SUCCEEDED", done[""]
+
+
+def test_preflight_of_good_hosts_and_of_others(typist, site):
+    path = typist.write("sea.yaml", typist.hosts_file(hosts=site.hosts[:3]))
+    good = typist.run("cox", "preflight", "--json", path).ok().json()
+    assert good["good"] and [host["hostname"] for host in good["hosts"]] == ["desk1", "desk2", "desk3"]
+    assert {host["network"] for host in good["hosts"]} == {"10.77.0.0/24"}
+    assert all(re.match(r"\d+\.\d+\.\d+", host["openMpi"]) for host in good["hosts"]), good
+    assert {finding["check"] for finding in good["findings"]} <= {"cores"}, good  # other tests' load
+
+    site.hosts[1].run("umount", "/mnt/data")
+    site.hosts[1].run("chmod", "1777", "/mnt/data")
+    site.hosts[2].run("hostname", "desk1")
+    site.hosts[0].net("ip", "route", "add", "blackhole", f"{site.hosts[1].address}/32")
+    try:
+        said = typist.run("cox", "preflight", "--json", path).fails(1).json()
+        errors = {(finding["check"], finding["host"]) for finding in said["findings"] if finding["level"] == "ERROR"}
+        names = [f"{typist.name}@{host.address}" for host in site.hosts[:3]]
+        assert errors == {("shared", name) for name in names} | {
+            ("name", names[2]), ("network", f"{names[0]} and {names[1]}"), ("network", f"{names[1]} and {names[0]}")}
+        assert all(finding["mend"] for finding in said["findings"])
+        table = typist.run("cox", "preflight", path).fails(1)
+        assert "mend: mount one file system there on all hosts" in table.out
+        refusal = refused(typist, path.read_text())
+        assert "/mnt/data is not shared" in refusal and "no TCP connection reaches" in refusal
+    finally:
+        site.hosts[0].net("ip", "route", "del", "blackhole", f"{site.hosts[1].address}/32")
+        for host in site.hosts[1:3]:
+            host.stop()
+            host.start()
+
+
+def test_preflight_of_what_names_no_hosts(typist):
+    path = typist.write("local.yaml", harness.cluster_file())
+    assert "names no hosts" in typist.run("cox", "preflight", path).fails(1).err
+    assert "neither a file nor a cluster" in typist.run("cox", "preflight", "nothing").fails(1).err
+    typist.run("cox", "preflight").fails(2)
+
+
+def test_a_source_that_is_not_served_is_refused(typist, site):
+    own = "  SharedStorage:\n    - {MountDir: /mnt/data, Source: staged}\n"
+    said = refused(typist, typist.hosts_file(hosts=site.hosts[:1], minimum=2, maximum=2, extra=own))
+    assert "the source staged is not served by this version" in said, said
+
+
 def refused(typist, text):
     """What creating a cluster of this file says; nothing of it is left."""
     path = typist.write("sea.yaml", text)

@@ -94,6 +94,7 @@ def test_completion_of_verbs_commands_and_values(tmp_path):
             assert set(complete(tmp_path, "pcluster", verb, "--")) == long_options("pcluster", verb), verb
     assert complete(tmp_path, "cox", "awsbs") == ["awsbsub", "awsbstat"]
     assert set(complete(tmp_path, "cox", "simulate", "--")) == long_options("cox", "simulate")
+    assert set(complete(tmp_path, "cox", "preflight", "--")) == long_options("cox", "preflight")
     assert complete(tmp_path, "awsbstat", "-s", "F") == ["FAILED"]
     assert complete(tmp_path, "awsbstat", "--status", "=", "SUB") == ["SUBMITTED"]
     # Nothing is asked of anybody where there is no cluster.
