@@ -34,6 +34,7 @@ constexpr std::size_t kHere = ~std::size_t{0};  ///< this machine, for the head 
 constexpr std::chrono::milliseconds kFirstPause = 1s;
 constexpr std::chrono::milliseconds kLastPause = 10s;
 constexpr auto kEndTime = 30s;
+constexpr int kLeaveAfterSeconds = 3600;
 constexpr auto kHereTime = 20s;
 
 struct SshNode {
@@ -199,6 +200,7 @@ json::object Provider::agent_options(const NodeRequest& request) const {
       {"scratch", here ? directory_here(request.id) + "/scratch" : host_scratch(options_.plan.tag)},
       {"network", options_.plan.networks},
       {"topology_file", ""},
+      {"leave_after_s", here ? 0 : kLeaveAfterSeconds},
       {"own_user", true},
       {"whole_machine", true}};
 }

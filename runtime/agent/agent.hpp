@@ -15,7 +15,7 @@ namespace cox::agent {
 /// {"node","cluster","head_address","head_port","certificate","private_key","ca_certificate",
 ///  "address","hostname","instance_type","region","scratch","socket","bin_dir","mpi_bin_dir",
 ///  "cgroup","vcpus","memory_mib","first_process","metadata","os_home","head_file","node_bin_dir",
-///  "shared_memory","network","topology_file","own_user","whole_machine"}
+///  "shared_memory","network","topology_file","leave_after_s","own_user","whole_machine"}
 struct AgentOptions {
   NodeId node;
   std::string cluster;
@@ -42,6 +42,7 @@ struct AgentOptions {
   std::string shared_memory;  ///< directory for what ranks share; made and removed around the agent
   std::string network;        ///< "10.0.0.0/24": what Open MPI is to use; empty: its own choice
   std::string topology_file;  ///< hwloc's XML for jobs; empty: none
+  int leave_after_s = 0;      ///< without a head for so long, and without a job: it goes; 0: never
   bool own_user = false;      ///< jobs run as the agent's user, whoever submitted them
   bool whole_machine = false;  ///< no other node shares its cores
 };
@@ -54,8 +55,8 @@ inline constexpr int kTurnedAway = 42;
 class Agent {
  public:
   virtual ~Agent() = default;
-  /// True when the head does not know the node any more; the loop has stopped then. Only where the
-  /// node outlives the provider's sight of it: on hosts.
+  /// True when the head does not know the node any more, or has not been heard of for very long;
+  /// the loop has stopped then. Only where the node outlives the provider's sight of it: on hosts.
   [[nodiscard]] virtual bool was_turned_away() const = 0;
   /// Opens the socket, dials the head (again and again), serves. Runs on the loop.
   [[nodiscard]] virtual Result<void> start() = 0;

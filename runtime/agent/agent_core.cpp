@@ -13,6 +13,7 @@
 #include <variant>
 
 #include "runtime/agent/agent.hpp"
+#include "runtime/agent/host_health.hpp"
 #include "runtime/agent/local_server.hpp"
 #include "runtime/agent/metadata_service.hpp"
 #include "runtime/agent/open_mpi.hpp"
@@ -38,6 +39,7 @@ class AgentCore : public Agent {
       : loop_(loop),
         options_(std::move(options)),
         metadata_(options_),
+        health_(loop, options_.scratch, [this](const wire::Health& said) { send(said); }),
         local_(loop,
                {[this](LocalServer::ConnectionId id, std::uint32_t uid, wire::Message message) {
                   return from_local(id, uid, std::move(message));
@@ -52,6 +54,7 @@ class AgentCore : public Agent {
     reaper_ = loop_.on_child_exit([this](int pid, int status) { child_ended(pid, status); });
     if (options_.metadata) serve_metadata();
     topology_ = export_topology();
+    if (!options_.head_file.empty()) health_.watch();
     dial();
     return {};
   }
@@ -113,7 +116,19 @@ class AgentCore : public Agent {
     return true;
   }
 
+  /// A head that was removed with its machine tells nobody.
+  [[nodiscard]] bool is_forsaken() const {
+    const auto limit = std::chrono::seconds(options_.leave_after_s);
+    return options_.leave_after_s > 0 && parts_.empty() &&
+           std::chrono::steady_clock::now() - last_contact_ > limit;
+  }
+
   void dial_later(const std::string& why) {
+    if (is_forsaken()) {
+      os::log_warn("there has been no head for {} s: this node leaves", options_.leave_after_s);
+      turned_away_ = kTurnsTillSure;
+      return loop_.stop();
+    }
     if (retry_ == kFirstRetry) os::log_warn("the head cannot be reached: {}", why);
     retry_timer_ = loop_.after(retry_, [this] { dial(); });
     retry_ = std::min(retry_ * 2, kLastRetry);
@@ -129,6 +144,7 @@ class AgentCore : public Agent {
         // A head that hangs up without a welcome does not know this node.
         if (!welcome_ && link_ && link_->peer_name() == "head") ++turned_away_;
         link_.reset();
+        if (welcome_) last_contact_ = std::chrono::steady_clock::now();
         welcome_ = false;
         if (!options_.head_file.empty() && was_turned_away()) return loop_.stop();
         dial_later(why);
@@ -168,6 +184,7 @@ class AgentCore : public Agent {
     welcome_ = true;
     turned_away_ = 0;
     retry_ = kFirstRetry;
+    health_.tell_again();
     os::log_info("connected to the head");
     for (const auto& [key, part] : parts_) part->tell_all();
   }
@@ -357,6 +374,7 @@ class AgentCore : public Agent {
   os::EventLoop& loop_;
   AgentOptions options_;
   MetadataService metadata_;
+  HostHealth health_;
   LocalServer local_;
   std::unique_ptr<logs::LogStore> spool_;
   std::unique_ptr<os::HttpServer> metadata_server_;
@@ -365,6 +383,7 @@ class AgentCore : public Agent {
   std::unique_ptr<os::FrameLink> link_;
   bool welcome_ = false;
   int turned_away_ = 0;  ///< times in a row
+  std::chrono::steady_clock::time_point last_contact_ = std::chrono::steady_clock::now();
   std::chrono::milliseconds retry_ = kFirstRetry;
   os::SubscriptionPtr retry_timer_;
   os::SubscriptionPtr loop_retry_;

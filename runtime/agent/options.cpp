@@ -50,6 +50,7 @@ Result<AgentOptions> parse_options(const std::string& text) {
   options.shared_memory = word("shared_memory");
   options.network = word("network");
   options.topology_file = word("topology_file", "/run/coxswain/scratch/topology.xml");
+  options.leave_after_s = static_cast<int>(number("leave_after_s"));
   options.own_user = flag("own_user");
   options.whole_machine = flag("whole_machine");
   const bool has_head = !options.head_address.empty() || !options.head_file.empty();

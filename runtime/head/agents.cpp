@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 #include "runtime/base/text.hpp"
@@ -14,6 +15,7 @@ namespace {
 
 constexpr auto kRankWordTime = std::chrono::milliseconds(300);
 constexpr auto kNodesTime = std::chrono::milliseconds(60'000);
+constexpr std::int64_t kClockOffSeconds = 60;  // more than a message can be on its way
 constexpr std::size_t kLastLines = 5;
 constexpr std::size_t kLastBytes = 1024;
 
@@ -399,6 +401,30 @@ void HeadCore::on(const NodeId& node, const wire::RemoteOutput& message) {
 void HeadCore::on(const NodeId& node, const wire::RemoteExited& message) {
   if (!takes_part(node, message.from.job)) return;
   if (part_on(message.from_node, message.from) != nullptr) send(message.from_node, message);
+}
+
+/// A host that is full, out of memory or has a wrong clock gets no job until that is mended.
+void HeadCore::on(const NodeId& node, const wire::Health& message) {
+  const auto* known = state_.node(node);
+  if (known == nullptr) return;
+  auto problem = message.problem;
+  const auto off_s = (message.at_ms - clock_.now().value) / 1000;
+  if (problem.empty() && std::abs(off_s) > kClockOffSeconds) {
+    problem = fmt::format("its clock is {} s {}", std::abs(off_s), off_s < 0 ? "behind" : "ahead");
+  }
+  const auto status = problem.empty() ? NodeStatus::up : NodeStatus::unfit;
+  const bool serves = known->status == NodeStatus::up || known->status == NodeStatus::unfit;
+  if (!serves || (known->status == status && known->reason == problem)) return;
+  if (problem.empty()) {
+    os::log_info("node {} serves again", node);
+  } else {
+    os::log_warn("node {} gets no more jobs: {}", node, problem);
+  }
+  Node changed = *known;
+  changed.status = status;
+  changed.reason = std::move(problem);
+  state_.put_node(changed);
+  want_pass();
 }
 
 template <class Other>

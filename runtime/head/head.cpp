@@ -204,7 +204,7 @@ std::string HeadCore::missing_nodes() const {
 void HeadCore::check_readiness() {
   if (ready_ || !failure_.empty() || head_node_.empty()) return;
   for (const auto* node : state_.nodes()) {
-    if (node->status != NodeStatus::up) return;
+    if (node->status != NodeStatus::up && node->status != NodeStatus::unfit) return;
   }
   const auto kept = os::write_file_atomic(options_.directory + kCreatedFile, "");
   if (!kept) return fail_creation(kept.error().message);

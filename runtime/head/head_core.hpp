@@ -152,6 +152,7 @@ class HeadCore : public Head {
   void on(const NodeId& node, const wire::RemoteInput& message);
   void on(const NodeId& node, const wire::RemoteOutput& message);
   void on(const NodeId& node, const wire::RemoteExited& message);
+  void on(const NodeId& node, const wire::Health& message);
   template <class Other>
   void on(const NodeId& node, const Other& message);
   void part_is_not_wanted(const NodeId& node, const wire::PartKey& part);

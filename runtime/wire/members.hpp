@@ -97,6 +97,7 @@ constexpr auto members(Of<OutputAck> /*of*/) {
   return std::tuple{&OutputAck::part, &OutputAck::rank, &OutputAck::sequence};
 }
 constexpr auto members(Of<ExitedAck> /*of*/) { return std::tuple{&ExitedAck::part}; }
+constexpr auto members(Of<Health> /*of*/) { return std::tuple{&Health::at_ms, &Health::problem}; }
 
 template <class T>
 concept HasMembers = requires {

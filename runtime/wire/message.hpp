@@ -221,9 +221,16 @@ struct ExitedAck {
   friend bool operator==(const ExitedAck&, const ExitedAck&) = default;
 };
 
+/// From an agent whose node is a host: told at each connection, and when it changes.
+struct Health {
+  std::int64_t at_ms = 0;  ///< its clock
+  std::string problem;     ///< why no job is to be placed there; empty: nothing
+  friend bool operator==(const Health&, const Health&) = default;
+};
+
 using Message = std::variant<Hello, Prepared, Started, Exited, Output, RankExited, RemoteStart,
                              RemoteInput, RemoteOutput, RemoteExited, Welcome, FilePiece, Prepare,
-                             Launch, Stop, OutputAck, ExitedAck>;
+                             Launch, Stop, OutputAck, ExitedAck, Health>;
 
 /// The bytes of a message, without the frame's length. Pure.
 [[nodiscard]] std::string encode(const Message& message);

@@ -1,8 +1,10 @@
 """A cluster of six hosts that are reached by ssh: from its making to its end, and what may go wrong between."""
 
+import json
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -245,6 +247,35 @@ def test_a_host_that_is_cut_off_for_long_runs_nothing_twice_under_one_number(typ
     assert began[0][1] == host.name != began[1][1]
 
 
+def test_a_full_host_is_taken_out_and_comes_back(typist, site):
+    host = site.hosts[0]
+    host.run("mount", "-t", "tmpfs", "-o", "mode=1777,size=300m", "tmpfs", "/var/tmp")
+    try:
+        cluster = typist.create("sea", typist.hosts_file(hosts=site.hosts[:2], minimum=4, maximum=4))
+        node = next(each["ec2InstanceId"] for each in cluster.hosts() if each["privateIpAddress"] == host.address)
+
+        def details():
+            return typist.run("awsbhosts", "-c", "sea", "-d", node).ok().out
+
+        def is_full():
+            return "statusReason             : its disk is full" in details(), details()
+
+        host.run("sh", "-c", "dd if=/dev/zero of=/var/tmp/big bs=1M count=400 || true")
+        harness.wait_until(is_full, "the host to be taken out", 40)
+        assert re.search(r"status +: unfit", details())
+        jobs = [cluster.script("hostname", "-p", "1") for _ in range(4)]
+        for job in jobs:
+            assert cluster.finish(job)["status"] == "SUCCEEDED"
+            assert cluster.output(job) == [site.hosts[1].name]
+        host.run("rm", "/var/tmp/big")
+        harness.wait_until(lambda: (re.search(r"status +: ACTIVE", details()), details()), "the host to come back", 40)
+        wide = cluster.script("hostname", nodes=2)
+        assert cluster.finish(wide)["status"] == "SUCCEEDED"
+        typist.run("pcluster", "delete-cluster", "-n", "sea", "--wait").ok()
+    finally:
+        host.run("umount", "/var/tmp")
+
+
 def test_local_nodes_and_hosts_side_by_side(typist, site):
     """The queue names the order; a job of several nodes stays within one kind."""
     text = typist.hosts_file(hosts=site.hosts[:3], shared="").replace("  Provider: ssh\n", """  Provider: local
@@ -316,6 +347,42 @@ def test_a_source_that_is_not_served_is_refused(typist, site):
     own = "  SharedStorage:\n    - {MountDir: /mnt/data, Source: staged}\n"
     said = refused(typist, typist.hosts_file(hosts=site.hosts[:1], minimum=2, maximum=2, extra=own))
     assert "the source staged is not served by this version" in said, said
+
+
+def started_node(directory, **more):
+    """A node of no cluster, in this directory: its agent looks for a head that is not there."""
+    options = {"node": "i-1", "candidates": [], "head_port": 1, "shared_memory": str(directory / "memory"),
+               "first_process": True, "mpi_bin_dir": "/usr/bin", "node_bin_dir": str(harness.BIN), **more}
+    node = directory / "nodes" / "i-1"
+    said = subprocess.run([harness.BIN / "cox-agent", "--start", node], input=json.dumps(options), capture_output=True,
+                          text=True, timeout=60, check=True)
+    assert json.loads(said.stdout) == {"head": ""}
+    return node
+
+
+def test_a_node_that_has_no_head_any_more_leaves(tmp_path):
+    node = started_node(tmp_path, leave_after_s=1)
+    harness.wait_until(lambda: (not node.exists() and not (tmp_path / "memory").exists(), list(tmp_path.rglob("*"))),
+                       "the node to leave")
+
+
+def test_a_node_is_ended_with_all_that_it_started_even_where_its_guard_was_killed(tmp_path):
+    node = started_node(tmp_path)
+    guard = int((node / "pid").read_text().split()[0])
+    stray = subprocess.Popen(["sleep", "1000"], env={"COX_AGENT": f"{node}/agent.sock"}, start_new_session=True)
+    other = subprocess.Popen(["sleep", "1000"], env={"COX_AGENT": "/elsewhere/agent.sock"}, start_new_session=True)
+    try:
+        os.kill(guard, signal.SIGKILL)
+        cleared = subprocess.run([harness.BIN / "cox-agent", "--clear", node, tmp_path / "memory"], capture_output=True,
+                                 text=True, timeout=60, check=False)
+        assert cleared.returncode == 0, cleared
+        assert stray.wait(timeout=20) == -signal.SIGKILL
+        assert other.poll() is None
+        assert not node.exists() and not (tmp_path / "memory").exists()
+    finally:
+        for process in (stray, other):
+            process.kill()
+            process.wait()
 
 
 def refused(typist, text):

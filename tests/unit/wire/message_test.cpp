@@ -62,6 +62,7 @@ std::vector<Message> one_of_each() {
       Stop{kPart, 5, "asked by the user"},
       OutputAck{kPart, -1, std::numeric_limits<std::uint64_t>::max()},
       ExitedAck{kPart},
+      Health{1'700'000'000'126, "its disk is full"},
   };
 }
 
@@ -110,7 +111,7 @@ struct RefusedCase {
 const RefusedCase kRefused[] = {
     {"no_bytes", "", "a message without bytes"},
     {"tag_zero", std::string(1, '\0'), "a message of the unknown kind 0"},
-    {"tag_too_large", "\x12", "a message of the unknown kind 18"},
+    {"tag_too_large", "\x13", "a message of the unknown kind 19"},
     {"text_longer_than_the_frame", "\x0b\xff\xff\xff\xff\x0f", "a malformed message of kind 11"},
     {"text_of_2_to_the_64", "\x0b\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "malformed"},
     {"number_of_more_than_64_bits", "\x0b\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", "malformed"},
