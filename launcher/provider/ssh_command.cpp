@@ -179,6 +179,12 @@ Error explain_ssh_failure(const SshTarget& target, int exit_code, const std::str
     return {Errc::unavailable,
             fmt::format("host {}: it took too long, and was given up", shown(target))};
   }
+  if (exit_code == kNoAgent) {
+    return {Errc::unavailable,
+            fmt::format("host {}: the agent was copied to /var/tmp and cannot be run there: let "
+                        "programs run from it (mount -o remount,exec /var/tmp)",
+                        shown(target))};
+  }
   if (!help.empty()) {
     return {Errc::unavailable, fmt::format("host {}: {} (ssh: {})", shown(target), help, said)};
   }

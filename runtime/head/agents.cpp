@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 
 #include "runtime/base/text.hpp"
@@ -15,7 +14,6 @@ namespace {
 
 constexpr auto kRankWordTime = std::chrono::milliseconds(300);
 constexpr auto kNodesTime = std::chrono::milliseconds(60'000);
-constexpr std::int64_t kClockOffSeconds = 60;  // more than a message can be on its way
 constexpr std::size_t kLastLines = 5;
 constexpr std::size_t kLastBytes = 1024;
 
@@ -408,10 +406,7 @@ void HeadCore::on(const NodeId& node, const wire::Health& message) {
   const auto* known = state_.node(node);
   if (known == nullptr) return;
   auto problem = message.problem;
-  const auto off_s = (message.at_ms - clock_.now().value) / 1000;
-  if (problem.empty() && std::abs(off_s) > kClockOffSeconds) {
-    problem = fmt::format("its clock is {} s {}", std::abs(off_s), off_s < 0 ? "behind" : "ahead");
-  }
+  if (problem.empty()) problem = clock_problem(Millis{message.at_ms}, clock_.now());
   const auto status = problem.empty() ? NodeStatus::up : NodeStatus::unfit;
   const bool serves = known->status == NodeStatus::up || known->status == NodeStatus::unfit;
   if (!serves || (known->status == status && known->reason == problem)) return;

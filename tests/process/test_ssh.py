@@ -30,11 +30,10 @@ exit "$(cat "$place/exit-code")"
 """
 SUM = "sum of all ranks: 15"
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="hosts are made by root")
-
-
 @pytest.fixture(scope="module")
 def site():
+    if os.geteuid() != 0:
+        pytest.skip("hosts are made by root")
     made = ssh_site.Site()
     yield made
     made.close()
@@ -347,6 +346,20 @@ def test_a_source_that_is_not_served_is_refused(typist, site):
     own = "  SharedStorage:\n    - {MountDir: /mnt/data, Source: staged}\n"
     said = refused(typist, typist.hosts_file(hosts=site.hosts[:1], minimum=2, maximum=2, extra=own))
     assert "the source staged is not served by this version" in said, said
+
+
+def test_a_host_that_is_off_while_the_cluster_is_deleted_is_told_of(typist, site):
+    host = site.hosts[1]
+    typist.create("sea", typist.hosts_file(hosts=site.hosts[:2], minimum=4, maximum=4))
+    host.stop()
+    try:
+        done = typist.run("pcluster", "delete-cluster", "-n", "sea", "--wait", seconds=90).ok()
+        assert host.address in done.err and site.hosts[0].address not in done.err, done.story()
+        place = re.search(r"what is left there is (/var/tmp/coxswain-\w+) and /dev/shm/coxswain-\w+", done.err).group(1)
+        assert not (typist.state / "sea").exists()
+    finally:
+        host.start()
+    host.run("rm", "-r", place)
 
 
 def started_node(directory, **more):

@@ -108,6 +108,7 @@ TEST(ExplainSshFailure, NamesTheMend) {
               HasSubstr("it did not answer"));
   EXPECT_EQ(text(1, "no space left\n\n"), "host alice@desk:2222: no space left");
   EXPECT_EQ(text(3, ""), "host alice@desk:2222: ended with exit status 3");
+  EXPECT_THAT(text(kNoAgent, ""), HasSubstr("let programs run from it"));
 }
 
 TEST(SshPlan, ComesBackAsItWas) {
