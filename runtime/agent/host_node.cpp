@@ -301,8 +301,11 @@ Result<std::string> make_node(json::object options, const std::string& directory
   if (port == nullptr || !port->is_int64() || memory == nullptr || !memory->is_string()) {
     return fail(Errc::invalid_argument, "the agent's options lack head_port or shared_memory");
   }
+  // Copied: what is added to the options below moves them.
+  const int head_port = static_cast<int>(port->get_int64());
+  const std::string shared_memory(memory->get_string());
   const auto nodes = directory.substr(0, directory.rfind('/'));
-  for (const auto& path : {nodes, directory, std::string(memory->get_string())}) {
+  for (const auto& path : {nodes, directory, shared_memory}) {
     if (auto own = own_directory(path); !own) return fail(own.error());
   }
   const auto programs = os::program_directory();
@@ -312,7 +315,6 @@ Result<std::string> make_node(json::object options, const std::string& directory
     options["mpi_bin_dir"] = *mpi;
     options["node_bin_dir"] = programs + "/node-bin";
   }
-  const int head_port = static_cast<int>(port->get_int64());
   const auto head = reachable(candidates, head_port);
   const auto head_file = directory + "/head";
   if (!head.empty()) {
@@ -326,8 +328,8 @@ Result<std::string> make_node(json::object options, const std::string& directory
   options["bin_dir"] = programs;
   const auto* scratch = options.if_contains("scratch");
   if (!scratch->is_string()) return fail(Errc::invalid_argument, "scratch is no path");
-  const NodePlaces places{directory, std::string(scratch->get_string()),
-                          std::string(memory->get_string()), json::serialize(options)};
+  const NodePlaces places{directory, std::string(scratch->get_string()), shared_memory,
+                          json::serialize(options)};
   if (auto started = start_guard(places); !started) return fail(started.error());
   return head;
 }
