@@ -104,6 +104,7 @@ _cox_words() {
   local command=$1
   case $command in
     credentials) _cox_reply -W "$(_cox_clusters)" ;;
+    preflight) compopt -o filenames 2>/dev/null; _cox_reply -f -W "$(_cox_clusters)" ;;
     awsbsub) compopt -o filenames 2>/dev/null && _cox_reply -c -f ;;
     awsbstat | awsbout) _cox_reply -W "$(_cox_jobs ${cluster:+"$cluster"} -s ALL)" ;;
     awsbkill) _cox_reply -W "$(_cox_jobs ${cluster:+"$cluster"})" ;;

@@ -19,6 +19,7 @@ int run_pcluster(const std::vector<std::string>& args, Streams streams);
 int run_validate(const std::vector<std::string>& args, Streams streams);
 int run_convert(const std::vector<std::string>& args, Streams streams);
 int run_history(const std::vector<std::string>& args, Streams streams);
+int run_preflight(const std::vector<std::string>& args, Streams streams);
 int run_simulate(const std::vector<std::string>& args, Streams streams);
 int run_config_converter(const std::vector<std::string>& args, Streams streams);
 

@@ -21,14 +21,14 @@ const std::map<std::string, Command>& commands() {
       {"pcluster", run_pcluster},       {"validate", run_validate},
       {"convert", run_convert},         {"pcluster3-config-converter", run_config_converter},
       {"credentials", run_credentials}, {"simulate", run_simulate},
-      {"history", run_history}};
+      {"history", run_history},         {"preflight", run_preflight}};
   return list;
 }
 
 constexpr const char* kHelp =
     "usage: cox COMMAND [arguments ...]\n"
     "\n"
-    "Launches MPI clusters and runs jobs on them. All but credentials, history, "
+    "Launches MPI clusters and runs jobs on them. All but credentials, history, preflight, "
     "validate and simulate can also be called by their own names.\n"
     "\n"
     "  pcluster     make, show, enter and end clusters (verbs of ParallelCluster 2 and 3)\n"
@@ -44,6 +44,8 @@ constexpr const char* kHelp =
     "  convert      make a file of ParallelCluster 3 from one of 2 "
     "(pcluster3-config-converter)\n"
     "  simulate     play a recorded workload through the scheduler (as `cox simulate` only)\n"
+    "  preflight    look whether the hosts that a file names can be a cluster (as `cox preflight` "
+    "only)\n"
     "\n"
     "Examples:\n"
     "  pcluster create-cluster -n laptop -c configs/laptop.yaml --wait\n"

@@ -68,6 +68,8 @@ std::optional<config::Finding> overcommit(const config::ClusterConfig& config, i
   config::Place place;
   for (const auto& queue : config.queues) {
     for (const auto& resource : queue.compute_resources) {
+      const auto& source = resource.provider.empty() ? config.provider : resource.provider;
+      if (source != "local") continue;
       if (declared == 0) place = resource.place;
       declared += resource.max_vcpus;
     }

@@ -2,9 +2,12 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
+#include <cerrno>
+#include <cstdlib>
 #include <ostream>
 
 #include "launcher/cli/connection.hpp"
@@ -15,8 +18,10 @@
 #include "launcher/cli/pcluster_verbs.hpp"
 #include "launcher/cluster/lifecycle.hpp"
 #include "launcher/provider/local_provider.hpp"
+#include "launcher/provider/ssh_plan.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/os/fd.hpp"
+#include "runtime/os/process.hpp"
 
 namespace cox::cli {
 
@@ -65,6 +70,45 @@ int show_command(const SshWords& words, const std::string& address, Streams stre
     streams.out << pretty(json::object{{"command", command}});
   }
   return kDone;
+}
+
+/// The head of a cluster of hosts runs on this machine itself: there is nothing to enter.
+int run_here(const SshWords& words, Streams streams) {
+  const char* shell = std::getenv("SHELL");
+  std::vector<std::string> argv{shell != nullptr && *shell != '\0' ? shell : "/bin/bash"};
+  if (words.command.empty()) {
+    argv.emplace_back("-l");
+  } else {
+    argv.insert(argv.end(), {"-c", join(words.command, " ")});
+  }
+  if (words.dry_run) {
+    std::string command;
+    for (const auto& word : argv) command += (command.empty() ? "" : " ") + shell_quote(word);
+    if (words.version2) {
+      streams.out << "SSH command: " << command << '\n';
+    } else {
+      streams.out << pretty(json::object{{"command", command}});
+    }
+    return kDone;
+  }
+  if (words.command.empty()) {
+    streams.err << "pcluster: the head node of " << words.cluster
+                << " is this machine: a shell here\n";
+  }
+  streams.out.flush();
+  streams.err.flush();
+  os::SpawnSpec spec;
+  spec.argv = argv;
+  spec.descriptors = {{0, 0}, {1, 1}, {2, 2}};
+  const auto pid = os::spawn(spec);
+  if (!pid) {
+    streams.err << "ERROR: " << pid.error().message << '\n';
+    return kFailed;
+  }
+  int status = 0;
+  while (::waitpid(*pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return os::exit_code_of(status);
 }
 
 }  // namespace
@@ -163,6 +207,8 @@ int run_pcluster_ssh(const std::vector<std::string>& args, Streams streams) {
     node = text_of(*head, "id");
     address = text_of(*head, "address");
   }
+  const auto hosts = provider::load_plan(directory);
+  if (hosts && *hosts && (*hosts)->alone) return run_here(*words, streams);
   if (words->dry_run) return show_command(*words, address, streams);
   if (words->names_key) say_about_key(words->cluster, streams);
   auto entry = provider::find_local_node(directory, NodeId{node});

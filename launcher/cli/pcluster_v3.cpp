@@ -199,7 +199,10 @@ int delete_cluster(const Words& words, Streams streams) {
   const auto name = words.get("--cluster-name");
   auto record = find_record(words);
   if (!record && !cluster::exists(name)) return refuse(streams, no_such_cluster(name));
-  if (auto removed = cluster::remove(name, [](const std::string&) {}); !removed) {
+  const auto say_of_hosts = [&](const std::string& said) {
+    if (said.starts_with("host ")) streams.err << "pcluster: " << said << '\n';
+  };
+  if (auto removed = cluster::remove(name, say_of_hosts); !removed) {
     return refuse(streams, removed.error().message);
   }
   if (words.has("--wait")) {

@@ -10,10 +10,15 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 
+#include "launcher/cluster/hosts.hpp"
 #include "launcher/cluster/processes.hpp"
+#include "launcher/provider/agent_bundle.hpp"
 #include "launcher/provider/memory_cgroup.hpp"
 #include "launcher/provider/node_files.hpp"
+#include "launcher/provider/ssh_command.hpp"
+#include "launcher/provider/ssh_probe.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/os/event_loop.hpp"
 #include "runtime/os/files.hpp"
@@ -29,6 +34,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kStartTime = std::chrono::seconds(30);
 constexpr auto kEndTime = std::chrono::seconds(20);
+// Hosts that do not answer are tried for a while.
+constexpr auto kHostsEndTime = std::chrono::seconds(90);
 // A daemon that is killed may have brought up one more node meanwhile.
 constexpr int kRounds = 5;
 
@@ -109,6 +116,7 @@ Result<void> kill_remains(const std::string& directory, const std::string& name)
 
 /// Asks the daemon to end the cluster, and waits until it has. Does nothing when there is none.
 void ask_to_end(const std::string& directory) {
+  const bool hosts = is_there(directory + "/ssh/plan.json");
   const auto daemons = daemons_of(directory);
   auto socket = os::connect_unix(socket_of(directory));
   if (!socket || daemons.empty()) return;
@@ -119,7 +127,25 @@ void ask_to_end(const std::string& directory) {
   const auto answer = client.call(request);
   if (!answer || answer->status != 200) return;
   for (const auto& daemon : daemons) {
-    if (!wait_for_end(daemon, kEndTime)) return;
+    if (!wait_for_end(daemon, hosts ? kHostsEndTime : kEndTime)) return;
+  }
+}
+
+/// Removes what the cluster has on hosts, where its daemon did not. A host that cannot be reached
+/// is told of and left: the agent there leaves by itself when it finds no head any more.
+void clear_remains_on_hosts(const std::string& directory,
+                            const std::function<void(const std::string&)>& progress) {
+  const auto plan = provider::load_plan(directory);
+  if (!plan || !*plan) return;
+  const auto told = os::read_file(directory + "/ssh/left");
+  const bool ended_well = is_there(directory + "/ssh/ended");
+  auto troubles = told         ? split(trim(*told), '\n')
+                  : ended_well ? std::vector<std::string>{}
+                               : provider::clear_hosts(**plan);
+  for (const auto& trouble : troubles) {
+    progress(fmt::format("{}; what is left there is {} and {}", trouble,
+                         provider::host_base((*plan)->tag),
+                         provider::host_shared_memory((*plan)->tag)));
   }
 }
 
@@ -134,6 +160,7 @@ Result<void> take_down(const std::string& directory, const std::string& name,
   progress("ending the nodes");
   ask_to_end(directory);
   if (auto ended = kill_remains(directory, name); !ended) return ended;
+  clear_remains_on_hosts(directory, progress);
   progress("removing the cluster's files");
   return os::remove_tree(directory);
 }
@@ -154,6 +181,31 @@ Result<void> write_files(const std::string& directory, const CreateRequest& requ
   record.cluster_template = request.cluster_template;
   record.created_at = record.updated_at = os::SystemClock().now();
   return save_record(directory, record);
+}
+
+/// Looks at the hosts of the file and writes down what is found there.
+Result<void> find_hosts(const std::string& directory, const CreateRequest& request) {
+  if (!uses_hosts(request.config)) return {};
+  const auto file = std::filesystem::absolute(request.config_file).lexically_normal();
+  auto plan = plan_hosts(request.config, request.name, file.parent_path().string());
+  if (!plan) return fail(plan.error());
+  const auto bundle = provider::pack_agent(os::program_directory());
+  if (!bundle) return fail(bundle.error());
+  // First, so that what is copied now is found again whatever happens.
+  if (auto kept = provider::save_plan(directory, *plan); !kept) return kept;
+  const auto demands = demands_of(request.config);
+  if (!demands) return fail(demands.error());
+  const auto looks = provider::look_at_hosts(*plan, *demands, *bundle);
+  if (!looks) return fail(looks.error());
+  std::vector<std::string> faults;
+  for (const auto& trouble : provider::judge_hosts(*plan, *demands, *looks)) {
+    if (trouble.gravity == provider::Gravity::error) faults.push_back(render_trouble(trouble));
+  }
+  if (!faults.empty()) return fail(Errc::unavailable, "{}", join(faults, "\n"));
+  std::vector<provider::HostFacts> facts;
+  for (const auto& look : *looks) facts.push_back(*look.facts);
+  provider::apply_facts(*plan, facts, provider::choose_addresses(*looks));
+  return provider::save_plan(directory, *plan);
 }
 
 tl::unexpected<Error> already_exists(const std::string& name) {
@@ -224,10 +276,12 @@ Result<Record> create(const CreateRequest& request) {
   if (!claimed) return fail(claimed.error());
   const auto directory = root + "/" + request.name;
   auto done = write_files(directory, request);
+  if (done) done = find_hosts(directory, request);
   if (done) done = start_daemon(directory);
   if (done) return load_record(directory);
   const auto why = done.error();
   auto undone = kill_remains(directory, request.name);
+  clear_remains_on_hosts(directory, [](const std::string&) {});
   if (undone) undone = os::remove_tree(directory);
   if (!undone) {
     return fail(Errc::internal, "{}; and {} could not be removed: {}", why.message, directory,

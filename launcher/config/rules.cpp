@@ -288,7 +288,7 @@ class Rules {
   void check_provider(const std::string& provider, const std::string& path) {
     if (is_served(provider)) return;
     add(path, "ProviderValidator",
-        fmt::format("provider {} is not served by this version, only {} is", provider,
+        fmt::format("provider {} is not served by this version, which has {}", provider,
                     join(providers_, ", ")));
   }
 

@@ -17,7 +17,9 @@
 
 #include "launcher/coxd/worker_contract.hpp"
 #include "launcher/provider/local_provider.hpp"
+#include "launcher/provider/ssh_plan.hpp"
 #include "runtime/base/result.hpp"
+#include "runtime/base/text.hpp"
 #include "runtime/os/fd.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/frame_link.hpp"
@@ -38,7 +40,8 @@ constexpr milliseconds kStopPatience{5'000};
 /// What the keeper holds for its workers.
 struct Belongings {
   os::Fd api_listener;
-  os::Fd agent_listener;
+  os::Fd agent_listener;  ///< in the bridge's network, where nodes are of this machine
+  os::Fd host_listener;   ///< for agents on other hosts, where nodes are such
   os::Fd bridge_network;
   os::Fd reports_read;
   os::Fd reports_write;
@@ -70,18 +73,41 @@ Result<os::Fd> lock(const std::string& cluster_directory) {
   return fail(Errc::conflict, "coxd already runs for {}", cluster_directory);
 }
 
+/// A socket for agents on other hosts; each side shows its certificate. The port stays the same for
+/// the cluster's life: the agents have been told it.
+Result<os::Fd> listen_to_hosts(const std::string& cluster_directory) {
+  const auto path = cluster_directory + "/ssh/port";
+  const auto kept = os::read_file(path, 16);
+  const auto port = kept ? to_int(trim(*kept)).value_or(0) : 0;
+  auto listener = os::listen_tcp("0.0.0.0", static_cast<int>(port));
+  if (!listener) return listener;
+  const auto text = fmt::format("{}\n", os::local_port(*listener));
+  if (auto saved = os::write_file_atomic(path, text, 0600); !saved) return fail(saved.error());
+  return listener;
+}
+
 Result<Belongings> make_belongings(const std::string& cluster_directory) {
   Belongings made;
-  auto network = provider::enter_cluster_namespaces(cluster_directory);
-  if (!network) return fail(network.error());
-  made.bridge_network = std::move(*network);
-  auto agents = provider::listen_in_network(made.bridge_network);
-  if (!agents) return fail(agents.error());
-  made.agent_listener = std::move(*agents);
+  const auto plan = provider::load_plan(cluster_directory);
+  if (!plan) return fail(plan.error());
+  if (*plan) {
+    auto hosts = listen_to_hosts(cluster_directory);
+    if (!hosts) return fail(hosts.error());
+    made.host_listener = std::move(*hosts);
+  }
+  if (!*plan || !(*plan)->alone) {
+    auto network = provider::enter_cluster_namespaces(cluster_directory);
+    if (!network) return fail(network.error());
+    made.bridge_network = std::move(*network);
+    auto agents = provider::listen_in_network(made.bridge_network);
+    if (!agents) return fail(agents.error());
+    made.agent_listener = std::move(*agents);
+  }
   const std::string api = cluster_directory + "/api";
   if (const auto there = os::make_directories(api); !there) return fail(there.error());
-  // Everybody may knock: who it is, the kernel tells.
-  auto clients = os::listen_unix(api + "/api.sock", 0666);
+  // Everybody may knock: who it is, the kernel tells. But on hosts all jobs run as the one user
+  // whose ssh it is.
+  auto clients = os::listen_unix(api + "/api.sock", *plan ? 0600 : 0666);
   if (!clients) return fail(clients.error());
   made.api_listener = std::move(*clients);
   int ends[2];
@@ -119,9 +145,13 @@ class Keeper {
     os::SpawnSpec spec;
     spec.argv = {os::program_directory() + "/coxd", "--head", "--cluster-dir", directory_};
     spec.descriptors = {{belongings_.api_listener.get(), kApiListener},
-                        {belongings_.agent_listener.get(), kAgentListener},
-                        {belongings_.bridge_network.get(), kBridgeNetwork},
                         {belongings_.reports_read.get(), kChildReports}};
+    const auto pass_on = [&spec](const os::Fd& fd, int there) {
+      if (fd) spec.descriptors.emplace_back(fd.get(), there);
+    };
+    pass_on(belongings_.agent_listener, kAgentListener);
+    pass_on(belongings_.bridge_network, kBridgeNetwork);
+    pass_on(belongings_.host_listener, kHostListener);
     if (ready_) spec.descriptors.emplace_back(ready_.get(), kReady);
     spec.die_with_parent = true;
     started_at_ = Clock::now();

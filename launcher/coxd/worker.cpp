@@ -14,9 +14,12 @@
 #include "launcher/cluster/registry.hpp"
 #include "launcher/config/config.hpp"
 #include "launcher/coxd/home_files.hpp"
+#include "launcher/coxd/node_sources.hpp"
 #include "launcher/coxd/worker_contract.hpp"
 #include "launcher/provider/address_plan.hpp"
 #include "launcher/provider/local_provider.hpp"
+#include "launcher/provider/ssh_plan.hpp"
+#include "launcher/provider/ssh_provider.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/head/head.hpp"
 #include "runtime/os/event_loop.hpp"
@@ -33,18 +36,32 @@ using namespace std::chrono_literals;
 constexpr auto kLastWords = 10s;
 /// The answer to the request that ends the cluster must still get out.
 constexpr auto kParting = 50ms;
+/// How long the first nodes may take: on this machine, and where an agent is copied to hosts first.
+constexpr int kNodesTime = 30'000;
+constexpr int kHostsTime = 120'000;
 
 /// A cluster as its directory describes it.
 struct Described {
   cluster::Record record;
   config::ClusterConfig config;
   ClusterSettings settings;
+  std::optional<provider::SshPlan> hosts;  ///< where some nodes are hosts
 };
 
 os::Fd take(int descriptor) {
   if (::fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0) return {};
   return os::Fd(descriptor);
 }
+
+/// What the keeper has passed on; taken before anything else could get such a number.
+struct Inherited {
+  os::Fd api_listener = take(kApiListener);
+  os::Fd agent_listener = take(kAgentListener);
+  os::Fd bridge_network = take(kBridgeNetwork);
+  os::Fd ready = take(kReady);
+  os::Fd child_reports = take(kChildReports);
+  os::Fd host_listener = take(kHostListener);
+};
 
 Result<Described> describe(const std::string& directory) {
   auto record = cluster::load_record(directory);
@@ -65,7 +82,11 @@ Result<Described> describe(const std::string& directory) {
     return fail(Errc::invalid_argument, "the cluster's file cannot be read: {}", first);
   }
   auto settings = config::to_settings(*loaded.config, record->name);
-  return Described{std::move(*record), std::move(*loaded.config), std::move(settings)};
+  auto hosts = provider::load_plan(directory);
+  if (!hosts) return fail(hosts.error());
+  if (*hosts) provider::apply_plan(**hosts, settings);
+  return Described{std::move(*record), std::move(*loaded.config), std::move(settings),
+                   std::move(*hosts)};
 }
 
 /// Looked for each time: it may be installed while the cluster is up.
@@ -95,12 +116,25 @@ Result<provider::LocalClusterPlan> furnish(const std::string& directory,
                                   .os_user = described.settings.os_user,
                                   .region = described.settings.region,
                                   .shared = {}};
+  const bool alone = described.hosts && described.hosts->alone;
   for (const config::SharedStorage& storage : described.config.shared) {
+    if (alone) break;  // there is no node here to show it to
+    if (described.hosts) {
+      // What the hosts share, this machine's nodes share with them.
+      if (::access(storage.mount_dir.c_str(), X_OK) != 0) {
+        return fail(Errc::unavailable,
+                    "{} is not on this machine, whose nodes are to share it with the hosts: mount "
+                    "it here too",
+                    storage.mount_dir);
+      }
+      plan.shared.emplace_back(storage.mount_dir, storage.mount_dir);
+      continue;
+    }
     const std::string here = directory + "/shared/" + storage.name;
     if (const auto made = make_shared_directory(here); !made) return fail(made.error());
     plan.shared.emplace_back(here, storage.mount_dir);
   }
-  const auto head_address = provider::node_address(0);
+  const auto head_address = alone ? std::string("127.0.0.1") : provider::node_address(0);
   const auto home = furnish_home(plan.home_directory, described.settings, head_address);
   if (!home) return fail(home.error());
   const auto named =
@@ -114,15 +148,45 @@ std::string host_name() {
   return ::gethostname(name.data(), name.size()) == 0 ? name.data() : "localhost";
 }
 
+Result<std::unique_ptr<provider::SshProvider>> make_hosts(os::EventLoop& loop,
+                                                          const std::string& directory,
+                                                          const Described& described,
+                                                          const os::Fd& listener) {
+  if (!described.hosts) return std::unique_ptr<provider::SshProvider>();
+  return provider::make_ssh_provider(loop, {.plan = *described.hosts,
+                                            .cluster_name = described.record.name,
+                                            .cluster_directory = directory,
+                                            .bin_directory = os::program_directory(),
+                                            .region = described.settings.region,
+                                            .os_user = described.settings.os_user,
+                                            .head_port = os::local_port(listener)});
+}
+
 class Worker {
  public:
-  Worker(std::string directory, Described described, provider::LocalClusterPlan plan)
+  Worker(std::string directory, Described described, Inherited inherited)
       : directory_(std::move(directory)),
         described_(std::move(described)),
-        bridge_(take(kBridgeNetwork)),
-        ready_(take(kReady)),
-        provider_(provider::make_local_provider(loop_, std::move(plan), bridge_,
-                                                provider::kHeadPort, take(kChildReports))) {}
+        inherited_(std::move(inherited)) {}
+
+  /// Errors: what stands in the way of a provider.
+  Result<void> open(provider::LocalClusterPlan plan) {
+    auto hosts = make_hosts(loop_, directory_, described_, inherited_.host_listener);
+    if (!hosts) return fail(hosts.error());
+    std::unique_ptr<provider::LocalProvider> local;
+    if (inherited_.bridge_network) {
+      local =
+          provider::make_local_provider(loop_, std::move(plan), inherited_.bridge_network,
+                                        provider::kHeadPort, std::move(inherited_.child_reports));
+    }
+    provider_ = std::make_unique<NodeSources>(std::move(local), std::move(*hosts));
+    return {};
+  }
+
+  void refuse(const Error& error) {
+    os::log_error("{}", error.message);
+    tell(error.message);
+  }
 
   int run() {
     described_.record.keeper_pid = ::getppid();
@@ -130,7 +194,10 @@ class Worker {
     const auto terminated = loop_.on_signal(SIGTERM, [this] { leave(kStopped); });
     if (described_.record.status == "CREATE_FAILED") {
       tell("the cluster could not be made: " + described_.record.status_reason);
-      provider_->end_all([this] { leave(kClusterEnded); });
+      provider_->end_all([this](const auto& troubles) {
+        keep_troubles(troubles);
+        leave(kClusterEnded);
+      });
     } else if (const auto started = start_head(); !started) {
       os::log_error("{}", started.error().message);
       tell(started.error().message);
@@ -191,15 +258,16 @@ class Worker {
   Result<void> start_head() {
     auto network = open_network();
     if (!network) return fail(network.error());
-    head_ =
-        head::make_head(loop_, clock_, *provider_,
-                        {.cluster = described_.settings,
-                         .directory = directory_ + "/head",
-                         .api_listener = take(kApiListener),
-                         .agent_listener = take(kAgentListener),
-                         .network = std::move(*network),
-                         .find_types = config::expand_instance_types,
-                         .has_podman = [] { return is_in_path("podman") && is_in_path("crun"); }});
+    head_ = head::make_head(loop_, clock_, *provider_,
+                            {.cluster = described_.settings,
+                             .directory = directory_ + "/head",
+                             .api_listener = std::move(inherited_.api_listener),
+                             .agent_listener = std::move(inherited_.agent_listener),
+                             .network = std::move(*network),
+                             .find_types = config::expand_instance_types,
+                             .has_podman = [] { return is_in_path("podman") && is_in_path("crun"); },
+                             .host_listener = std::move(inherited_.host_listener),
+                             .creation_ms = described_.hosts ? kHostsTime : kNodesTime});
     head_->on_readiness([this](const head::Readiness& readiness) { became(readiness); });
     head_->on_shutdown([this] { shut_down(); });
     return head_->start();
@@ -211,15 +279,25 @@ class Worker {
       set_status("CREATE_COMPLETE", "");
     } else if (!readiness.failure.empty()) {
       set_status("CREATE_FAILED", readiness.failure);
-      provider_->end_all([] {});
+      provider_->end_all([this](const auto& troubles) { keep_troubles(troubles); });
       timer_ = loop_.after(kLastWords, [this] { leave(kClusterEnded); });
     }
   }
 
   void shut_down() {
     if (described_.record.status != "CREATE_FAILED") set_status("DELETE_IN_PROGRESS", "");
-    provider_->end_all(
-        [this] { timer_ = loop_.after(kParting, [this] { leave(kClusterEnded); }); });
+    provider_->end_all([this](const auto& troubles) {
+      keep_troubles(troubles);
+      timer_ = loop_.after(kParting, [this] { leave(kClusterEnded); });
+    });
+  }
+
+  /// For whoever removes the cluster's files: hosts that something may be left on.
+  void keep_troubles(const std::vector<std::string>& troubles) {
+    for (const auto& trouble : troubles) os::log_error("{}", trouble);
+    if (!described_.hosts) return;
+    const auto path = directory_ + (troubles.empty() ? "/ssh/ended" : "/ssh/left");
+    (void)os::write_file_atomic(path, join(troubles, "\n") + "\n");
   }
 
   void leave(int status) {
@@ -241,25 +319,23 @@ class Worker {
   }
 
   void tell(const std::string& line) {
-    if (ready_) (void)os::write_all(ready_.get(), line + "\n");
-    ready_.reset();
+    if (inherited_.ready) (void)os::write_all(inherited_.ready.get(), line + "\n");
+    inherited_.ready.reset();
   }
 
   std::string directory_;
   Described described_;
   os::EventLoop loop_;
   os::SystemClock clock_;
-  os::Fd bridge_;
-  os::Fd ready_;
-  std::unique_ptr<provider::LocalProvider> provider_;
+  Inherited inherited_;
+  std::unique_ptr<NodeSources> provider_;
   std::unique_ptr<head::Head> head_;
   os::SubscriptionPtr timer_;
   int status_ = kClusterEnded;
 };
 
-int refuse(const Error& error) {
+int refuse(const os::Fd& ready, const Error& error) {
   os::log_error("{}", error.message);
-  const os::Fd ready = take(kReady);
   if (ready) (void)os::write_all(ready.get(), error.message + "\n");
   return kCannotStart;
 }
@@ -267,15 +343,21 @@ int refuse(const Error& error) {
 }  // namespace
 
 int run_worker(const std::string& cluster_directory) {
+  Inherited inherited;
   (void)std::signal(SIGPIPE, SIG_IGN);
   if (const auto log = os::open_log(cluster_directory + "/coxd.log"); !log) {
-    return refuse(log.error());
+    return refuse(inherited.ready, log.error());
   }
   auto described = describe(cluster_directory);
-  if (!described) return refuse(described.error());
+  if (!described) return refuse(inherited.ready, described.error());
   auto plan = furnish(cluster_directory, *described);
-  if (!plan) return refuse(plan.error());
-  return Worker(cluster_directory, std::move(*described), std::move(*plan)).run();
+  if (!plan) return refuse(inherited.ready, plan.error());
+  Worker worker(cluster_directory, std::move(*described), std::move(inherited));
+  if (const auto opened = worker.open(std::move(*plan)); !opened) {
+    worker.refuse(opened.error());
+    return kCannotStart;
+  }
+  return worker.run();
 }
 
 }  // namespace cox::coxd

@@ -14,7 +14,8 @@ namespace cox::agent {
 /// What an agent is told at its start, as JSON on descriptor 3 (never in argv: it holds a key):
 /// {"node","cluster","head_address","head_port","certificate","private_key","ca_certificate",
 ///  "address","hostname","instance_type","region","scratch","socket","bin_dir","mpi_bin_dir",
-///  "cgroup","vcpus","memory_mib","first_process","metadata","os_home"}
+///  "cgroup","vcpus","memory_mib","first_process","metadata","os_home","head_file","node_bin_dir",
+///  "shared_memory","network","topology_file","leave_after_s","own_user","whole_machine"}
 struct AgentOptions {
   NodeId node;
   std::string cluster;
@@ -35,13 +36,28 @@ struct AgentOptions {
   bool first_process = false;  ///< it is process 1 of its node: reaps everything
   bool metadata = false;       ///< serve 169.254.169.254:80
   std::string os_home;         ///< shared home of the cluster: "/home/ec2-user"
+  // Of a node that is a host itself (host_node.hpp).
+  std::string head_file;      ///< "ADDRESS PORT" of the head, read anew at each dial; empty: fixed
+  std::string node_bin_dir;   ///< first in PATH: its ssh is cox-rsh; "/run/coxswain/node-bin"
+  std::string shared_memory;  ///< directory for what ranks share; made and removed around the agent
+  std::string network;        ///< "10.0.0.0/24": what Open MPI is to use; empty: its own choice
+  std::string topology_file;  ///< hwloc's XML for jobs; empty: none
+  int leave_after_s = 0;      ///< without a head for so long, and without a job: it goes; 0: never
+  bool own_user = false;      ///< jobs run as the agent's user, whoever submitted them
+  bool whole_machine = false;  ///< no other node shares its cores
 };
 
 [[nodiscard]] Result<AgentOptions> parse_options(const std::string& json);
 
+/// How an agent's process ends when the head has told it that the node is not of the cluster.
+inline constexpr int kTurnedAway = 42;
+
 class Agent {
  public:
   virtual ~Agent() = default;
+  /// True when the head does not know the node any more, or has not been heard of for very long;
+  /// the loop has stopped then. Only where the node outlives the provider's sight of it: on hosts.
+  [[nodiscard]] virtual bool was_turned_away() const = 0;
   /// Opens the socket, dials the head (again and again), serves. Runs on the loop.
   [[nodiscard]] virtual Result<void> start() = 0;
 };

@@ -1,4 +1,5 @@
 #include <dirent.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -12,11 +13,13 @@
 #include <variant>
 
 #include "runtime/agent/agent.hpp"
+#include "runtime/agent/host_health.hpp"
 #include "runtime/agent/local_server.hpp"
 #include "runtime/agent/metadata_service.hpp"
 #include "runtime/agent/open_mpi.hpp"
 #include "runtime/agent/part.hpp"
 #include "runtime/agent/topology_probe.hpp"
+#include "runtime/base/text.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/http.hpp"
 #include "runtime/os/log.hpp"
@@ -27,6 +30,7 @@ namespace {
 
 constexpr auto kFirstRetry = std::chrono::milliseconds(10);
 constexpr auto kLastRetry = std::chrono::milliseconds(1000);
+constexpr int kTurnsTillSure = 3;
 constexpr const char* kMetadataAddress = "169.254.169.254";
 
 class AgentCore : public Agent {
@@ -35,11 +39,14 @@ class AgentCore : public Agent {
       : loop_(loop),
         options_(std::move(options)),
         metadata_(options_),
+        health_(loop, options_.scratch, [this](const wire::Health& said) { send(said); }),
         local_(loop,
                {[this](LocalServer::ConnectionId id, std::uint32_t uid, wire::Message message) {
                   return from_local(id, uid, std::move(message));
                 },
                 [this](LocalServer::ConnectionId id) { local_closed(id); }}) {}
+
+  [[nodiscard]] bool was_turned_away() const override { return turned_away_ >= kTurnsTillSure; }
 
   [[nodiscard]] Result<void> start() override {
     if (auto ready = open_scratch(); !ready) return ready;
@@ -47,6 +54,7 @@ class AgentCore : public Agent {
     reaper_ = loop_.on_child_exit([this](int pid, int status) { child_ended(pid, status); });
     if (options_.metadata) serve_metadata();
     topology_ = export_topology();
+    if (!options_.head_file.empty()) health_.watch();
     dial();
     return {};
   }
@@ -85,6 +93,7 @@ class AgentCore : public Agent {
   // The connection to the head.
 
   void dial() {
+    if (!find_head()) return dial_later("there is no way to it yet");
     os::connect_frames(loop_, options_.head_address, options_.head_port, options_.identity,
                        [this](Result<std::unique_ptr<os::FrameLink>> link) {
                          if (link) {
@@ -95,20 +104,49 @@ class AgentCore : public Agent {
                        });
   }
 
+  /// Where a tunnel leads to the head, its end may be another one each time.
+  bool find_head() {
+    if (options_.head_file.empty()) return true;
+    const auto text = os::read_file(options_.head_file, 256);
+    const auto words = text ? split(trim(*text), ' ') : std::vector<std::string>{};
+    const auto port = words.size() == 2 ? to_int(words[1]) : std::nullopt;
+    if (!port) return false;
+    options_.head_address = words[0];
+    options_.head_port = static_cast<int>(*port);
+    return true;
+  }
+
+  /// A head that was removed with its machine tells nobody.
+  [[nodiscard]] bool is_forsaken() const {
+    const auto limit = std::chrono::seconds(options_.leave_after_s);
+    return options_.leave_after_s > 0 && parts_.empty() &&
+           std::chrono::steady_clock::now() - last_contact_ > limit;
+  }
+
   void dial_later(const std::string& why) {
+    if (is_forsaken()) {
+      os::log_warn("there has been no head for {} s: this node leaves", options_.leave_after_s);
+      turned_away_ = kTurnsTillSure;
+      return loop_.stop();
+    }
     if (retry_ == kFirstRetry) os::log_warn("the head cannot be reached: {}", why);
     retry_timer_ = loop_.after(retry_, [this] { dial(); });
     retry_ = std::min(retry_ * 2, kLastRetry);
   }
 
   void connected(std::unique_ptr<os::FrameLink> link) {
+    if (link->peer_name() != "head") return dial_later("another node answered in its place");
     link_ = std::move(link);
     welcome_ = false;
     link_->on_frame([this](const std::string& bytes) { frame(bytes); });
     link_->on_closed([this](const std::string& why) {
       loop_.post([this, why] {
+        // A head that hangs up without a welcome does not know this node.
+        if (!welcome_ && link_ && link_->peer_name() == "head") ++turned_away_;
         link_.reset();
+        if (welcome_) last_contact_ = std::chrono::steady_clock::now();
         welcome_ = false;
+        if (!options_.head_file.empty() && was_turned_away()) return loop_.stop();
         dial_later(why);
       });
     });
@@ -118,6 +156,11 @@ class AgentCore : public Agent {
     hello.memory_mib = options_.memory_mib;
     hello.hwloc_xml = topology_;
     hello.open_mpi_flux = has_open_mpi_flux(options_);
+    hello.bin_dir = options_.bin_dir;
+    hello.mpirun = options_.mpi_bin_dir + "/mpirun";
+    hello.topology_file = options_.topology_file;
+    hello.network = options_.network;
+    hello.whole_machine = options_.whole_machine;
     for (const auto& [key, part] : parts_) {
       if (part->is_prepared()) hello.parts.push_back(key);
     }
@@ -139,12 +182,18 @@ class AgentCore : public Agent {
 
   void on(const wire::Welcome&) {
     welcome_ = true;
+    turned_away_ = 0;
     retry_ = kFirstRetry;
+    health_.tell_again();
     os::log_info("connected to the head");
     for (const auto& [key, part] : parts_) part->tell_all();
   }
   void on(const wire::FilePiece& piece) { part(piece.part).add_piece(piece); }
-  void on(const wire::Prepare& prepare) { part(prepare.part).prepare(prepare); }
+  void on(wire::Prepare prepare) {
+    if (options_.own_user) prepare.user = own_user();
+    const auto key = prepare.part;
+    part(key).prepare(std::move(prepare));
+  }
   void on(const wire::Launch& message) {
     const auto found = parts_.find(message.part);
     if (found != parts_.end()) found->second->launch(message);
@@ -176,6 +225,11 @@ class AgentCore : public Agent {
   template <class Other>
   void on(const Other&) {
     os::log_warn("the head sent a message that only agents send");
+  }
+
+  static JobUser own_user() {
+    const auto* entry = ::getpwuid(::geteuid());
+    return {::geteuid(), ::getegid(), entry != nullptr ? entry->pw_name : "nobody"};
   }
 
   Part& part(const wire::PartKey& key) {
@@ -328,6 +382,7 @@ class AgentCore : public Agent {
   os::EventLoop& loop_;
   AgentOptions options_;
   MetadataService metadata_;
+  HostHealth health_;
   LocalServer local_;
   std::unique_ptr<logs::LogStore> spool_;
   std::unique_ptr<os::HttpServer> metadata_server_;
@@ -335,6 +390,8 @@ class AgentCore : public Agent {
   os::SubscriptionPtr reaper_;
   std::unique_ptr<os::FrameLink> link_;
   bool welcome_ = false;
+  int turned_away_ = 0;  ///< times in a row
+  std::chrono::steady_clock::time_point last_contact_ = std::chrono::steady_clock::now();
   std::chrono::milliseconds retry_ = kFirstRetry;
   os::SubscriptionPtr retry_timer_;
   os::SubscriptionPtr loop_retry_;

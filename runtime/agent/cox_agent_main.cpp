@@ -3,10 +3,10 @@
 
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <string>
 
 #include "runtime/agent/agent.hpp"
+#include "runtime/agent/host_node.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/log.hpp"
 
@@ -18,16 +18,29 @@ int usage(bool asked) {
   std::fprintf(
       asked ? stdout : stderr,
       "usage: cox-agent\n"
+      "       cox-agent --describe NONCE [DIR ...] | --reach | --start DIR | --clear DIR [DIR "
+      "...]\n"
       "The agent of one node: dials the head of its cluster and runs its jobs. Started by a\n"
-      "node provider, with its options as JSON on descriptor 3.\n");
+      "node provider, with its options as JSON on descriptor 3. On a host that is a node itself:\n"
+      "--describe tells what the host is like, as JSON, and --reach what others look like from\n"
+      "there; --start makes the node in DIR, detached,\n"
+      "its options on stdin; --clear ends it with all its processes and removes all DIRs.\n");
   return asked ? 0 : 2;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc > 1) return usage(std::strcmp(argv[1], "--help") == 0);
   ::signal(SIGPIPE, SIG_IGN);
+  const std::string word = argc > 1 ? argv[1] : "";
+  if (word == "--describe" && argc >= 3) {
+    return cox::agent::describe_host(argv[2], {argv + 3, argv + argc});
+  }
+  if (word == "--reach" && argc == 2) return cox::agent::reach_hosts();
+  if (word == "--start" && argc == 3) return cox::agent::start_host_node(argv[2]);
+  if (word == "--clear" && argc >= 3)
+    return cox::agent::clear_host_node(argv[2], {argv + 3, argv + argc});
+  if (argc > 1) return usage(word == "--help");
   const auto text = cox::os::read_file("/proc/self/fd/" + std::to_string(kOptionsDescriptor));
   if (!text) return usage(false);
   ::close(kOptionsDescriptor);
@@ -43,5 +56,5 @@ int main(int argc, char** argv) {
     return 1;
   }
   loop.run();
-  return 0;
+  return agent->was_turned_away() ? cox::agent::kTurnedAway : 0;
 }

@@ -45,8 +45,16 @@ Result<AgentOptions> parse_options(const std::string& text) {
   options.first_process = flag("first_process");
   options.metadata = flag("metadata");
   options.os_home = word("os_home");
-  if (options.node.empty() || options.head_address.empty() || options.scratch.empty() ||
-      options.socket.empty()) {
+  options.head_file = word("head_file");
+  options.node_bin_dir = word("node_bin_dir", "/run/coxswain/node-bin");
+  options.shared_memory = word("shared_memory");
+  options.network = word("network");
+  options.topology_file = word("topology_file", "/run/coxswain/scratch/topology.xml");
+  options.leave_after_s = static_cast<int>(number("leave_after_s"));
+  options.own_user = flag("own_user");
+  options.whole_machine = flag("whole_machine");
+  const bool has_head = !options.head_address.empty() || !options.head_file.empty();
+  if (options.node.empty() || !has_head || options.scratch.empty() || options.socket.empty()) {
     return fail(Errc::invalid_argument,
                 "the agent's options lack one of node, head_address, scratch, socket");
   }

@@ -98,9 +98,9 @@ std::vector<std::string> Part::environment(const std::string& home) const {
   values["SHELL"] = "/bin/bash";
   values["HOSTNAME"] = options.hostname;
   values["SSHDIR"] = home + "/.ssh";
-  values["PATH"] = fmt::format(
-      "/run/coxswain/node-bin:{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{}",
-      options.bin_dir, options.mpi_bin_dir);
+  values["PATH"] =
+      fmt::format("{}:{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{}",
+                  options.node_bin_dir, options.bin_dir, options.mpi_bin_dir);
   values["COX_JOB_DIR"] = directory;
   for (const auto& variable : prepare_->environment) values[variable.name] = variable.value;
   // Ours win: they are how the job's own processes find their agent.
@@ -108,6 +108,12 @@ std::vector<std::string> Part::environment(const std::string& home) const {
   values[kSocketVariable] = options.socket;
   for (const auto& variable : prepare_->mpi_environment) {
     values.emplace(variable.name, variable.value);
+  }
+  if (const auto own = shared_directory(); !own.empty()) {
+    // What killed ranks leave in memory and in temporary files goes with the part.
+    values.emplace("TMPDIR", home + "/.tmp");
+    values.emplace("OMPI_MCA_btl_vader_backing_directory", own);
+    values.emplace("OMPI_MCA_orte_tmpdir_base", own);
   }
   std::vector<std::string> list;
   for (const auto& [name, value] : values) list.push_back(fmt::format("{}={}", name, value));
@@ -121,6 +127,10 @@ void Part::prepare(wire::Prepare prepare) {
   auto home = make_home();
   if (!home) return begin_end(1, home.error().message);
   home_ = *home;
+  if (const auto own = shared_directory(); !own.empty()) {
+    ::mkdir(own.c_str(), 0700);
+    ::mkdir((home_ + "/.tmp").c_str(), 0700);
+  }
 
   StepPlan plan;
   plan.user = prepare_->user;
@@ -455,6 +465,11 @@ void Part::clear() {
     }
   }
   if (home_.empty()) return;
+  if (const auto own = shared_directory(); !own.empty()) {
+    if (const auto removed = os::remove_tree(own); !removed) {
+      os::log_warn("{}: {}", part_text(key_), removed.error().message);
+    }
+  }
   if (const auto removed = os::remove_tree(home_); !removed) {
     os::log_warn("{}: {}", part_text(key_), removed.error().message);
   }

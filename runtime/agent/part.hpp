@@ -117,6 +117,7 @@ class Part {
   [[nodiscard]] bool is_direct() const { return prepare_ && !prepare_->seats.empty(); }
   [[nodiscard]] Result<DirectPlan> plan_ranks() const;
   [[nodiscard]] std::string session_directory() const;
+  [[nodiscard]] std::string shared_directory() const;
   void launch_ranks(const wire::Meeting& meeting);
   void step_rank_ended(const RankEnd& end);
   void ranks_over(int exit_code, std::string reason);

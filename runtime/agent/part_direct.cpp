@@ -28,10 +28,20 @@ Part::RankOutput::RankOutput(os::EventLoop& loop, const Sink& sink,
 /// What ranks have in memory that outlives them, and their session files: beside other jobs' in the
 /// node's shared memory, where there is any.
 std::string Part::session_directory() const {
+  if (const auto own = shared_directory(); !own.empty()) {
+    return fmt::format("{}/{}", own, key_.node_index);
+  }
   struct stat status {};
   const bool usable = ::stat(kSharedMemory, &status) == 0 && S_ISDIR(status.st_mode);
   if (!usable) return home_ + "/.session";
   return fmt::format("{}/cox-{}.{}", kSharedMemory, directory_name(), key_.node_index);
+}
+
+/// On a host: a directory of the part's own in memory, at one path on all nodes of the job, because
+/// mpirun hands its settings on.
+std::string Part::shared_directory() const {
+  const auto& all = host_.options.shared_memory;
+  return all.empty() ? "" : all + "/" + directory_name();
 }
 
 Result<DirectPlan> Part::plan_ranks() const {

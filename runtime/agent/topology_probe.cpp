@@ -35,6 +35,14 @@ std::string export_topology() {
   return xml;
 }
 
+int hardware_threads() {
+  const auto topology = load();
+  if (topology == nullptr) return 1;
+  const int count = hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_PU);
+  hwloc_topology_destroy(topology);
+  return count > 0 ? count : 1;
+}
+
 struct CpuNumbers::Topology {
   hwloc_topology_t loaded = load();
 };

@@ -9,6 +9,9 @@ namespace cox::agent {
 /// This machine's shape as hwloc's XML; empty when hwloc cannot tell.
 [[nodiscard]] std::string export_topology();
 
+/// Hardware threads that this process may use, by hwloc; at least 1.
+[[nodiscard]] int hardware_threads();
+
 /// The operating system's numbers of hardware threads. Looks at the machine when first asked.
 class CpuNumbers {
  public:

@@ -139,7 +139,7 @@ class Scaler {
       const bool is_free = job.is_multi_node() ? slot.free.jobs == 0
                                                : slot.free.free_vcpus >= job.spec.vcpus &&
                                                      slot.free.free_memory >= job.spec.memory;
-      if (is_free && !is_silent(slot)) {
+      if (is_free && !is_away(slot)) {
         need.found.push_back(&slot);
       } else if (slot.free.jobs > 0) {
         ++need.busy;
@@ -166,8 +166,10 @@ class Scaler {
   static bool is_up(const Slot& slot) {
     return slot.free.node != nullptr && slot.free.node->status == NodeStatus::up;
   }
-  static bool is_silent(const Slot& slot) {
-    return slot.free.node != nullptr && slot.free.node->status == NodeStatus::silent;
+  /// It takes no job now, and may again.
+  static bool is_away(const Slot& slot) {
+    return slot.free.node != nullptr && (slot.free.node->status == NodeStatus::silent ||
+                                         slot.free.node->status == NodeStatus::unfit);
   }
   static bool is_idle(const Slot& slot) {
     return is_up(slot) && !slot.used && !slot.leaves && slot.free.jobs == 0;

@@ -97,6 +97,11 @@ void HeadCore::on(const NodeId& node, const wire::Hello& message) {
     session.topology = std::move(*topology);
   }
   session.open_mpi_flux = message.open_mpi_flux;
+  session.paths = {.bin_dir = message.bin_dir,
+                   .mpirun = message.mpirun,
+                   .topology_file = message.topology_file,
+                   .interface = message.network,
+                   .nodes_share_cores = !message.whole_machine};
   send(node, wire::Welcome{state_.cluster().name});
   compare_parts(node, message.parts);
   is_up(node);
@@ -401,6 +406,27 @@ void HeadCore::on(const NodeId& node, const wire::RemoteOutput& message) {
 void HeadCore::on(const NodeId& node, const wire::RemoteExited& message) {
   if (!takes_part(node, message.from.job)) return;
   if (part_on(message.from_node, message.from) != nullptr) send(message.from_node, message);
+}
+
+/// A host that is full, out of memory or has a wrong clock gets no job until that is mended.
+void HeadCore::on(const NodeId& node, const wire::Health& message) {
+  const auto* known = state_.node(node);
+  if (known == nullptr) return;
+  auto problem = message.problem;
+  if (problem.empty()) problem = clock_problem(Millis{message.at_ms}, clock_.now());
+  const auto status = problem.empty() ? NodeStatus::up : NodeStatus::unfit;
+  const bool serves = known->status == NodeStatus::up || known->status == NodeStatus::unfit;
+  if (!serves || (known->status == status && known->reason == problem)) return;
+  if (problem.empty()) {
+    os::log_info("node {} serves again", node);
+  } else {
+    os::log_warn("node {} gets no more jobs: {}", node, problem);
+  }
+  Node changed = *known;
+  changed.status = status;
+  changed.reason = std::move(problem);
+  state_.put_node(changed);
+  want_pass();
 }
 
 template <class Other>

@@ -14,7 +14,8 @@ constexpr auto kLastAnswerTime = std::chrono::milliseconds(20);
 
 /// A node whose agent is away for a moment, after a restart of the head, is there all the same.
 bool is_there(const Node& node) {
-  return node.status == NodeStatus::up || node.status == NodeStatus::silent;
+  return node.status == NodeStatus::up || node.status == NodeStatus::silent ||
+         node.status == NodeStatus::unfit;
 }
 
 json::object head_node_object(const Node& node) {

@@ -13,9 +13,6 @@ namespace cox::head {
 namespace {
 
 constexpr const char* kNone = "NONE";
-const mpi::NodePaths kPaths{.bin_dir = "/run/coxswain/bin",
-                            .mpirun = "/usr/lib64/openmpi/bin/mpirun",
-                            .topology_file = "/run/coxswain/scratch/topology.xml"};
 
 /// Mount directories of one kind as the file has them, comma-separated.
 std::string shared_of(const ClusterSettings& cluster, std::string_view kind,
@@ -52,12 +49,12 @@ void add_pcluster(std::vector<EnvVar>& list, const PartContext& context) {
 }
 
 /// What the main node of an --mpi job runs; the other nodes only stand by for it.
-std::vector<std::string> mpi_command(const JobSpec& spec) {
+std::vector<std::string> mpi_command(const JobSpec& spec, const mpi::NodePaths& paths) {
   const mpi::Layout layout{spec.mpi->ranks_per_node, spec.mpi->map_by, spec.mpi->bind_to};
   std::vector<std::string> program{"@PROGRAM@"};
   program.insert(program.end(), spec.command.begin() + 1, spec.command.end());
   std::string line = "exec";
-  for (const auto& word : mpi::mpirun_argv(kPaths, layout, "@HOSTFILE@", program)) {
+  for (const auto& word : mpi::mpirun_argv(paths, layout, "@HOSTFILE@", program)) {
     // HOME is the agent's to choose: the shell on the node fills it in.
     if (word == "@PROGRAM@") {
       line += " \"$HOME\"/" + shell_quote(std::string_view(spec.command.front()));
@@ -78,12 +75,10 @@ void add_ranks(wire::Prepare& prepare, const JobSpec& spec, const PartContext& c
   }
   prepare.mpi_library = spec.mpi->library;
   prepare.mpi_environment =
-      mpi::direct_defaults(kPaths, spec.mpi->library, context.more_ranks_than_cores);
+      mpi::direct_defaults(context.paths, spec.mpi->library, context.more_ranks_than_cores);
 }
 
 }  // namespace
-
-const mpi::NodePaths& node_paths() { return kPaths; }
 
 std::vector<EnvVar> part_environment(const Job& job, int node_index, const PartContext& context) {
   const Attempt& attempt = job.attempts.back();
@@ -152,11 +147,12 @@ Result<wire::Prepare> make_prepare(const Job& job, int node_index, const PartCon
     prepare.hostfile = std::move(*hostfile);
   }
   prepare.mpi_environment =
-      mpi::tuned_environment(kPaths, prepare.capture_ranks, context.more_ranks_than_cores);
+      mpi::tuned_environment(context.paths, prepare.capture_ranks, context.more_ranks_than_cores);
   if (spec.mpi && !context.seats.empty()) {
     add_ranks(prepare, spec, context);
   } else if (spec.mpi) {
-    prepare.command = node_index == 0 ? mpi_command(spec) : std::vector<std::string>{};
+    prepare.command =
+        node_index == 0 ? mpi_command(spec, context.paths) : std::vector<std::string>{};
   } else {
     prepare.directory = fmt::format(
         "job-{}", job.is_multi_node() ? fmt::format("{}#{}", job.id, node_index) : job.id.value);

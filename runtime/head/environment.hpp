@@ -18,10 +18,8 @@ struct PartContext {
   bool more_ranks_than_cores = true;   ///< of the machines below the job's nodes
   std::vector<wire::Seat> seats = {};  ///< of a direct launch, by rank
   Container container = {};            ///< what the node's command runs in
+  mpi::NodePaths paths = {};           ///< of the part's node, as its agent has told
 };
-
-/// Where programs are on a node.
-[[nodiscard]] const mpi::NodePaths& node_paths();
 
 /// All that a node needs to run its part of the job's current attempt. Requires that there is one.
 /// Errors: invalid_argument when the hostfile cannot be made.

@@ -13,7 +13,6 @@ namespace cox::head {
 
 namespace {
 
-constexpr auto kCreationTime = std::chrono::seconds(30);
 constexpr std::int64_t kHourMs = 3600 * 1000;
 constexpr std::int64_t kDayMs = 24 * kHourMs;
 constexpr std::size_t kEventsKept = 1000;
@@ -153,11 +152,14 @@ void HeadCore::adopt(Node node, bool lives) {
 Result<void> HeadCore::serve() {
   auto identity = os::issue_certificate(ca_, "head");
   if (!identity) return fail(identity.error());
-  auto agents =
-      os::serve_frames(loop_, std::move(options_.agent_listener), *identity,
-                       [this](std::unique_ptr<os::FrameLink> link) { connected(std::move(link)); });
-  if (!agents) return fail(agents.error());
-  agents_ = std::move(*agents);
+  for (auto* listener : {&options_.agent_listener, &options_.host_listener}) {
+    if (!*listener) continue;
+    auto agents = os::serve_frames(
+        loop_, std::move(*listener), *identity,
+        [this](std::unique_ptr<os::FrameLink> link) { connected(std::move(link)); });
+    if (!agents) return fail(agents.error());
+    agents_.push_back(std::move(*agents));
+  }
   os::HttpLimits limits;
   limits.body_bytes_max = kRequestBytesMax;
   auto http = os::serve_http(
@@ -183,11 +185,12 @@ Result<void> HeadCore::keep_fleet_status(bool enabled) const {
 
 void HeadCore::begin_creation() {
   tell(state_.cluster().name, "CREATE_IN_PROGRESS", "User Initiated");
-  creation_limit_ = loop_.after(kCreationTime, [this] {
+  const std::chrono::milliseconds limit(options_.creation_ms);
+  creation_limit_ = loop_.after(limit, [this] {
     fail_creation(
         fmt::format("no agent dialled home within {} s from {}; the log of the node may "
                     "tell why",
-                    kCreationTime.count(), missing_nodes()));
+                    options_.creation_ms / 1000, missing_nodes()));
   });
   first_nodes();
 }
@@ -205,7 +208,7 @@ std::string HeadCore::missing_nodes() const {
 void HeadCore::check_readiness() {
   if (ready_ || !failure_.empty() || head_node_.empty()) return;
   for (const auto* node : state_.nodes()) {
-    if (node->status != NodeStatus::up) return;
+    if (node->status != NodeStatus::up && node->status != NodeStatus::unfit) return;
   }
   const auto kept = os::write_file_atomic(options_.directory + kCreatedFile, "");
   if (!kept) return fail_creation(kept.error().message);

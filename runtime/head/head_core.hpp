@@ -54,6 +54,7 @@ struct Session {
   int hardware_threads = 0;
   mpi::Topology topology;  ///< without cores when the node could not tell
   bool open_mpi_flux = false;
+  mpi::NodePaths paths = {};
   std::set<std::pair<wire::PartKey, Told>> told;
   std::deque<Sending> sending;
   os::SubscriptionPtr pace;  ///< waits until the link has taken some of it
@@ -152,6 +153,7 @@ class HeadCore : public Head {
   void on(const NodeId& node, const wire::RemoteInput& message);
   void on(const NodeId& node, const wire::RemoteOutput& message);
   void on(const NodeId& node, const wire::RemoteExited& message);
+  void on(const NodeId& node, const wire::Health& message);
   template <class Other>
   void on(const NodeId& node, const Other& message);
   void part_is_not_wanted(const NodeId& node, const wire::PartKey& part);
@@ -269,7 +271,7 @@ class HeadCore : public Head {
   std::unique_ptr<Blobs> blobs_;
   Watches watches_;
   os::CaKeys ca_;
-  std::unique_ptr<os::FrameServer> agents_;
+  std::vector<std::unique_ptr<os::FrameServer>> agents_;  ///< of the bridge, of the host
   std::unique_ptr<os::HttpServer> http_;
   std::unique_ptr<os::HttpServer> network_;
   AccessKeys keys_;

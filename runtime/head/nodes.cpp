@@ -149,6 +149,8 @@ void HeadCore::provisioned(const NodeId& id, Result<ProvisionedNode> result) {
   if (result) {
     node.address = result->address;
     node.hostname = result->hostname;
+    if (result->vcpus > 0) node.vcpus = result->vcpus;
+    if (result->memory.value > 0) node.memory = result->memory;
     state_.put_node(node);
     journal_->add(node);
     is_up(id);
@@ -342,10 +344,14 @@ bool HeadCore::more_ranks_than_cores(const Job& job) const {
   int ranks = 0;
   int cores = 0;
   for (const auto& run : job.attempts.back().nodes) {
-    ranks += run.slots;
     const auto session = sessions_.find(run.node);
     if (session == sessions_.end()) return true;
     const int here = session->second.hardware_threads;
+    if (!session->second.paths.nodes_share_cores) {
+      if (run.slots > here) return true;
+      continue;
+    }
+    ranks += run.slots;
     cores = cores == 0 ? here : std::min(cores, here);
   }
   return ranks > cores;

@@ -1,6 +1,9 @@
 #include "runtime/head/plain_text.hpp"
 
+#include <fmt/format.h>
+
 #include <cstdint>
+#include <cstdlib>
 
 namespace cox::head {
 
@@ -65,6 +68,13 @@ std::string on_one_line(std::string_view text, std::size_t bytes_max) {
   auto begin = line.size() - (bytes_max > kCut.size() ? bytes_max - kCut.size() : 0);
   while (begin < line.size() && (static_cast<std::uint8_t>(line[begin]) & 0xc0) == 0x80) ++begin;
   return std::string(kCut) + line.substr(begin);
+}
+
+std::string clock_problem(Millis theirs, Millis now) {
+  constexpr std::int64_t kOffSeconds = 60;
+  const auto off = (theirs.value - now.value) / 1000;
+  if (std::abs(off) <= kOffSeconds) return {};
+  return fmt::format("its clock is {} s {}", std::abs(off), off < 0 ? "behind" : "ahead");
 }
 
 }  // namespace cox::head

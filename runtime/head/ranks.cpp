@@ -27,7 +27,11 @@ Result<std::vector<wire::Seat>> HeadCore::seats_of(const JobSpec& spec,
   auto places = mpi::place_ranks(shapes, layout);
   if (!places) return fail(places.error());
   // Where nodes share a machine's cores, the first of them would be everybody's.
-  const bool bound = !layout.bind_to.empty() || !node_paths().nodes_share_cores;
+  const bool apart = std::none_of(nodes.begin(), nodes.end(), [this](const NodeRun& run) {
+    const auto session = sessions_.find(run.node);
+    return session == sessions_.end() || session->second.paths.nodes_share_cores;
+  });
+  const bool bound = !layout.bind_to.empty() || apart;
   std::vector<wire::Seat> seats;
   for (auto& place : *places) {
     seats.push_back({place.node_index, bound ? std::move(place.cores) : std::vector<int>{}});

@@ -28,6 +28,8 @@ const char* to_string(NodeStatus status) {
       return "silent";
     case NodeStatus::terminating:
       return "terminating";
+    case NodeStatus::unfit:
+      return "unfit";
   }
   return "unknown";
 }

@@ -109,6 +109,7 @@ enum class NodeStatus : std::uint8_t {
   up,           ///< its agent is connected: jobs may be placed
   silent,       ///< its agent was connected and is not now; its jobs go on until it is lost
   terminating,  ///< being given back
+  unfit,        ///< its agent is connected and tells of a fault: its jobs go on, no other comes
 };
 
 /// A machine (or a part of one) whose agent runs attempts.

@@ -1,7 +1,9 @@
 #include "runtime/os/frame_link.hpp"
 
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <openssl/x509.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <boost/asio/buffer.hpp>
@@ -28,6 +30,9 @@ using boost::system::error_code;
 using Stream = asio::ssl::stream<tcp::socket>;
 
 namespace {
+
+constexpr int kAskAfterSeconds = 5;
+constexpr int kGoneAfterMs = 20'000;
 
 constexpr std::size_t kFrameBytesMax = 4u << 20;
 constexpr std::size_t kLengthBytes = 4;
@@ -198,6 +203,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
     error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
     socket.set_option(asio::socket_base::keep_alive(true), ignored);
+    // A peer that went without a word (a wire that was cut, a host without power) is gone after a
+    // while, whether something is on its way to it or not. The kernel asks, nobody polls.
+    const auto set = [&](int option, int value) {
+      ::setsockopt(socket.native_handle(), IPPROTO_TCP, option, &value, sizeof value);
+    };
+    set(TCP_KEEPIDLE, kAskAfterSeconds);
+    set(TCP_KEEPINTVL, kAskAfterSeconds);
+    set(TCP_USER_TIMEOUT, kGoneAfterMs);
     ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
   }
 

@@ -30,6 +30,8 @@ struct ProvisionedNode {
   NodeId id;
   std::string address;
   std::string hostname;
+  int vcpus = 0;  ///< what it really has, where that is not its type's; 0: the type's
+  MiB memory = {};
 };
 
 /// Where nodes come from. Calls return at once; the answers come on the head's event loop.

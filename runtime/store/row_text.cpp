@@ -41,7 +41,7 @@ inline constexpr bool kMayBeLeftOut = std::is_same_v<T, std::string> || std::is_
 // Words of enumerations, in their order.
 constexpr std::array kDependencyKinds{"whole", "sequential", "n_to_n", "after_any", "after_not_ok"};
 constexpr std::array kNodePhases{"preparing", "ready", "running", "exited"};
-constexpr std::array kNodeStatuses{"pending", "up", "silent", "terminating"};
+constexpr std::array kNodeStatuses{"pending", "up", "silent", "terminating", "unfit"};
 constexpr std::array kJobStatuses{"SUBMITTED", "PENDING",   "RUNNABLE", "STARTING",
                                   "RUNNING",   "SUCCEEDED", "FAILED"};
 

@@ -62,8 +62,9 @@ constexpr auto members(Of<Container> /*of*/) {
 }
 constexpr auto members(Of<Hello> /*of*/) {
   using T = Hello;
-  return std::tuple{&T::version,   &T::node,  &T::hardware_threads, &T::memory_mib,
-                    &T::hwloc_xml, &T::parts, &T::open_mpi_flux};
+  return std::tuple{&T::version,   &T::node,          &T::hardware_threads, &T::memory_mib,
+                    &T::hwloc_xml, &T::parts,         &T::open_mpi_flux,    &T::bin_dir,
+                    &T::mpirun,    &T::topology_file, &T::network,          &T::whole_machine};
 }
 constexpr auto members(Of<Prepared> /*of*/) {
   return std::tuple{&Prepared::part, &Prepared::meeting};
@@ -121,6 +122,7 @@ constexpr auto members(Of<ExitedAck> /*of*/) { return std::tuple{&ExitedAck::par
 constexpr auto members(Of<Preparing> /*of*/) {
   return std::tuple{&Preparing::part, &Preparing::progress};
 }
+constexpr auto members(Of<Health> /*of*/) { return std::tuple{&Health::at_ms, &Health::problem}; }
 
 template <class T>
 concept HasMembers = requires {

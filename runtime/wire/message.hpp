@@ -79,6 +79,11 @@ struct Hello {
   std::string hwloc_xml;  ///< topology, exported once
   std::vector<PartKey> parts;
   bool open_mpi_flux = false;  ///< its Open MPI has the component that the direct launch needs
+  std::string bin_dir;         ///< where cox-rsh and cox-rank are
+  std::string mpirun;          ///< a path; "mpirun" where none was found
+  std::string topology_file;   ///< hwloc's XML; empty: none
+  std::string network;         ///< "10.0.0.0/24", for Open MPI; empty: its own choice
+  bool whole_machine = false;  ///< no other node shares its cores
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 struct Prepared {
@@ -225,9 +230,16 @@ struct ExitedAck {
   friend bool operator==(const ExitedAck&, const ExitedAck&) = default;
 };
 
+/// From an agent whose node is a host: told at each connection, and when it changes.
+struct Health {
+  std::int64_t at_ms = 0;  ///< its clock
+  std::string problem;     ///< why no job is to be placed there; empty: nothing
+  friend bool operator==(const Health&, const Health&) = default;
+};
+
 using Message = std::variant<Hello, Prepared, Started, Exited, Output, RankExited, RemoteStart,
                              RemoteInput, RemoteOutput, RemoteExited, Welcome, FilePiece, Prepare,
-                             Launch, Stop, OutputAck, ExitedAck, Preparing>;
+                             Launch, Stop, OutputAck, ExitedAck, Preparing, Health>;
 
 /// The bytes of a message, without the frame's length. Pure.
 [[nodiscard]] std::string encode(const Message& message);

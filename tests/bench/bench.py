@@ -22,11 +22,16 @@ import time
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE / "tests/process"))
 import harness  # noqa: E402  (the same way to drive the programs as the process tests)
+import ssh_site  # noqa: E402
 
 LAST_LINE = "sum of all ranks: 15"
 SCRIPT = """#!/bin/bash
 if [ "$AWS_BATCH_JOB_NODE_INDEX" -ne 0 ]; then trap 'exit 0' TERM; sleep 600 & wait; fi
 /usr/lib64/openmpi/bin/mpirun --mca btl_tcp_if_include eth0 --allow-run-as-root --machinefile "$HOME/hostfile" /shared/ring
+"""
+HOSTS_SCRIPT = """#!/bin/bash
+if [ "$AWS_BATCH_JOB_NODE_INDEX" -ne 0 ]; then trap 'exit 0' TERM; sleep 600 & wait; fi
+mpirun.openmpi --mca btl_tcp_if_include eth0 --allow-run-as-root --machinefile "$HOME/hostfile" /mnt/data/ring
 """
 
 
@@ -169,6 +174,40 @@ def bench_launch(person, rounds):
             row("ssh head mpirun, tuned by hand", taken["tuned"], taken["ssh"], "ssh head mpirun", None)]
 
 
+def bench_hosts(rounds):
+    """The 6-rank ring on three hosts reached by ssh, against mpirun over ssh by hand on the same hosts."""
+    site = ssh_site.Site(3)
+    person = ssh_site.SitePerson(site)
+    taken = {"script": [], "direct": [], "ssh": []}
+    try:
+        cluster = person.create("bench-hosts", person.hosts_file(minimum=6, maximum=6))
+        person.write("job.sh", HOSTS_SCRIPT, 0o755)
+        person.write("ring.c", (SOURCE / "mpi_examples/ring_reduce.c").read_text())
+        (site.shared / "hostfile").write_text("".join(f"{host.address} slots=2\n" for host in site.hosts))
+        subprocess.run(["mpicc.openmpi", "-O2", "-o", site.shared / "ring", SOURCE / "mpi_examples/ring_reduce.c"], check=True)
+        ssh = ["ssh", "-o", "BatchMode=yes", "-i", site.directory / "key", "-o", f"UserKnownHostsFile={site.known_hosts}"]
+        agent = " ".join(str(word) for word in ssh)
+        by_hand = (f"mpirun.openmpi --mca plm_rsh_agent '{agent}' --mca btl_tcp_if_include eth0 --allow-run-as-root"
+                   " --machinefile /mnt/data/hostfile /mnt/data/ring")
+        for number in range(rounds + 1):
+            started = time.monotonic()
+            done = person.run(*ssh, site.hosts[0].address, by_hand).ok()
+            sample = {"ssh": time.monotonic() - started}
+            assert LAST_LINE in done.out, done.story()
+            sample["script"] = until_output(cluster, "-n", "3", "-cf", "job.sh")
+            sample["direct"] = until_output(cluster, "-n", "3", "--mpi", "--mpi-launch", "direct", "--ranks-per-node", "2",
+                                            "ring.c")
+            if number > 0:
+                for key, value in sample.items():
+                    taken[key].append(value)
+    finally:
+        person.close()
+        site.close()
+    peer = "ssh host mpirun"
+    return [row("6-rank ring over ssh hosts by a script's own mpirun", taken["script"], taken["ssh"], peer, 0.5),
+            row("the same by awsbsub --mpi, launched directly", taken["direct"], taken["ssh"], peer, 0.5)]
+
+
 def bench_small_jobs(person, rounds):
     """One /bin/true after the other, through awsbsub --wait, against starting it directly."""
     cluster = person.create("bench-small", minimum=2, maximum=2)
@@ -194,6 +233,7 @@ def main():
     person = harness.Person()
     try:
         rows = bench_create(person, rounds) + bench_launch(person, rounds) + bench_small_jobs(person, rounds)
+        rows += bench_hosts(rounds)
     finally:
         person.close()
     report = {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "kernel": platform.release(), "rounds": rounds,

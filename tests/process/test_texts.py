@@ -93,7 +93,7 @@ def test_completion_of_verbs_commands_and_values(tmp_path):
         if verb != "ssh":
             assert set(complete(tmp_path, "pcluster", verb, "--")) == long_options("pcluster", verb), verb
     assert complete(tmp_path, "cox", "awsbs") == ["awsbsub", "awsbstat"]
-    for command in ("simulate", "history"):
+    for command in ("simulate", "history", "preflight"):
         assert set(complete(tmp_path, "cox", command, "--")) == long_options("cox", command)
         assert long_options("cox", command) - {"--log-level"} <= documented(manual("cox")) | {"--help", "--cluster"}
     assert complete(tmp_path, "cox", "history", "--status", "S") == ["SUCCEEDED"]

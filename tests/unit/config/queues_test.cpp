@@ -125,8 +125,8 @@ TEST(LoadYaml, ReadsItsOwnKeys) {
   EXPECT_EQ(config.shared[3].source, "nas:/export");
   EXPECT_EQ(
       errors_of(load_yaml(text, {.providers = {"slurm"}})),
-      (std::vector<std::string>{"provider ssh is not served by this version, only slurm is",
-                                "provider local is not served by this version, only slurm is"}));
+      (std::vector<std::string>{"provider ssh is not served by this version, which has slurm",
+                                "provider local is not served by this version, which has slurm"}));
 }
 
 TEST(LoadYaml, TakesASiteForTheProviderOfASlurmFile) {
@@ -134,9 +134,9 @@ TEST(LoadYaml, TakesASiteForTheProviderOfASlurmFile) {
   const std::string site = "Coxswain: {Slurm: {Partition: p}}\n";
   EXPECT_EQ(good(load_yaml(kSlurm, options)).provider, "local");
   EXPECT_EQ(good(load_yaml(kSlurm + site, options)).provider, "slurm");
-  EXPECT_EQ(
-      errors_of(load_yaml(kSlurm + site, {})),
-      std::vector<std::string>{"provider slurm is not served by this version, only local is"});
+  EXPECT_EQ(errors_of(load_yaml(kSlurm + site, {})),
+            std::vector<std::string>{
+                "provider slurm is not served by this version, which has local, ssh"});
 }
 
 TEST(LoadYaml, NamesTheEnvironmentsOfSeveralQueues) {

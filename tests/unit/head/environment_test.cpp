@@ -185,8 +185,10 @@ TEST(MakePrepare, RunsMpirunOnTheMainNodeOnlyWhereTheProductDoes) {
   JobSpec spec;
   spec.nodes = 2;
   spec.mpi = MpiRun{};
-  const auto main = make_prepare(placed(spec), 0, {&cluster, "10.0.0.10"});
-  const auto other = make_prepare(placed(spec), 1, {&cluster, "10.0.0.10"});
+  PartContext context{&cluster, "10.0.0.10"};
+  context.paths.mpirun = "/usr/lib64/openmpi/bin/mpirun";
+  const auto main = make_prepare(placed(spec), 0, context);
+  const auto other = make_prepare(placed(spec), 1, context);
 
   ASSERT_TRUE(main) << main.error().message;
   ASSERT_EQ(main->command.size(), 3u);
@@ -204,7 +206,8 @@ TEST(MakePrepare, GivesEveryNodeTheSeatsOfADirectLaunchAndItsOwnCores) {
   spec.nodes = 2;
   spec.mpi = MpiRun{};
   spec.mpi->library = "openmpi";
-  const PartContext context{&cluster, "10.0.0.10", false, {{0, {0}}, {0, {1}}, {1, {0, 1}}}};
+  const mpi::NodePaths paths{.bin_dir = "/opt/cox", .mpirun = "/opt/mpi/bin/mpirun"};
+  const PartContext context{&cluster, "10.0.0.10", false, {{0, {0}}, {0, {1}}, {1, {0, 1}}}, paths};
 
   const auto main = make_prepare(placed(spec), 0, context);
   const auto other = make_prepare(placed(spec), 1, context);
@@ -215,7 +218,7 @@ TEST(MakePrepare, GivesEveryNodeTheSeatsOfADirectLaunchAndItsOwnCores) {
   EXPECT_EQ(main->command, placed(spec).spec.command) << "the program itself, not mpirun";
   EXPECT_EQ(other->command, main->command);
   EXPECT_EQ(main->mpi_library, "openmpi");
-  EXPECT_EQ(main->mpi_environment, mpi::direct_defaults(node_paths(), "openmpi", false));
+  EXPECT_EQ(main->mpi_environment, mpi::direct_defaults(paths, "openmpi", false));
 }
 
 TEST(MakePrepare, FailsWhereTheHostfileCannotBeMade) {

@@ -71,5 +71,13 @@ RC_GTEST_PROP(OnOneLine, IsNeverLongerThanAsked, (const std::string& text)) {
   RC_ASSERT(line.find('\n') == std::string::npos);
 }
 
+TEST(ClockProblem, IsToldFromAMessageThatWasLongOnItsWay) {
+  const Millis now{1'700'000'000'000};
+  EXPECT_EQ(clock_problem(now, now), "");
+  EXPECT_EQ(clock_problem(now + -60'000, now), "");
+  EXPECT_EQ(clock_problem(now + -90'000, now), "its clock is 90 s behind");
+  EXPECT_EQ(clock_problem(now + 3'600'000, now), "its clock is 3600 s ahead");
+}
+
 }  // namespace
 }  // namespace cox::head

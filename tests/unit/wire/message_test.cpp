@@ -18,7 +18,18 @@ const std::string kBinary{"a\0b\r\n\xff\xfe\x80", 8};
 /// One of each kind, with every member set to something that is not its default.
 std::vector<Message> one_of_each() {
   return {
-      Hello{7, NodeId{"i-00000000000000001"}, 36, 61440, "<xml/>", {kPart, PartKey{}}, true},
+      Hello{7,
+            NodeId{"i-00000000000000001"},
+            36,
+            61440,
+            "<xml/>",
+            {kPart, PartKey{}},
+            true,
+            "/opt/cox/bin",
+            "/opt/mpi/bin/mpirun",
+            "/run/topology.xml",
+            "10.0.0.0/24",
+            true},
       Prepared{kPart, {40'123, "0123abcd"}},
       Started{kPart, 1'700'000'000'123},
       Exited{kPart, 1'700'000'000'124, 137, "OutOfMemoryError: killed"},
@@ -62,6 +73,7 @@ std::vector<Message> one_of_each() {
       OutputAck{kPart, -1, std::numeric_limits<std::uint64_t>::max()},
       ExitedAck{kPart},
       Preparing{kPart, "Pulling image python:3"},
+      Health{1'700'000'000'126, "its disk is full"},
   };
 }
 

@@ -1,0 +1,107 @@
+#include "launcher/cluster/hosts.hpp"
+
+#include <pwd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+
+namespace cox::cluster {
+
+namespace {
+
+std::string provider_of(const config::ClusterConfig& config,
+                        const config::ComputeResource& resource) {
+  return resource.provider.empty() ? config.provider : resource.provider;
+}
+
+std::string home_directory() {
+  const char* home = std::getenv("HOME");
+  if (home != nullptr && *home != '\0') return home;
+  const auto* entry = ::getpwuid(::geteuid());
+  return entry != nullptr ? entry->pw_dir : "/";
+}
+
+/// ssh runs in the daemon, whose directory is another one.
+std::string absolute(const std::string& path, const std::string& base) {
+  if (path.empty() || path.front() == '/') return path;
+  if (path.starts_with("~/")) return home_directory() + path.substr(1);
+  return base + "/" + (path.starts_with("./") ? path.substr(2) : path);
+}
+
+Result<std::string> new_tag() {
+  std::array<std::uint8_t, 8> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    return fail(Errc::internal, "the machine has no randomness to give");
+  }
+  std::string tag;
+  for (const auto byte : bytes) tag += fmt::format("{:02x}", byte);
+  return tag;
+}
+
+/// The environment's name of the compute resource that is called so; of the first that is of hosts
+/// for an empty name.
+std::string environment_of(const config::ClusterConfig& config, const std::string& cluster,
+                           const std::string& resource) {
+  for (std::size_t q = 0; q < config.queues.size(); ++q) {
+    const auto& resources = config.queues[q].compute_resources;
+    for (std::size_t r = 0; r < resources.size(); ++r) {
+      const bool named = resource.empty() ? provider_of(config, resources[r]) == "ssh"
+                                          : resources[r].name == resource;
+      if (named) return config::environment_name(config, cluster, q, r);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+bool uses_hosts(const config::ClusterConfig& config) {
+  return !environment_of(config, "", "").empty();
+}
+
+Result<provider::Demands> demands_of(const config::ClusterConfig& config) {
+  provider::Demands demands;
+  for (const auto& storage : config.shared) {
+    if (storage.source != "existing") {
+      return fail(Errc::invalid_argument,
+                  "{}: the source {} is not served by this version: mount the directory at {} on "
+                  "all hosts and leave Source out",
+                  storage.as_configured, storage.source, storage.mount_dir);
+    }
+    demands.shared.push_back(storage.mount_dir);
+  }
+  return demands;
+}
+
+Result<provider::SshPlan> plan_hosts(const config::ClusterConfig& config,
+                                     const std::string& cluster, const std::string& base) {
+  auto tag = new_tag();
+  if (!tag) return fail(tag.error());
+  provider::SshPlan plan;
+  plan.tag = std::move(*tag);
+  for (const auto& queue : config.queues) {
+    for (const auto& resource : queue.compute_resources) {
+      plan.alone = plan.alone && provider_of(config, resource) == "ssh";
+    }
+  }
+  const auto& ssh = config.ssh;
+  for (const auto& host : ssh.hosts) {
+    plan.hosts.push_back({.target = {.host = host.host,
+                                     .user = host.user.empty() ? ssh.user : host.user,
+                                     .port = host.port,
+                                     .identity_file = absolute(ssh.identity_file, base),
+                                     .known_hosts_file = absolute(ssh.known_hosts_file, base),
+                                     .proxy_jump = host.proxy_jump},
+                          .environment = environment_of(config, cluster, host.compute_resource),
+                          .vcpus = host.vcpus,
+                          .memory_mib = host.memory_mib,
+                          .address = {},
+                          .hostname = {}});
+  }
+  return plan;
+}
+
+}  // namespace cox::cluster

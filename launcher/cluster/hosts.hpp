@@ -1,0 +1,28 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "launcher/config/config.hpp"
+#include "launcher/provider/preflight.hpp"
+#include "launcher/provider/ssh_plan.hpp"
+#include "runtime/base/result.hpp"
+
+/// Clusters whose nodes are hosts: which those are by the file.
+namespace cox::cluster {
+
+/// True when some compute environment of the file is of hosts reached by ssh.
+[[nodiscard]] bool uses_hosts(const config::ClusterConfig& config);
+
+/// The hosts as the file has them; nothing of them is known yet. Paths are made absolute: "~/" by
+/// the user's home, others by `base`, the file's directory. The tag is a new one.
+/// Errors: internal when there is no randomness.
+[[nodiscard]] Result<provider::SshPlan> plan_hosts(const config::ClusterConfig& config,
+                                                   const std::string& cluster,
+                                                   const std::string& base);
+
+/// What the file asks of the hosts together: the directories that they share.
+/// Errors: invalid_argument for a source of a directory that this version does not serve.
+[[nodiscard]] Result<provider::Demands> demands_of(const config::ClusterConfig& config);
+
+}  // namespace cox::cluster

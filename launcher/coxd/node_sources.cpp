@@ -1,0 +1,62 @@
+#include "launcher/coxd/node_sources.hpp"
+
+#include <utility>
+
+namespace cox::coxd {
+
+NodeSources::NodeSources(std::unique_ptr<provider::LocalProvider> local,
+                         std::unique_ptr<provider::SshProvider> ssh)
+    : local_(std::move(local)), ssh_(std::move(ssh)) {}
+
+void NodeSources::provision(NodeRequest request,
+                            std::function<void(Result<ProvisionedNode>)> done) {
+  if (ssh_ && ssh_->serves(request.environment)) {
+    ssh_->provision(std::move(request), std::move(done));
+  } else if (local_) {
+    local_->provision(std::move(request), std::move(done));
+  } else {
+    done(fail(Errc::unavailable, "{} has no hosts: name some in Coxswain.Ssh.Hosts",
+              request.environment));
+  }
+}
+
+void NodeSources::terminate(const NodeId& id, std::function<void(Result<void>)> done) {
+  if (ssh_ && (!local_ || ssh_->knows(id))) return ssh_->terminate(id, std::move(done));
+  local_->terminate(id, std::move(done));
+}
+
+void NodeSources::on_node_ended(std::function<void(NodeId, std::string)> handler) {
+  if (ssh_) ssh_->on_node_ended(handler);
+  if (local_) local_->on_node_ended(std::move(handler));
+}
+
+std::vector<NodeId> NodeSources::adopt(const std::vector<Node>& known) {
+  std::vector<Node> of_local;
+  std::vector<Node> of_ssh;
+  for (const auto& node : known) {
+    const bool on_host = ssh_ && ssh_->serves(node.environment);
+    (on_host ? of_ssh : of_local).push_back(node);
+  }
+  auto living = local_ ? local_->adopt(of_local) : std::vector<NodeId>{};
+  if (ssh_) {
+    for (auto& id : ssh_->adopt(of_ssh)) living.push_back(std::move(id));
+  }
+  return living;
+}
+
+void NodeSources::end_all(const std::function<void(std::vector<std::string>)>& done) {
+  struct End {
+    int left = 0;
+    std::vector<std::string> troubles;
+  };
+  const auto end = std::make_shared<End>();
+  end->left = (local_ ? 1 : 0) + (ssh_ ? 1 : 0);
+  const auto one = [end, done](std::vector<std::string> troubles) {
+    for (auto& trouble : troubles) end->troubles.push_back(std::move(trouble));
+    if (--end->left == 0) done(end->troubles);
+  };
+  if (local_) local_->end_all([one] { one({}); });
+  if (ssh_) ssh_->end_all(one);
+}
+
+}  // namespace cox::coxd

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "launcher/provider/local_provider.hpp"
+#include "launcher/provider/ssh_provider.hpp"
+#include "runtime/ports/node_provider.hpp"
+
+namespace cox::coxd {
+
+/// The providers of one cluster behind one: each compute environment has its own, and a node is of
+/// its environment's. The head node, which has none, is a local one where there are such.
+class NodeSources : public NodeProvider {
+ public:
+  /// Either may be missing, not both.
+  NodeSources(std::unique_ptr<provider::LocalProvider> local,
+              std::unique_ptr<provider::SshProvider> ssh);
+
+  void provision(NodeRequest request, std::function<void(Result<ProvisionedNode>)> done) override;
+  void terminate(const NodeId& id, std::function<void(Result<void>)> done) override;
+  void on_node_ended(std::function<void(NodeId, std::string)> handler) override;
+  std::vector<NodeId> adopt(const std::vector<Node>& known) override;
+
+  /// Ends all nodes and starts no more. `done` gets a sentence for each host on which something
+  /// may be left.
+  void end_all(const std::function<void(std::vector<std::string>)>& done);
+
+ private:
+  std::unique_ptr<provider::LocalProvider> local_;
+  std::unique_ptr<provider::SshProvider> ssh_;
+};
+
+}  // namespace cox::coxd

@@ -1,0 +1,432 @@
+"""A cluster of six hosts that are reached by ssh: from its making to its end, and what may go wrong between."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+import conftest
+import harness
+import ssh_site
+
+RING = (harness.SOURCE / "mpi_examples/ring_reduce.c").read_text()
+# The tutorial's job: the main node compiles in the shared directory and calls mpirun itself.
+TUTORIAL = """#!/bin/bash
+shared=${PCLUSTER_SHARED_DIRS%%,*}
+place=$shared/$AWS_BATCH_JOB_ID
+place=${place%#*}-$AWS_BATCH_JOB_ATTEMPT
+if [ "$AWS_BATCH_JOB_NODE_INDEX" -eq "$AWS_BATCH_JOB_MAIN_NODE_INDEX" ]; then
+  mkdir -p "$place"
+  mpicc.openmpi -o "$place/ring" "$shared/ring.c"
+  mpirun.openmpi --allow-run-as-root --machinefile "$HOME/hostfile" "$place/ring"
+  echo $? > "$place/end"; mv "$place/end" "$place/exit-code"
+else
+  until [ -f "$place/exit-code" ]; do read -t 0.2 < <(:) || :; done
+fi
+exit "$(cat "$place/exit-code")"
+"""
+SUM = "sum of all ranks: 15"
+
+@pytest.fixture(scope="module")
+def site():
+    if os.geteuid() != 0:
+        pytest.skip("hosts are made by root")
+    made = ssh_site.Site()
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=conftest.people())
+def typist(request, site):
+    """Someone on the site's machine; after them every host is as it was."""
+    before = [host.files() for host in site.hosts]
+    someone = ssh_site.SitePerson(site, conftest.account(request.param))
+    yield someone
+    someone.close()
+    for host, files in zip(site.hosts, before):
+        harness.wait_until(lambda host=host: (not host.processes(), host.processes()), f"{host.name} to be empty")
+        assert host.files() == files
+
+
+def pids_on(host, pattern, what="args"):
+    """Numbers of the processes of a host, as it counts them, by command line (or name: comm)."""
+    lines = host.run("ps", "-eo", f"pid,{what}", "--no-headers").splitlines()
+    return [int(line.split()[0]) for line in lines if re.search(pattern, line)]
+
+
+def wait_for_hosts(cluster, count):
+    def look():
+        hosts = cluster.hosts()
+        return len(hosts) == count, hosts
+    return harness.wait_until(look, f"{count} hosts", 90)
+
+
+def test_the_tutorials_job_over_six_hosts(typist, site):
+    cluster = typist.create("sea", typist.hosts_file())
+    assert len(cluster.hosts()) == 6
+    (site.shared / "ring.c").write_text(RING)
+
+    job = cluster.script(TUTORIAL, nodes=3)
+    done = cluster.finish(job, 120)
+    assert done["status"] == "SUCCEEDED", done[""]
+    assert SUM in cluster.output(f"{job}#0")
+    # Each rank's output is its own, whoever started it.
+    rank = cluster.output(job, "--rank", "3")
+    assert "rank 3 received 13" in rank and len(rank) == 2
+
+    whoami = cluster.script("id -un; hostname; echo $HOME", "-p", "2")
+    assert cluster.finish(whoami)["status"] == "SUCCEEDED"
+    user, name, home = cluster.output(whoami)
+    assert user == typist.name and name.startswith("desk") and home.startswith("/var/tmp/coxswain-")
+
+    here = typist.run("pcluster", "ssh", "sea", "echo", "$0 is here")
+    assert "is here" in here.ok().out
+
+
+@pytest.mark.parametrize("road", ["direct", "mpirun"])
+def test_mpi_jobs_by_both_roads(typist, road):
+    cluster = typist.create("sea", typist.hosts_file())
+    source = typist.write("ring.c", RING)
+    job = cluster.submit("-n", "6", "--mpi", "--ranks-per-node", "1", "--mpi-launch", road, source)
+    done = cluster.finish(job, 120)
+    assert done["status"] == "SUCCEEDED", done[""]
+    lines = cluster.output(job, "--ranks", "0-5", "--tag")
+    hosts = {line.split("@")[1].split()[0] for line in lines if "Hello world" in line}
+    assert hosts == {f"desk{number}" for number in range(1, 7)}, lines
+
+
+def test_a_kill_reaches_every_host(typist, site):
+    cluster = typist.create("sea", typist.hosts_file())
+    job = cluster.script("echo up; sleep 1000 & setsid sleep 1001 & wait", nodes=6)
+    cluster.wait_for(job, "RUNNING")
+    for host in site.hosts:
+        harness.wait_until(lambda host=host: (len(pids_on(host, r"^ *\d+ sleep 100[01]")) == 2, host.processes()),
+                           f"the job on {host.name}")
+    typist.run("awsbkill", "-c", "sea", job).ok()
+    assert cluster.finish(job)["status"] == "FAILED"
+    for host in site.hosts:
+        harness.wait_until(lambda host=host: (not pids_on(host, r"^ *\d+ sleep 100[01]"), host.processes()),
+                           f"the job's end on {host.name}")
+
+
+def test_hosts_join_as_jobs_need_them(typist):
+    cluster = typist.create("sea", typist.hosts_file(minimum=0))
+    assert cluster.hosts() == []
+    job = cluster.script("hostname", nodes=2)
+    assert cluster.finish(job, 90)["status"] == "SUCCEEDED"
+    assert len(cluster.hosts()) == 2
+
+
+def test_a_job_goes_on_without_sshd_and_without_the_head(typist, site):
+    cluster = typist.create("sea", typist.hosts_file(minimum=4, maximum=4))
+    job = cluster.script("for i in 1 2 3 4 5 6; do echo line $i; sleep 0.5; done", nodes=2)
+    cluster.wait_for(job, "RUNNING")
+    for host in site.hosts:
+        for pid in pids_on(host, "sshd"):
+            host.run("kill", "-9", pid, check=False)
+    for pid in cluster.daemons():
+        os.kill(pid, signal.SIGKILL)
+    done = cluster.finish(job, 60)
+    assert done["status"] == "SUCCEEDED", done[""]
+    for index in (0, 1):
+        assert cluster.output(f"{job}#{index}") == [f"line {i}" for i in range(1, 7)]
+    for host in site.hosts:
+        harness.wait_until(host.look_for_sshd, f"sshd of {host.name}")
+
+
+def test_an_agent_that_is_killed_comes_back_and_its_job_is_tried_again(typist, site):
+    cluster = typist.create("sea", typist.hosts_file(minimum=2, maximum=2))
+    job = cluster.script('echo attempt $AWS_BATCH_JOB_ATTEMPT; [ "$AWS_BATCH_JOB_ATTEMPT" = 2 ] || sleep 1000',
+                         "-r", "2")
+    cluster.wait_for(job, "RUNNING")
+    host = next(host for host in site.hosts if pids_on(host, "^ *[0-9]+ sleep 1000"))
+    agents = pids_on(host, r"cox-agent$", "comm")
+    assert len(agents) == 1, host.processes()
+    host.run("kill", "-9", agents[0])
+    done = cluster.finish(job, 90)
+    assert done["status"] == "SUCCEEDED", done[""]
+    assert not pids_on(host, "^ *[0-9]+ sleep 1000")
+    assert cluster.output(job) == ["attempt 2"]
+
+
+def test_a_host_that_is_switched_off_and_on_comes_back(typist, site):
+    cluster = typist.create("sea", typist.hosts_file(hosts=site.hosts[:2], minimum=4, maximum=4))
+    job = cluster.script('[ "$AWS_BATCH_JOB_ATTEMPT" = 1 ] && sleep 1000; hostname', "-r", "3", "-p", "2")
+    cluster.wait_for(job, "RUNNING")
+    host = next(host for host in site.hosts if pids_on(host, "^ *[0-9]+ sleep 1000"))
+    host.stop()
+    host.start()
+    done = cluster.finish(job, 120)
+    assert done["status"] == "SUCCEEDED", done[""]
+    wait_for_hosts(cluster, 2)
+
+
+def test_a_head_that_cannot_be_reached_is_reached_by_a_tunnel(typist, site):
+    """Typed in another network: the hosts are reached through a gate, and nothing of theirs comes back but by ssh."""
+    gate = site.hosts[5]
+    known = site.open_far(gate)
+    typist.place = site.far
+    try:
+        cluster = typist.create("sea", typist.hosts_file(hosts=site.hosts[:2], minimum=4, maximum=4,
+                                                         known_hosts=known, jump="10.78.0.1"))
+        job = cluster.script("for i in 1 2 3 4 5 6 7 8; do echo line $i; sleep 0.5; done", nodes=2)
+        cluster.wait_for(job, "RUNNING")
+        # The tunnels break, and are made again.
+        tunnels = [pid for pid, line in site.processes_of(site.far).items() if " -R " in line]
+        assert len(tunnels) == 2, site.processes_of(site.far)
+        for pid in tunnels:
+            os.kill(pid, signal.SIGKILL)
+        done = cluster.finish(job, 60)
+        assert done["status"] == "SUCCEEDED", done[""]
+        for index in (0, 1):
+            assert cluster.output(f"{job}#{index}") == [f"line {i}" for i in range(1, 9)]
+        typist.run("pcluster", "delete-cluster", "-n", "sea", "--wait").ok()
+    finally:
+        site.close_far(gate)
+
+
+def host_of(job_site, pattern):
+    """The host on which such a process runs."""
+    return next(host for host in job_site.hosts if pids_on(host, pattern))
+
+
+def lines_of(cluster, job, count):
+    assert cluster.output(job) == [f"line {i}" for i in range(1, count + 1)]
+
+
+def test_a_short_cut_of_one_way_loses_no_line(typist, site):
+    cluster = typist.create("sea", typist.hosts_file(hosts=site.hosts[:2], minimum=4, maximum=4))
+    job = cluster.script("for i in $(seq 40); do echo line $i; sleep 0.1; done", "-p", "2")
+    cluster.wait_for(job, "RUNNING")
+    host = host_of(site, r"STDIN\.sh")
+    # Nothing gets from the host to the head; what the head says still arrives.
+    host.net("ip", "route", "add", "blackhole", "10.77.0.2/32")
+    harness.wait_until(lambda: (not pids_on(host, r"STDIN\.sh"), host.processes()), "the job's end on the host")
+    assert cluster.status(job) == "RUNNING"
+    host.net("ip", "route", "del", "blackhole", "10.77.0.2/32")
+    done = cluster.finish(job, 60)
+    assert done["status"] == "SUCCEEDED", done[""]
+    lines_of(cluster, job, 40)
+
+
+def test_a_slow_wire_loses_no_line(typist, site):
+    cluster = typist.create("sea", typist.hosts_file(hosts=site.hosts[:1], minimum=2, maximum=2))
+    site.hosts[0].net("tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "200kbit", "burst", "4k",
+                      "latency", "400ms")
+    try:
+        job = cluster.script("for i in $(seq 2000); do echo line $i; done")
+        done = cluster.finish(job, 90)
+        assert done["status"] == "SUCCEEDED", done[""]
+        lines_of(cluster, job, 2000)
+    finally:
+        site.hosts[0].net("tc", "qdisc", "del", "dev", "eth0", "root")
+
+
+def test_a_host_that_is_cut_off_for_long_runs_nothing_twice_under_one_number(typist, site):
+    """Its job is tried again elsewhere; what it still ran is ended when it is back, and then it serves again."""
+    cluster = typist.create("sea", typist.hosts_file(hosts=site.hosts[:2], minimum=4, maximum=4))
+    (site.shared / "began").write_text("")
+    (site.shared / "began").chmod(0o666)
+    job = cluster.script('echo "$AWS_BATCH_JOB_ATTEMPT $(hostname)" >> /mnt/data/began\n'
+                         '[ "$AWS_BATCH_JOB_ATTEMPT" = 2 ] || sleep 1000', "-p", "2", "-r", "3")
+    cluster.wait_for(job, "RUNNING")
+    host = host_of(site, "^ *[0-9]+ sleep 1000")
+    host.cut()
+    done = cluster.finish(job, 120)
+    assert done["status"] == "SUCCEEDED", done[""]
+    assert pids_on(host, "^ *[0-9]+ sleep 1000"), "the host knows nothing of it yet"
+    host.mend()
+    harness.wait_until(lambda: (not pids_on(host, "^ *[0-9]+ sleep 1000"), host.processes()), "the old attempt's end", 60)
+    wait_for_hosts(cluster, 2)
+    began = [line.split() for line in (site.shared / "began").read_text().splitlines()]
+    assert [number for number, _ in began] == ["1", "2"], began
+    assert began[0][1] == host.name != began[1][1]
+
+
+def test_a_full_host_is_taken_out_and_comes_back(typist, site):
+    host = site.hosts[0]
+    host.run("mount", "-t", "tmpfs", "-o", "mode=1777,size=300m", "tmpfs", "/var/tmp")
+    try:
+        cluster = typist.create("sea", typist.hosts_file(hosts=site.hosts[:2], minimum=4, maximum=4))
+        node = next(each["ec2InstanceId"] for each in cluster.hosts() if each["privateIpAddress"] == host.address)
+
+        def details():
+            return typist.run("awsbhosts", "-c", "sea", "-d", node).ok().out
+
+        def is_full():
+            return "statusReason             : its disk is full" in details(), details()
+
+        host.run("sh", "-c", "dd if=/dev/zero of=/var/tmp/big bs=1M count=400 || true")
+        harness.wait_until(is_full, "the host to be taken out", 40)
+        assert re.search(r"status +: unfit", details())
+        jobs = [cluster.script("hostname", "-p", "1") for _ in range(4)]
+        for job in jobs:
+            assert cluster.finish(job)["status"] == "SUCCEEDED"
+            assert cluster.output(job) == [site.hosts[1].name]
+        host.run("rm", "/var/tmp/big")
+        harness.wait_until(lambda: (re.search(r"status +: ACTIVE", details()), details()), "the host to come back", 40)
+        wide = cluster.script("hostname", nodes=2)
+        assert cluster.finish(wide)["status"] == "SUCCEEDED"
+        typist.run("pcluster", "delete-cluster", "-n", "sea", "--wait").ok()
+    finally:
+        host.run("umount", "/var/tmp")
+
+
+def test_local_nodes_and_hosts_side_by_side(typist, site):
+    """The queue names the order; a job of several nodes stays within one kind."""
+    text = typist.hosts_file(hosts=site.hosts[:3], shared="").replace("  Provider: ssh\n", """  Provider: local
+  ComputeResources:
+    - {Name: desks, Provider: ssh}
+""").replace("          MinvCpus: 12\n          DesiredvCpus: 12\n          MaxvCpus: 12\n", """          MinvCpus: 0
+          DesiredvCpus: 0
+          MaxvCpus: 4
+        - Name: desks
+          InstanceTypes:
+            - c4.large
+          MinvCpus: 0
+          DesiredvCpus: 0
+          MaxvCpus: 6
+""")
+    cluster = typist.create("both", text)
+    where = "case $(hostname) in desk*) echo desk;; ip-*) echo here;; *) echo nowhere;; esac"
+    small = cluster.script(where)
+    wide = cluster.script(f"{where}; cut -d ' ' -f 1 < $HOME/hostfile | sort", nodes=3)
+    assert cluster.finish(small, 90)["status"] == "SUCCEEDED"
+    assert cluster.output(small) == ["here"]
+    assert cluster.finish(wide, 90)["status"] == "SUCCEEDED"
+    assert cluster.output(f"{wide}#0") == ["desk", *[host.address for host in site.hosts[:3]]]
+    source = typist.write("ring.c", RING)
+    for nodes in (2, 3):
+        job = cluster.submit("-n", str(nodes), "--mpi", "--ranks-per-node", "2", source)
+        done = cluster.finish(job, 90)
+        assert done["status"] == "SUCCEEDED", done[""]
+
+
+def test_preflight_of_good_hosts_and_of_others(typist, site):
+    path = typist.write("sea.yaml", typist.hosts_file(hosts=site.hosts[:3]))
+    good = typist.run("cox", "preflight", "--json", path).ok().json()
+    assert good["good"] and [host["hostname"] for host in good["hosts"]] == ["desk1", "desk2", "desk3"]
+    assert {host["network"] for host in good["hosts"]} == {"10.77.0.0/24"}
+    assert all(re.match(r"\d+\.\d+\.\d+", host["openMpi"]) for host in good["hosts"]), good
+    assert {finding["check"] for finding in good["findings"]} <= {"cores"}, good  # other tests' load
+
+    site.hosts[1].run("umount", "/mnt/data")
+    site.hosts[1].run("chmod", "1777", "/mnt/data")
+    site.hosts[2].run("hostname", "desk1")
+    site.hosts[0].net("ip", "route", "add", "blackhole", f"{site.hosts[1].address}/32")
+    try:
+        said = typist.run("cox", "preflight", "--json", path).fails(1).json()
+        errors = {(finding["check"], finding["host"]) for finding in said["findings"] if finding["level"] == "ERROR"}
+        names = [f"{typist.name}@{host.address}" for host in site.hosts[:3]]
+        assert errors == {("shared", name) for name in names} | {
+            ("name", names[2]), ("network", f"{names[0]} and {names[1]}"), ("network", f"{names[1]} and {names[0]}")}
+        assert all(finding["mend"] for finding in said["findings"])
+        table = typist.run("cox", "preflight", path).fails(1)
+        assert "mend: mount one file system there on all hosts" in table.out
+        refusal = refused(typist, path.read_text())
+        assert "/mnt/data is not shared" in refusal and "no TCP connection reaches" in refusal
+    finally:
+        site.hosts[0].net("ip", "route", "del", "blackhole", f"{site.hosts[1].address}/32")
+        for host in site.hosts[1:3]:
+            host.stop()
+            host.start()
+
+
+def test_preflight_of_what_names_no_hosts(typist):
+    path = typist.write("local.yaml", harness.cluster_file())
+    assert "names no hosts" in typist.run("cox", "preflight", path).fails(1).err
+    assert "neither a file nor a cluster" in typist.run("cox", "preflight", "nothing").fails(1).err
+    typist.run("cox", "preflight").fails(2)
+
+
+def test_a_source_that_is_not_served_is_refused(typist, site):
+    own = "  SharedStorage:\n    - {MountDir: /mnt/data, Source: staged}\n"
+    said = refused(typist, typist.hosts_file(hosts=site.hosts[:1], minimum=2, maximum=2, extra=own))
+    assert "the source staged is not served by this version" in said, said
+
+
+def test_a_host_that_is_off_while_the_cluster_is_deleted_is_told_of(typist, site):
+    host = site.hosts[1]
+    typist.create("sea", typist.hosts_file(hosts=site.hosts[:2], minimum=4, maximum=4))
+    host.stop()
+    try:
+        done = typist.run("pcluster", "delete-cluster", "-n", "sea", "--wait", seconds=90).ok()
+        assert host.address in done.err and site.hosts[0].address not in done.err, done.story()
+        place = re.search(r"what is left there is (/var/tmp/coxswain-\w+) and /dev/shm/coxswain-\w+", done.err).group(1)
+        assert not (typist.state / "sea").exists()
+    finally:
+        host.start()
+    host.run("rm", "-r", place)
+
+
+def started_node(directory, **more):
+    """A node of no cluster, in this directory: its agent looks for a head that is not there."""
+    options = {"node": "i-1", "candidates": [], "head_port": 1, "shared_memory": str(directory / "memory"),
+               "first_process": True, "mpi_bin_dir": "/usr/bin", "node_bin_dir": str(harness.BIN), **more}
+    node = directory / "nodes" / "i-1"
+    said = subprocess.run([harness.BIN / "cox-agent", "--start", node], input=json.dumps(options), capture_output=True,
+                          text=True, timeout=60, check=True)
+    assert json.loads(said.stdout) == {"head": ""}
+    return node
+
+
+def test_a_node_that_has_no_head_any_more_leaves(tmp_path):
+    node = started_node(tmp_path, leave_after_s=1)
+    harness.wait_until(lambda: (not node.exists() and not (tmp_path / "memory").exists(), list(tmp_path.rglob("*"))),
+                       "the node to leave")
+
+
+def test_a_node_is_ended_with_all_that_it_started_even_where_its_guard_was_killed(tmp_path):
+    node = started_node(tmp_path)
+    guard = int((node / "pid").read_text().split()[0])
+    stray = subprocess.Popen(["sleep", "1000"], env={"COX_AGENT": f"{node}/agent.sock"}, start_new_session=True)
+    other = subprocess.Popen(["sleep", "1000"], env={"COX_AGENT": "/elsewhere/agent.sock"}, start_new_session=True)
+    try:
+        os.kill(guard, signal.SIGKILL)
+        cleared = subprocess.run([harness.BIN / "cox-agent", "--clear", node, tmp_path / "memory"], capture_output=True,
+                                 text=True, timeout=60, check=False)
+        assert cleared.returncode == 0, cleared
+        assert stray.wait(timeout=20) == -signal.SIGKILL
+        assert other.poll() is None
+        assert not node.exists() and not (tmp_path / "memory").exists()
+    finally:
+        for process in (stray, other):
+            process.kill()
+            process.wait()
+
+
+def refused(typist, text):
+    """What creating a cluster of this file says; nothing of it is left."""
+    path = typist.write("sea.yaml", text)
+    done = typist.run("pcluster", "create-cluster", "-n", "sea", "-c", path, "--wait").fails(1)
+    assert not (typist.state / "sea").exists()
+    return done.json()["message"]
+
+
+def test_an_unknown_host_key_is_not_taken(typist, site):
+    known = typist.write("known", site.known_line(site.hosts[0]))
+    said = refused(typist, typist.hosts_file(hosts=site.hosts[:2], minimum=4, maximum=4, known_hosts=known))
+    assert f"{site.hosts[1].address}: its host key is not in {known}" in said, said
+    assert site.hosts[0].address not in said
+    assert known.read_text() == site.known_line(site.hosts[0])
+
+
+def test_a_changed_host_key_is_not_taken(typist, site):
+    other = site.known_line(site.hosts[1]).split(" ", 1)[1]
+    known = typist.write("known", f"{site.hosts[0].address} {other}")
+    said = refused(typist, typist.hosts_file(hosts=site.hosts[:1], minimum=2, maximum=2, known_hosts=known))
+    assert "its host key is another one" in said, said
+
+
+def test_a_wrong_user_and_a_host_that_is_not_there(typist, site):
+    said = refused(typist, typist.hosts_file(hosts=site.hosts[:1], minimum=2, maximum=2, user="nobody-there"))
+    assert "it let nobody in as nobody-there" in said, said
+    site.hosts[5].stop()
+    try:
+        said = refused(typist, typist.hosts_file(hosts=site.hosts[4:], minimum=4, maximum=4))
+        assert f"{site.hosts[5].address}: it did not answer" in said, said
+    finally:
+        site.hosts[5].start()
