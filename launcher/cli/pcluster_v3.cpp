@@ -239,7 +239,9 @@ int describe_fleet(const Words& words, Streams streams) {
   auto connection = Connection::open(record->name);
   const auto answer = connection ? connection->get("cluster") : fail(connection.error());
   const bool ready = answer && record->status == "CREATE_COMPLETE";
-  return say(streams, {{"status", ready ? text_of(answer->as_object(), "fleet") : "UNKNOWN"}});
+  return say(streams,
+             {{"status", ready ? fleet_status(*record, text_of(answer->as_object(), "fleet"))
+                               : std::string("UNKNOWN")}});
 }
 
 int update_fleet(const Words& words, Streams streams) {
@@ -247,13 +249,10 @@ int update_fleet(const Words& words, Streams streams) {
   const auto record = find_record(words);
   if (!record) return refuse(streams, no_such_cluster(words.get("--cluster-name")));
   const auto status = words.get("--status");
-  if (status != "ENABLED" && status != "DISABLED") {
-    return bad_request(streams, fmt::format("the status of a compute fleet with scheduler awsbatch "
-                                            "can be set to ENABLED or DISABLED, not to {}",
-                                            status));
-  }
+  const auto wanted = wanted_fleet(*record, status);
+  if (!wanted) return bad_request(streams, wanted.error().message);
   auto connection = Connection::open(record->name);
-  const auto answer = connection ? connection->post("fleet", json::object{{"status", status}})
+  const auto answer = connection ? connection->post("fleet", json::object{{"status", *wanted}})
                                  : fail(connection.error());
   if (!answer) return refuse(streams, answer.error().message);
   return say(streams, {{"status", status},
@@ -269,7 +268,7 @@ VerbOption status_option() {
           {},
           Takes::one,
           true,
-          "ENABLED or DISABLED",
+          "ENABLED or DISABLED; of a Slurm file START_REQUESTED or STOP_REQUESTED",
           {"START_REQUESTED", "STOP_REQUESTED", "ENABLED", "DISABLED"}};
 }
 
