@@ -58,6 +58,15 @@ def test_a_slurm_cluster_is_described_and_stopped_in_slurms_words(person):
     assert fleet() == "STOPPED"
     assert set_fleet("START_REQUESTED").ok().json()["status"] == "START_REQUESTED"
     assert fleet() == "RUNNING"
+    instances = person.run("pcluster", "describe-cluster-instances", "-n", "slurm").ok().json()["instances"]
+    assert [(i["nodeType"], i.get("queueName")) for i in instances] == [("HeadNode", None), ("ComputeNode", "small")]
+
+    def in_queue(name):
+        words = ("pcluster", "describe-cluster-instances", "-n", "slurm", "--queue-name", name)
+        return [i["instanceId"] for i in person.run(*words).ok().json()["instances"]]
+
+    assert in_queue("small") == [instances[1]["instanceId"]]
+    assert in_queue("cores") == []
     refused = set_fleet("DISABLED").fails(1).json()["message"]
     assert refused.startswith("Bad Request: ") and "START_REQUESTED or STOP_REQUESTED" in refused, refused
 
