@@ -1,5 +1,7 @@
 #include "runtime/head/plain_text.hpp"
 
+#include <fmt/format.h>
+
 #include <cstdint>
 
 namespace cox::head {
@@ -65,6 +67,18 @@ std::string on_one_line(std::string_view text, std::size_t bytes_max) {
   auto begin = line.size() - (bytes_max > kCut.size() ? bytes_max - kCut.size() : 0);
   while (begin < line.size() && (static_cast<std::uint8_t>(line[begin]) & 0xc0) == 0x80) ++begin;
   return std::string(kCut) + line.substr(begin);
+}
+
+std::string launch_trouble(std::string_view type, std::string_view why, int failures,
+                           std::int64_t next_try_ms) {
+  const auto seconds = (next_try_ms + 999) / 1000;
+  if (failures == 1) {
+    return fmt::format("a {} could not be started: {} (the next try is in {} s)", type, why,
+                       seconds);
+  }
+  return fmt::format(
+      "a {} could not be started: {} (failed {} times in a row; the next try is in {} s)", type,
+      why, failures, seconds);
 }
 
 }  // namespace cox::head

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -14,5 +15,10 @@ namespace cox::head {
 /// The text on one line of UTF-8: control characters (of Latin-1's upper half too) are blanks, and
 /// of more than `bytes_max` only the end is kept, behind "…".
 [[nodiscard]] std::string on_one_line(std::string_view text, std::size_t bytes_max);
+
+/// "a c4.large could not be started: WHY (failed 3 times in a row; the next try is in 8 s)".
+/// `failures`: from 1.
+[[nodiscard]] std::string launch_trouble(std::string_view type, std::string_view why, int failures,
+                                         std::int64_t next_try_ms);
 
 }  // namespace cox::head

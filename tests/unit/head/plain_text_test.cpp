@@ -71,5 +71,13 @@ RC_GTEST_PROP(OnOneLine, IsNeverLongerThanAsked, (const std::string& text)) {
   RC_ASSERT(line.find('\n') == std::string::npos);
 }
 
+TEST(LaunchTrouble, SaysHowOftenAndWhenNext) {
+  EXPECT_EQ(launch_trouble("c4.large", "no room", 1, 2000),
+            "a c4.large could not be started: no room (the next try is in 2 s)");
+  EXPECT_EQ(launch_trouble("c4.large", "no room", 3, 7001),
+            "a c4.large could not be started: no room (failed 3 times in a row; the next try is in "
+            "8 s)");
+}
+
 }  // namespace
 }  // namespace cox::head
