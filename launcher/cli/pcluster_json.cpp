@@ -156,6 +156,22 @@ json::object cluster_summary(const cluster::Record& record) {
           {"scheduler", json::object{{"type", record.scheduler}}}};
 }
 
+std::string fleet_status(const cluster::Record& record, const std::string& fleet) {
+  if (record.scheduler != "slurm") return fleet;
+  return fleet == "ENABLED" ? "RUNNING" : "STOPPED";
+}
+
+Result<std::string> wanted_fleet(const cluster::Record& record, const std::string& status) {
+  const bool is_slurm = record.scheduler == "slurm";
+  const char* const start = is_slurm ? "START_REQUESTED" : "ENABLED";
+  const char* const stop = is_slurm ? "STOP_REQUESTED" : "DISABLED";
+  if (status == start) return "ENABLED";
+  if (status == stop) return "DISABLED";
+  return fail(Errc::invalid_argument,
+              "the status of a compute fleet with scheduler {} can be set to {} or {}, not to {}",
+              record.scheduler, start, stop, status);
+}
+
 json::object cluster_description(const cluster::Record& record, const json::value& api,
                                  const config::ClusterConfig* config) {
   json::object shown{{"creationTime", render_utc(record.created_at.value)}};
@@ -176,7 +192,7 @@ json::object cluster_description(const cluster::Record& record, const json::valu
   shown["cloudFormationStackStatus"] = record.status;
   shown["clusterName"] = record.name;
   const bool ready = record.status == "CREATE_COMPLETE" && live != nullptr;
-  shown["computeFleetStatus"] = ready ? text_of(*live, "fleet") : "UNKNOWN";
+  shown["computeFleetStatus"] = ready ? fleet_status(record, text_of(*live, "fleet")) : "UNKNOWN";
   shown["cloudformationStackArn"] = stack_arn(record);
   shown["lastUpdatedTime"] = render_utc(record.updated_at.value);
   shown["region"] = record.region;

@@ -6,6 +6,7 @@
 
 #include "launcher/cluster/registry.hpp"
 #include "launcher/config/config.hpp"
+#include "runtime/base/result.hpp"
 
 /// The shapes of pcluster version 3's answers.
 namespace cox::cli {
@@ -15,6 +16,15 @@ namespace cox::cli {
 
 /// ClusterInfoSummary: in create, delete and list. Pure.
 [[nodiscard]] boost::json::object cluster_summary(const cluster::Record& record);
+
+/// The head's word for its fleet, "ENABLED" or "DISABLED", as the file's scheduler has it: Slurm's
+/// fleets are RUNNING or STOPPED. Pure.
+[[nodiscard]] std::string fleet_status(const cluster::Record& record, const std::string& fleet);
+
+/// What update-compute-fleet's status means to the head: "ENABLED" or "DISABLED". Errors:
+/// invalid_argument for a status that the file's scheduler does not take. Pure.
+[[nodiscard]] Result<std::string> wanted_fleet(const cluster::Record& record,
+                                               const std::string& status);
 
 /// DescribeClusterResponse. `api`: what GET /cox/v1/cluster says, or null where nobody serves the
 /// cluster; `config`: its file, where that can still be read. Pure.

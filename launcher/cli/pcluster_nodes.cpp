@@ -39,9 +39,13 @@ Result<std::vector<NodeShown>> list_nodes(const std::string& cluster) {
   if (!nodes) return fail(nodes.error());
   std::vector<NodeShown> list;
   if (const auto* head = object_of(about->as_object(), "headNode")) {
-    list.push_back({text_of(*head, "id"), "HeadNode", text_of(*head, "instanceType"),
-                    text_of(*head, "address"), text_of(*head, "state"),
-                    int_of(*head, "launchTime")});
+    list.push_back({text_of(*head, "id"),
+                    "HeadNode",
+                    text_of(*head, "instanceType"),
+                    text_of(*head, "address"),
+                    text_of(*head, "state"),
+                    int_of(*head, "launchTime"),
+                    {}});
   }
   const auto* array = nodes->if_array();
   if (array == nullptr) return fail(Errc::internal, "the cluster's answer holds no nodes");
@@ -50,7 +54,7 @@ Result<std::vector<NodeShown>> list_nodes(const std::string& cluster) {
     const auto id = text_of(node, "ec2InstanceId");
     list.push_back({id, "ComputeNode", text_of(node, "instanceType"),
                     text_of(node, "privateIpAddress"), ec2_state(text_of(node, "status")),
-                    launch_time(cluster, id)});
+                    launch_time(cluster, id), text_of(node, "computeEnvironment")});
   }
   return list;
 }

@@ -16,6 +16,7 @@ struct NodeShown {
   std::string address;
   std::string state;  ///< EC2's: pending, running, shutting-down
   std::int64_t launched_at_ms = 0;
+  std::string environment{};  ///< compute environment; empty: the head node
 };
 
 /// The cluster's nodes, the head node first. Errors: not_found, unavailable.

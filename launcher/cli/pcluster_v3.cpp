@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <boost/json.hpp>
+#include <map>
 #include <ostream>
 
 #include "launcher/cli/connection.hpp"
@@ -214,23 +215,41 @@ int delete_cluster(const Words& words, Streams streams) {
   return say(streams, {{"cluster", cluster_summary(gone)}});
 }
 
+/// The queue of each compute environment of a Slurm file; nodes of awsbatch have none.
+std::map<std::string, std::string> slurm_queues(const cluster::Record& record) {
+  std::map<std::string, std::string> queues;
+  const auto config = record.scheduler == "slurm" ? stored_config(record) : std::nullopt;
+  if (!config) return queues;
+  for (std::size_t q = 0; q < config->queues.size(); ++q) {
+    const auto& queue = config->queues[q];
+    for (std::size_t r = 0; r < queue.compute_resources.size(); ++r) {
+      queues[config::environment_name(*config, record.name, q, r)] = queue.name;
+    }
+  }
+  return queues;
+}
+
 int describe_instances(const Words& words, Streams streams) {
   if (const auto fault = fault_of(words); !fault.empty()) return bad_request(streams, fault);
   const auto record = find_record(words);
   if (!record) return refuse(streams, no_such_cluster(words.get("--cluster-name")));
   const auto nodes = list_nodes(record->name);
   if (!nodes) return refuse(streams, nodes.error().message);
+  const auto queues = slurm_queues(*record);
   json::array list;
   for (const auto& node : *nodes) {
     if (words.has("--node-type") && words.get("--node-type") != node.type) continue;
-    // Queues are Slurm's: no node of awsbatch has one.
-    if (words.has("--queue-name")) continue;
-    list.push_back(json::object{{"launchTime", render_utc(node.launched_at_ms)},
-                                {"instanceId", node.id},
-                                {"privateIpAddress", node.address},
-                                {"instanceType", node.instance_type},
-                                {"nodeType", node.type},
-                                {"state", node.state}});
+    const auto queue = queues.find(node.environment);
+    const auto name = queue != queues.end() ? queue->second : std::string();
+    if (words.has("--queue-name") && (name.empty() || words.get("--queue-name") != name)) continue;
+    json::object shown{{"launchTime", render_utc(node.launched_at_ms)},
+                       {"instanceId", node.id},
+                       {"privateIpAddress", node.address},
+                       {"instanceType", node.instance_type},
+                       {"nodeType", node.type},
+                       {"state", node.state}};
+    if (!name.empty()) shown["queueName"] = name;
+    list.push_back(std::move(shown));
   }
   return say(streams, {{"instances", std::move(list)}});
 }
@@ -242,7 +261,9 @@ int describe_fleet(const Words& words, Streams streams) {
   auto connection = Connection::open(record->name);
   const auto answer = connection ? connection->get("cluster") : fail(connection.error());
   const bool ready = answer && record->status == "CREATE_COMPLETE";
-  return say(streams, {{"status", ready ? text_of(answer->as_object(), "fleet") : "UNKNOWN"}});
+  return say(streams,
+             {{"status", ready ? fleet_status(*record, text_of(answer->as_object(), "fleet"))
+                               : std::string("UNKNOWN")}});
 }
 
 int update_fleet(const Words& words, Streams streams) {
@@ -250,13 +271,10 @@ int update_fleet(const Words& words, Streams streams) {
   const auto record = find_record(words);
   if (!record) return refuse(streams, no_such_cluster(words.get("--cluster-name")));
   const auto status = words.get("--status");
-  if (status != "ENABLED" && status != "DISABLED") {
-    return bad_request(streams, fmt::format("the status of a compute fleet with scheduler awsbatch "
-                                            "can be set to ENABLED or DISABLED, not to {}",
-                                            status));
-  }
+  const auto wanted = wanted_fleet(*record, status);
+  if (!wanted) return bad_request(streams, wanted.error().message);
   auto connection = Connection::open(record->name);
-  const auto answer = connection ? connection->post("fleet", json::object{{"status", status}})
+  const auto answer = connection ? connection->post("fleet", json::object{{"status", *wanted}})
                                  : fail(connection.error());
   if (!answer) return refuse(streams, answer.error().message);
   return say(streams, {{"status", status},
@@ -272,7 +290,7 @@ VerbOption status_option() {
           {},
           Takes::one,
           true,
-          "ENABLED or DISABLED",
+          "ENABLED or DISABLED; of a Slurm file START_REQUESTED or STOP_REQUESTED",
           {"START_REQUESTED", "STOP_REQUESTED", "ENABLED", "DISABLED"}};
 }
 

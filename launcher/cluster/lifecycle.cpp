@@ -176,6 +176,7 @@ Result<void> write_files(const std::string& directory, const CreateRequest& requ
   record.status = "CREATE_IN_PROGRESS";
   record.version = kVersion;
   record.region = request.config.region;
+  record.scheduler = request.config.scheduler;
   record.v2 = request.config.v2;
   record.config_file_name = request.config_file.substr(request.config_file.rfind('/') + 1);
   record.cluster_template = request.cluster_template;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "runtime/head/head_core.hpp"
+#include "runtime/head/plain_text.hpp"
 #include "runtime/os/log.hpp"
 
 /// Nodes: asked for, placed on, lost and given back.
@@ -204,7 +205,8 @@ void HeadCore::did_not_start(const Node& node, const std::string& why) {
     backoff.until = now + std::min(wait, kLastBackoffMs);
   }
   state_.set_note(node.environment,
-                  fmt::format("a {} could not be started: {}", node.instance_type, why), true);
+                  launch_trouble(node.instance_type, why, backoff.failures, backoff.until - now),
+                  true);
 }
 
 // Going.

@@ -77,4 +77,16 @@ std::string clock_problem(Millis theirs, Millis now) {
   return fmt::format("its clock is {} s {}", std::abs(off), off < 0 ? "behind" : "ahead");
 }
 
+std::string launch_trouble(std::string_view type, std::string_view why, int failures,
+                           std::int64_t next_try_ms) {
+  const auto seconds = (next_try_ms + 999) / 1000;
+  if (failures == 1) {
+    return fmt::format("a {} could not be started: {} (the next try is in {} s)", type, why,
+                       seconds);
+  }
+  return fmt::format(
+      "a {} could not be started: {} (failed {} times in a row; the next try is in {} s)", type,
+      why, failures, seconds);
+}
+
 }  // namespace cox::head

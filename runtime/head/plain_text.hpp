@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -20,5 +21,9 @@ namespace cox::head {
 /// "its clock is 90 s behind", for a node that has told its time; empty where it is right as far as
 /// one can tell: the message may have been on its way for a while. Pure.
 [[nodiscard]] std::string clock_problem(Millis theirs, Millis now);
+/// "a c4.large could not be started: WHY (failed 3 times in a row; the next try is in 8 s)".
+/// `failures`: from 1.
+[[nodiscard]] std::string launch_trouble(std::string_view type, std::string_view why, int failures,
+                                         std::int64_t next_try_ms);
 
 }  // namespace cox::head

@@ -130,16 +130,27 @@ def row(name, ours, theirs, peer, budget):
             "ratio": round(mine / other, 3) if other else None, "budget": budget}
 
 
-def bench_create(person, rounds):
-    """A cluster of a head node and 3 nodes, from the command to ready."""
-    samples = []
-    path = person.write("bench-create.yaml", harness.cluster_file(minimum=6, maximum=6))
-    for number in range(rounds):
-        name = f"bench-create{number}"
-        person.clusters.append(name)
-        samples.append(timed(lambda: person.run("pcluster", "create-cluster", "-n", name, "-c", path, "--wait").ok()))
-        person.run("pcluster", "delete-cluster", "-n", name, "--wait").ok()
-    return [row("create a cluster of 3 nodes, to ready", samples, None, None, "1 s")]
+def create_once(person, nodes):
+    """Seconds from the command to a ready cluster of a head node and so many compute nodes."""
+    name = f"bench-create{nodes}"
+    path = person.write(f"{name}.yaml", harness.cluster_file(minimum=2 * nodes, maximum=2 * nodes))
+    person.clusters.append(name)
+    seconds = timed(lambda: person.run("pcluster", "create-cluster", "-n", name, "-c", path, "--wait").ok())
+    shown = person.run("pcluster", "describe-cluster-instances", "-n", name, "--node-type", "ComputeNode").ok().json()
+    assert len(shown["instances"]) == nodes, shown
+    person.run("pcluster", "delete-cluster", "-n", name, "--wait").ok()
+    return seconds
+
+
+def bench_create(person, rounds, many):
+    """Clusters of 3 and of many nodes in turn; a node of many must cost no more than one of 3."""
+    few_samples, each_of_few, each_of_many = [], [], []
+    for _ in range(rounds):
+        few_samples.append(create_once(person, 3))
+        each_of_few.append(few_samples[-1] / 3)
+        each_of_many.append(create_once(person, many) / many)
+    return [row("create a cluster of 3 nodes, to ready", few_samples, None, None, "1 s"),
+            row(f"create a cluster of {many} nodes, for each node", each_of_many, each_of_few, "each of 3 nodes", "1")]
 
 
 def bench_launch(person, rounds):
@@ -229,10 +240,11 @@ def main():
         print("bench: needs root, to start sshd in the nodes", file=sys.stderr)
         return 1
     rounds = 1 if options.short else options.rounds
+    many = 12 if options.short else 50
 
     person = harness.Person()
     try:
-        rows = bench_create(person, rounds) + bench_launch(person, rounds) + bench_small_jobs(person, rounds)
+        rows = bench_create(person, rounds, many) + bench_launch(person, rounds) + bench_small_jobs(person, rounds)
         rows += bench_hosts(rounds)
     finally:
         person.close()

@@ -38,6 +38,39 @@ def test_a_slurm_file_makes_a_cluster_whose_queues_run_jobs(person):
     assert cluster.output(one)[0] == "cores slurm-cores-nodes"
 
 
+def test_a_slurm_cluster_is_described_and_stopped_in_slurms_words(person):
+    person.create("slurm", SLURM)
+
+    def fleet():
+        described = person.run("pcluster", "describe-cluster", "-n", "slurm").ok().json()
+        assert described["scheduler"] == {"type": "slurm"}
+        alone = person.run("pcluster", "describe-compute-fleet", "-n", "slurm").ok().json()
+        assert alone["status"] == described["computeFleetStatus"]
+        return alone["status"]
+
+    def set_fleet(status):
+        return person.run("pcluster", "update-compute-fleet", "-n", "slurm", "--status", status)
+
+    listed = person.run("pcluster", "list-clusters").ok().json()["clusters"]
+    assert [c["scheduler"] for c in listed if c["clusterName"] == "slurm"] == [{"type": "slurm"}]
+    assert fleet() == "RUNNING"
+    assert set_fleet("STOP_REQUESTED").ok().json()["status"] == "STOP_REQUESTED"
+    assert fleet() == "STOPPED"
+    assert set_fleet("START_REQUESTED").ok().json()["status"] == "START_REQUESTED"
+    assert fleet() == "RUNNING"
+    instances = person.run("pcluster", "describe-cluster-instances", "-n", "slurm").ok().json()["instances"]
+    assert [(i["nodeType"], i.get("queueName")) for i in instances] == [("HeadNode", None), ("ComputeNode", "small")]
+
+    def in_queue(name):
+        words = ("pcluster", "describe-cluster-instances", "-n", "slurm", "--queue-name", name)
+        return [i["instanceId"] for i in person.run(*words).ok().json()["instances"]]
+
+    assert in_queue("small") == [instances[1]["instanceId"]]
+    assert in_queue("cores") == []
+    refused = set_fleet("DISABLED").fails(1).json()["message"]
+    assert refused.startswith("Bad Request: ") and "START_REQUESTED or STOP_REQUESTED" in refused, refused
+
+
 def test_a_converted_file_makes_a_cluster(person):
     shutil.copy(harness.SOURCE / "configs/tutorial.config", person.home / "old.config")
     (person.home / "old.config").chmod(0o644)

@@ -160,6 +160,9 @@ TEST(ClusterDescription, HasTheShapeOfVersion3) {
   EXPECT_EQ(shown.at("cloudFormationStackStatus").as_string(), "CREATE_COMPLETE");
   EXPECT_EQ(shown.at("tags").as_array().size(), 3u);
   EXPECT_FALSE(shown.contains("failures"));
+  record.scheduler = "slurm";
+  EXPECT_EQ(cluster_description(record, api, &config).at("computeFleetStatus").as_string(),
+            "RUNNING");
   record.status = "CREATE_FAILED";
   record.status_reason = "no node";
   const auto failed = cluster_description(record, {}, nullptr);
@@ -167,6 +170,24 @@ TEST(ClusterDescription, HasTheShapeOfVersion3) {
   EXPECT_EQ(failed.at("computeFleetStatus").as_string(), "UNKNOWN");
   EXPECT_EQ(json::serialize(failed.at("failures")),
             R"([{"failureCode":"ClusterCreationFailure","failureReason":"no node"}])");
+}
+
+TEST(Fleet, IsNamedByTheFilesScheduler) {
+  cluster::Record record;
+  EXPECT_EQ(fleet_status(record, "DISABLED"), "DISABLED");
+  EXPECT_EQ(wanted_fleet(record, "ENABLED"), "ENABLED");
+  EXPECT_EQ(wanted_fleet(record, "DISABLED"), "DISABLED");
+  EXPECT_EQ(wanted_fleet(record, "STOP_REQUESTED").error().message,
+            "the status of a compute fleet with scheduler awsbatch can be set to ENABLED or "
+            "DISABLED, not to STOP_REQUESTED");
+  record.scheduler = "slurm";
+  EXPECT_EQ(fleet_status(record, "ENABLED"), "RUNNING");
+  EXPECT_EQ(fleet_status(record, "DISABLED"), "STOPPED");
+  EXPECT_EQ(wanted_fleet(record, "START_REQUESTED"), "ENABLED");
+  EXPECT_EQ(wanted_fleet(record, "STOP_REQUESTED"), "DISABLED");
+  EXPECT_EQ(wanted_fleet(record, "DISABLED").error().message,
+            "the status of a compute fleet with scheduler slurm can be set to START_REQUESTED or "
+            "STOP_REQUESTED, not to DISABLED");
 }
 
 TEST(Overcommit, IsSaidWhereTheFileWantsMoreThanTheMachineHas) {

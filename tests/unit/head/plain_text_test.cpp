@@ -79,5 +79,13 @@ TEST(ClockProblem, IsToldFromAMessageThatWasLongOnItsWay) {
   EXPECT_EQ(clock_problem(now + 3'600'000, now), "its clock is 3600 s ahead");
 }
 
+TEST(LaunchTrouble, SaysHowOftenAndWhenNext) {
+  EXPECT_EQ(launch_trouble("c4.large", "no room", 1, 2000),
+            "a c4.large could not be started: no room (the next try is in 2 s)");
+  EXPECT_EQ(launch_trouble("c4.large", "no room", 3, 7001),
+            "a c4.large could not be started: no room (failed 3 times in a row; the next try is in "
+            "8 s)");
+}
+
 }  // namespace
 }  // namespace cox::head
