@@ -66,7 +66,15 @@ def test_options_of_awsbsub_may_stand_behind_a_script(cluster):
 
 def test_inline_commands_have_directory_files_and_environment(cluster):
     cluster.person.write("data.txt", "data\n")
-    cluster.person.write("tool", "#!/bin/sh\necho tool in $(pwd)\n", 0o755)
+    # The end of the main node ends the others: it waits until they have run.
+    cluster.person.write("tool", "#!/bin/sh\necho tool in $(pwd)\nmark=/shared/ran-${AWS_BATCH_JOB_ID%#*}\n"
+                         "case $AWS_BATCH_JOB_NODE_INDEX in\n0) until [ -e $mark ]; do sleep 0.05; done ;;\n1) touch $mark ;;\nesac\n", 0o755)
+
+    def both_write(job, wanted):
+        def look():
+            seen = [cluster.output(f"{job}#{i}") for i in (0, 1)]
+            return seen == wanted, seen
+        harness.wait_until(look, f"{wanted} of both nodes", 20)
     env = {"NAME": "it's\ntwo lines", "AWS_SECRET": "no"}
     script = 'cat data.txt; ./tool; echo "$NAME"; echo "[$AWS_SECRET]"'
     job = finished(cluster, "-w", "/shared/$USER-w", "-if", "data.txt", "-if", "tool", "-e", "NAME,AWS_SECRET",
@@ -76,9 +84,9 @@ def test_inline_commands_have_directory_files_and_environment(cluster):
     job = finished(cluster, "-pw", "/shared/pw", "pwd")
     assert cluster.output(job) == [f"/shared/pw/job-{job}"]
     job = finished(cluster, "-n", "2", "-pw", "/shared/pw", "-if", "tool", "./tool")
-    assert [cluster.output(f"{job}#{i}") for i in (0, 1)] == [[f"tool in /shared/pw/job-{job}#{i}"] for i in (0, 1)]
+    both_write(job, [[f"tool in /shared/pw/job-{job}#{i}"] for i in (0, 1)])
     job = finished(cluster, "-n", "2", "-w", "/shared/both", "-if", "tool", "./tool")
-    assert [cluster.output(f"{job}#{i}") for i in (0, 1)] == [["tool in /shared/both"]] * 2
+    both_write(job, [["tool in /shared/both"]] * 2)
 
 
 def test_everything_exported_but_the_blacklist(cluster):
