@@ -1,10 +1,8 @@
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
@@ -43,36 +41,6 @@ constexpr std::size_t kDiscardBytes = 16u << 10;
 constexpr auto kFarewellTime = std::chrono::seconds(5);
 constexpr auto kHandshakeSeconds = std::chrono::seconds(10);
 constexpr unsigned kHttp11 = 11;
-
-/// Who is at the other end, as far as the kernel knows.
-struct Peer {
-  std::optional<PeerCredentials> credentials;
-  std::string address;
-};
-
-Peer peer_of(int socket) {
-  Peer peer;
-  sockaddr_storage where{};
-  socklen_t where_size = sizeof where;
-  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&where), &where_size) != 0) return peer;
-  if (where.ss_family == AF_UNIX) {
-    ucred known{};
-    socklen_t size = sizeof known;
-    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &known, &size) == 0) {
-      peer.credentials = PeerCredentials{known.uid, known.gid, known.pid};
-    }
-    return peer;
-  }
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  const void* address =
-      where.ss_family == AF_INET
-          ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(&where)->sin_addr)
-          : static_cast<const void*>(&reinterpret_cast<const sockaddr_in6*>(&where)->sin6_addr);
-  if (::inet_ntop(where.ss_family, address, text.data(), text.size()) != nullptr) {
-    peer.address = text.data();
-  }
-  return peer;
-}
 
 /// What of the request decides how its answer is written.
 struct AnswerShape {
@@ -490,29 +458,13 @@ class Server : public HttpServer {
   std::shared_ptr<AcceptLoop<Acceptor>> accepting_;
 };
 
-Result<HttpWire::Context> make_context(const TlsCertificate& own) {
-  HttpWire::Context context;
-  try {
-    context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
-  } catch (const boost::system::system_error& error) {
-    return fail(Errc::internal, "TLS: {}", error.what());
-  }
-  SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_2_VERSION);
-  error_code error;
-  context->use_certificate_chain(asio::buffer(own.certificate), error);
-  if (error) return fail(Errc::invalid_argument, "TLS certificate: {}", error.message());
-  context->use_private_key(asio::buffer(own.private_key), asio::ssl::context::pem, error);
-  if (error) return fail(Errc::invalid_argument, "TLS private key: {}", error.message());
-  return context;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<HttpServer>> serve_http(EventLoop& loop, Fd listener, HttpHandler handler,
                                                HttpLimits limits,
                                                const std::optional<TlsCertificate>& tls) {
   Result<HttpWire::Context> context;
-  if (tls) context = make_context(*tls);
+  if (tls) context = make_tls_context(*tls);
   if (!context) return fail(context.error());
   sockaddr_storage where{};
   socklen_t size = sizeof where;
