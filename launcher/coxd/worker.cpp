@@ -258,16 +258,17 @@ class Worker {
   Result<void> start_head() {
     auto network = open_network();
     if (!network) return fail(network.error());
-    head_ = head::make_head(loop_, clock_, *provider_,
-                            {.cluster = described_.settings,
-                             .directory = directory_ + "/head",
-                             .api_listener = std::move(inherited_.api_listener),
-                             .agent_listener = std::move(inherited_.agent_listener),
-                             .network = std::move(*network),
-                             .find_types = config::expand_instance_types,
-                             .has_podman = [] { return is_in_path("podman") && is_in_path("crun"); },
-                             .host_listener = std::move(inherited_.host_listener),
-                             .creation_ms = described_.hosts ? kHostsTime : kNodesTime});
+    head_ =
+        head::make_head(loop_, clock_, *provider_,
+                        {.cluster = described_.settings,
+                         .directory = directory_ + "/head",
+                         .api_listener = std::move(inherited_.api_listener),
+                         .agent_listener = std::move(inherited_.agent_listener),
+                         .network = std::move(*network),
+                         .find_types = config::expand_instance_types,
+                         .has_podman = [] { return is_in_path("podman") && is_in_path("crun"); },
+                         .host_listener = std::move(inherited_.host_listener),
+                         .creation_ms = described_.hosts ? kHostsTime : kNodesTime});
     head_->on_readiness([this](const head::Readiness& readiness) { became(readiness); });
     head_->on_shutdown([this] { shut_down(); });
     return head_->start();

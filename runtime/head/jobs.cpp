@@ -170,9 +170,12 @@ void HeadCore::act_on(const core::PrepareNode& effect) {
       attempt.is_direct() ? seats_of(job.spec, attempt.nodes) : Result<std::vector<wire::Seat>>();
   if (!seats) return refuse(seats.error());
   const auto* head_node = state_.node(head_node_);
-  const PartContext context{&state_.cluster(), head_node != nullptr ? head_node->address : "",
-                            more_ranks_than_cores(job), std::move(*seats),
-                            api::container_of(state_, job, effect.node_index), session->paths};
+  const PartContext context{&state_.cluster(),
+                            head_node != nullptr ? head_node->address : "",
+                            more_ranks_than_cores(job),
+                            std::move(*seats),
+                            api::container_of(state_, job, effect.node_index),
+                            session->paths};
   auto prepare = make_prepare(job, effect.node_index, context);
   if (!prepare) return refuse(prepare.error());
   const auto node = run.node;

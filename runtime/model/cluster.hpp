@@ -98,7 +98,7 @@ struct ClusterSettings {
   std::vector<SharedDirectory> shared;
   std::string os_user;  ///< user name of Image.Os: "ec2-user"
   InstanceType head_node;
-  int history_days = 7;  ///< how long jobs are kept that have ended (AWS Batch: at least 7)
+  int history_days = 7;    ///< how long jobs are kept that have ended (AWS Batch: at least 7)
   bool containers = true;  ///< images run in podman; false: they are ignored
 
   friend bool operator==(const ClusterSettings&, const ClusterSettings&) = default;

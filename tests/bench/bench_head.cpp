@@ -27,9 +27,9 @@ class BenchProvider : public NodeProvider {
   BenchProvider(os::EventLoop& loop, int to_agents) : loop_(loop), to_agents_(to_agents) {}
 
   void provision(NodeRequest request, std::function<void(Result<ProvisionedNode>)> done) override {
-    tell_agents(to_agents_, {request.id, {request.identity.certificate,
-                                          request.identity.private_key,
-                                          request.identity.ca_certificate}});
+    tell_agents(to_agents_, {request.id,
+                             {request.identity.certificate, request.identity.private_key,
+                              request.identity.ca_certificate}});
     const int ordinal = request.ordinal;
     ProvisionedNode node{request.id,
                          fmt::format("10.{}.{}.10", ordinal / 250 + 1, ordinal % 250 + 1),

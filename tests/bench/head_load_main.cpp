@@ -1,9 +1,9 @@
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -170,8 +170,7 @@ void bench_queue(const std::string& directory, std::uint64_t jobs, Figures& figu
   figures.add("cpu_us_per_submit", (cpu_after - cpu_before) / count * 1e6);
   figures.add("bytes_per_waiting_job",
               static_cast<double>(memory_of(cluster.head()) - before) / count);
-  figures.add("jobs_per_s_long_queue",
-              static_cast<double>(kPassing) / pass_through(cluster, last));
+  figures.add("jobs_per_s_long_queue", static_cast<double>(kPassing) / pass_through(cluster, last));
   for (const auto* what : {"first", "again"}) {
     const auto begun = Clock::now();
     (void)cluster.client().post("/v1/listjobs",

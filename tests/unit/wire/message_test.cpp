@@ -122,7 +122,7 @@ struct RefusedCase {
 const RefusedCase kRefused[] = {
     {"no_bytes", "", "a message without bytes"},
     {"tag_zero", std::string(1, '\0'), "a message of the unknown kind 0"},
-    {"tag_too_large", "\x13", "a message of the unknown kind 19"},
+    {"tag_too_large", "\x14", "a message of the unknown kind 20"},
     {"text_longer_than_the_frame", "\x0b\xff\xff\xff\xff\x0f", "a malformed message of kind 11"},
     {"text_of_2_to_the_64", "\x0b\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "malformed"},
     {"number_of_more_than_64_bits", "\x0b\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", "malformed"},
