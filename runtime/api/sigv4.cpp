@@ -209,8 +209,9 @@ std::string service_of(const SignedCall& call, const Claim& claim) {
   const auto target = header_of(call, "x-amz-target");
   if (target.starts_with("AmazonEC2ContainerService")) return "ecs";
   if (!target.empty()) return "logs";
+  // A bucket may be named v1, but nothing of Batch is a PUT.
+  if (call.target.starts_with("/v1/") && call.method != "PUT") return "batch";
   if (claim.service == kS3) return std::string(kS3);
-  if (call.target.starts_with("/v1/")) return "batch";
   const bool is_form =
       header_of(call, "content-type").starts_with("application/x-www-form-urlencoded");
   if (is_form && claim.service == "ec2") return "ec2";
