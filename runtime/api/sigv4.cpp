@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
 constexpr std::string_view kTerminator = "aws4_request";
+constexpr std::string_view kS3 = "s3";
+constexpr std::string_view kUnsigned = "UNSIGNED-PAYLOAD";
 
 using Digest = std::string;  // raw bytes
 
@@ -79,18 +81,28 @@ std::string canonical_value(std::string_view value) {
   return text;
 }
 
+std::string header_of(const SignedCall& call, const std::string& name) {
+  const auto found = call.headers.find(name);
+  return found == call.headers.end() ? "" : std::string(trim(found->second));
+}
+
 std::string canonical_request(const SignedCall& call, const Claim& claim) {
   const std::string_view target = call.target;
   const auto mark = target.find('?');
-  auto text =
-      fmt::format("{}\n{}\n{}\n", call.method, canonical_path(target.substr(0, mark)),
-                  canonical_query(mark == std::string_view::npos ? "" : target.substr(mark + 1)));
+  // S3 alone takes the path as it was sent.
+  const auto path = target.substr(0, mark);
+  auto text = fmt::format(
+      "{}\n{}\n{}\n", call.method, claim.service == kS3 ? std::string(path) : canonical_path(path),
+      canonical_query(mark == std::string_view::npos ? "" : target.substr(mark + 1)));
   for (const auto& name : claim.signed_headers) {
     const auto found = call.headers.find(name);
     const auto value = found == call.headers.end() ? std::string() : found->second;
     text += fmt::format("{}:{}\n", name, canonical_value(value));
   }
-  return text + fmt::format("\n{}\n{}", join(claim.signed_headers, ";"), hex(sha256(call.body)));
+  const bool is_left_out = claim.service == kS3 && call.through_tls &&
+                           header_of(call, "x-amz-content-sha256") == kUnsigned;
+  return text + fmt::format("\n{}\n{}", join(claim.signed_headers, ";"),
+                            is_left_out ? std::string(kUnsigned) : hex(sha256(call.body)));
 }
 
 Answer refusal(int status, std::string_view code, std::string_view message) {
@@ -166,11 +178,6 @@ bool signs(const Claim& claim, const std::string& header) {
          claim.signed_headers.end();
 }
 
-std::string header_of(const SignedCall& call, const std::string& name) {
-  const auto found = call.headers.find(name);
-  return found == call.headers.end() ? "" : std::string(trim(found->second));
-}
-
 /// The claim as the header has it, or nothing where the header is broken.
 std::optional<Claim> parse_claim(std::string_view authorization) {
   const auto members = members_of(authorization.substr(kAlgorithm.size()));
@@ -195,6 +202,20 @@ std::optional<Claim> parse_claim(std::string_view authorization) {
                          [](const auto& a, const auto& b) { return a >= b; }) == names.end();
   if (!in_order || !is_signature(claim.signature)) return std::nullopt;
   return claim;
+}
+
+/// The service that a request can only be for. Of those that share a path the scope tells.
+std::string service_of(const SignedCall& call, const Claim& claim) {
+  const auto target = header_of(call, "x-amz-target");
+  if (target.starts_with("AmazonEC2ContainerService")) return "ecs";
+  if (!target.empty()) return "logs";
+  // A bucket may be named v1, but nothing of Batch is a PUT.
+  if (call.target.starts_with("/v1/") && call.method != "PUT") return "batch";
+  if (claim.service == kS3) return std::string(kS3);
+  const bool is_form =
+      header_of(call, "content-type").starts_with("application/x-www-form-urlencoded");
+  if (is_form && claim.service == "ec2") return "ec2";
+  return is_form ? "cloudformation" : "batch";
 }
 
 /// A header that must be signed and is not, or is signed and was not sent; empty: all is well.
@@ -234,8 +255,7 @@ std::variant<Claim, Answer> read_claim(const SignedCall& call, Millis now) {
     return refusal(403, "InvalidSignatureException",
                    fmt::format("The header {} must be sent and must be signed", name));
   }
-  const auto service = call.headers.contains("x-amz-target") ? "logs" : "batch";
-  if (claim->service != service) {
+  if (const auto service = service_of(call, *claim); claim->service != service) {
     return refusal(403, "InvalidSignatureException",
                    fmt::format("Credential should be scoped to correct service: '{}'.", service));
   }
@@ -252,7 +272,8 @@ std::variant<Claim, Answer> read_claim(const SignedCall& call, Millis now) {
                    fmt::format("Signature not yet current: {} is still to come", claim->amz_date));
   }
   const auto hash = header_of(call, "x-amz-content-sha256");
-  if (!hash.empty() && hash != hex(sha256(call.body))) {
+  const bool is_left_out = hash == kUnsigned && claim->service == kS3 && call.through_tls;
+  if (!hash.empty() && !is_left_out && hash != hex(sha256(call.body))) {
     return refusal(403, "InvalidSignatureException", "X-Amz-Content-SHA256 is not the body's hash");
   }
   // Keys here never come with a session.

@@ -20,6 +20,7 @@ struct SignedCall {
   std::string target;  ///< path and query, as sent
   std::map<std::string, std::string> headers;
   std::string body;
+  bool through_tls = false;  ///< then S3's clients need not hash a body
 };
 
 /// What a request says of its own signature.

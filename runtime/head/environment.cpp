@@ -48,6 +48,38 @@ void add_pcluster(std::vector<EnvVar>& list, const PartContext& context) {
   }
 }
 
+/// The original awsbsub's jobs fetch their files by `aws s3 sync s3://…`. The files have come with
+/// the job: this function of bash takes them (%FILES%) from the job's directory, and leaves every
+/// other use of aws to the program of that name.
+constexpr std::string_view kAwsFunction =
+    "() { local word last from=;"
+    " for word in \"$@\"; do last=$word;"
+    " [[ $word == \"$PCLUSTER_JOB_S3_URL\"* ]] && from=$word; done;"
+    " if [[ $1 != s3 || -z $from || $from == \"$last\" ]]; then command aws \"$@\"; return; fi;"
+    " local name=${from#\"$PCLUSTER_JOB_S3_URL\"};"
+    " if [[ -n $name ]]; then cp -p \"$COX_JOB_DIR/$name\" \"$last\"; return; fi;"
+    " mkdir -p \"$last\" || return;"
+    " [[ $last -ef $COX_JOB_DIR ]] && return;"
+    " for word in %FILES%; do cp -p \"$COX_JOB_DIR/$word\" \"$last\" || return; done; }";
+
+void add_aws_function(const JobSpec& spec, const std::vector<std::string>& command,
+                      std::vector<EnvVar>& environment) {
+  if (spec.files.empty()) return;
+  std::string names;
+  for (const auto& file : spec.files) names += " " + shell_quote(file.name);
+  std::string function(kAwsFunction);
+  constexpr std::string_view kPlace = " %FILES%";
+  function.replace(function.find(kPlace), kPlace.size(), names);
+  const auto folder = std::find_if(environment.begin(), environment.end(), [](const EnvVar& each) {
+    return each.name == "PCLUSTER_JOB_S3_URL" && !each.value.empty();
+  });
+  if (folder == environment.end()) return;
+  const bool fetches = std::any_of(command.begin(), command.end(), [&](const std::string& word) {
+    return word.find(folder->value) != std::string::npos;
+  });
+  if (fetches) environment.push_back({"BASH_FUNC_aws%%", function});
+}
+
 /// What the main node of an --mpi job runs; the other nodes only stand by for it.
 std::vector<std::string> mpi_command(const JobSpec& spec, const mpi::NodePaths& paths) {
   const mpi::Layout layout{spec.mpi->ranks_per_node, spec.mpi->map_by, spec.mpi->bind_to};
@@ -132,6 +164,7 @@ Result<wire::Prepare> make_prepare(const Job& job, int node_index, const PartCon
   }
   const auto ours = part_environment(job, node_index, context);
   prepare.environment.insert(prepare.environment.end(), ours.begin(), ours.end());
+  add_aws_function(spec, prepare.command, prepare.environment);
 
   std::vector<mpi::NodeSlots> slots;
   for (std::size_t i = 0; i < attempt.nodes.size(); ++i) {

@@ -38,6 +38,7 @@ HeadCore::HeadCore(os::EventLoop& loop, const Clock& clock, NodeProvider& provid
       options_(std::move(options)),
       state_(options_.cluster),
       keys_(options_.directory + "/keys"),
+      uploads_(options_.directory + "/uploads"),
       replays_(clock.now()) {}
 
 HeadCore::~HeadCore() { alive_.reset(); }

@@ -18,6 +18,7 @@
 #include "runtime/head/head.hpp"
 #include "runtime/head/journal.hpp"
 #include "runtime/head/state.hpp"
+#include "runtime/head/uploads.hpp"
 #include "runtime/head/watches.hpp"
 #include "runtime/logs/log_store.hpp"
 #include "runtime/mpi/launch_plan.hpp"
@@ -25,6 +26,12 @@
 #include "runtime/os/http.hpp"
 #include "runtime/store/store.hpp"
 #include "runtime/wire/message.hpp"
+
+namespace cox::api {
+struct Claim;
+struct KeepUpload;
+struct StackAnswer;
+}  // namespace cox::api
 
 namespace cox::head {
 
@@ -233,6 +240,12 @@ class HeadCore : public Head {
   [[nodiscard]] Result<std::optional<os::TlsCertificate>> network_certificate();
   [[nodiscard]] Result<void> serve_network();
   void handle_signed(const os::HttpRequest& request, const std::shared_ptr<os::HttpReply>& reply);
+  void answer(const std::shared_ptr<os::HttpReply>& reply, const api::StackAnswer& given);
+  void handle_stack_service(const api::Claim& claim, const os::HttpRequest& request,
+                            const JobUser& user, const std::shared_ptr<os::HttpReply>& reply);
+  void keep_upload(const api::KeepUpload& upload, const std::string& bytes, const JobUser& user,
+                   const std::shared_ptr<os::HttpReply>& reply);
+  void attach_uploads(JobSpec& spec) const;
   void route_credentials(const JobUser& user, const std::shared_ptr<os::HttpReply>& reply);
 
   // cluster_routes.cpp
@@ -275,6 +288,7 @@ class HeadCore : public Head {
   std::unique_ptr<os::HttpServer> http_;
   std::unique_ptr<os::HttpServer> network_;
   AccessKeys keys_;
+  Uploads uploads_;
   ReplayWindow replays_;
   std::string endpoint_;   ///< "http://127.0.0.1:4711"; empty: none
   std::string ca_bundle_;  ///< path of what the endpoint's clients verify it by; empty: none needed

@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 
 #include "runtime/api/api.hpp"
+#include "runtime/base/percent.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/head/head_core.hpp"
 #include "runtime/os/log.hpp"
@@ -19,24 +20,6 @@ namespace {
 
 constexpr const char* kOwnRoot = "/cox/v1/";
 
-std::string percent_decoded(std::string_view text) {
-  std::string decoded;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto digits = std::string_view("0123456789abcdef");
-    if (text[i] == '%' && i + 2 < text.size()) {
-      const auto high = digits.find(to_lower(text.substr(i + 1, 1)));
-      const auto low = digits.find(to_lower(text.substr(i + 2, 1)));
-      if (high != std::string_view::npos && low != std::string_view::npos) {
-        decoded += static_cast<char>(high * 16 + low);
-        i += 2;
-        continue;
-      }
-    }
-    decoded += text[i] == '+' ? ' ' : text[i];
-  }
-  return decoded;
-}
-
 std::map<std::string, std::string> query_of(std::string_view target) {
   std::map<std::string, std::string> query;
   const auto mark = target.find('?');
@@ -44,7 +27,7 @@ std::map<std::string, std::string> query_of(std::string_view target) {
   for (const auto& pair : split(target.substr(mark + 1), '&')) {
     const auto equals = pair.find('=');
     const auto value = equals == std::string::npos ? "" : pair.substr(equals + 1);
-    query[percent_decoded(pair.substr(0, equals))] = percent_decoded(value);
+    query[form_decoded(pair.substr(0, equals))] = form_decoded(value);
   }
   return query;
 }
@@ -131,6 +114,7 @@ void HeadCore::handle_aws(const os::HttpRequest& request, const JobUser& user,
     return send(tagging->answer);
   }
   auto& submission = std::get<api::SubmitJob>(outcome);
+  attach_uploads(submission.spec);
   const auto id = submit(submission.spec);
   send(id ? api::render_submitted(state_, *id, submission.spec, region)
           : api::render_error(id.error()));

@@ -1,6 +1,7 @@
 #include <boost/json.hpp>
 
 #include "runtime/api/sigv4.hpp"
+#include "runtime/api/stack_services.hpp"
 #include "runtime/head/head_core.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/frame_link.hpp"
@@ -29,6 +30,7 @@ Result<void> HeadCore::serve_network() {
   auto& network = options_.network;
   if (!network.listener) return {};
   if (auto loaded = keys_.load(); !loaded) return loaded;
+  if (auto loaded = uploads_.load(clock_.now()); !loaded) return loaded;
   const auto certificate = network_certificate();
   if (!certificate) return fail(certificate.error());
   const bool is_v6 = network.host.find(':') != std::string::npos;
@@ -36,7 +38,7 @@ Result<void> HeadCore::serve_network() {
                           is_v6 ? "[" + network.host + "]" : network.host,
                           os::local_port(network.listener));
   os::HttpLimits limits;
-  limits.body_bytes_max = 1u << 20;  // far above what any of these operations takes
+  limits.body_bytes_max = api::kUploadBytesMax;  // far above what any other operation takes
   auto http = os::serve_http(
       loop_, std::move(network.listener),
       [this](const os::HttpRequest& request, const std::shared_ptr<os::HttpReply>& reply) {
@@ -51,9 +53,12 @@ Result<void> HeadCore::serve_network() {
 void HeadCore::handle_signed(const os::HttpRequest& request,
                              const std::shared_ptr<os::HttpReply>& reply) {
   const auto send = [&](const api::Answer& given) {
+    const auto service = api::service_claimed(request.headers);
+    if (api::is_stack_service(service)) return answer(reply, api::render_refusal(service, given));
     answer(reply, given.status, given.body, given.error_type);
   };
-  const api::SignedCall call{request.method, request.target, request.headers, request.body};
+  const api::SignedCall call{request.method, request.target, request.headers, request.body,
+                             endpoint_.starts_with("https:")};
   const auto now = clock_.now();
   const auto read = api::read_claim(call, now);
   if (const auto* refused = std::get_if<api::Answer>(&read)) return send(*refused);
@@ -64,7 +69,54 @@ void HeadCore::handle_signed(const os::HttpRequest& request,
   if (!replays_.admit(claim.signature, claim.signed_at, now, claim.signed_at + api::kClockSkewMs)) {
     return send(api::refuse_replay());
   }
+  if (api::is_stack_service(claim.service)) {
+    return handle_stack_service(claim, request, key->user, reply);
+  }
   handle_aws(request, key->user, claim.region, reply);
+}
+
+void HeadCore::answer(const std::shared_ptr<os::HttpReply>& reply, const api::StackAnswer& given) {
+  os::HttpResponse response{given.status, given.content_type, given.headers, given.body};
+  response.headers["x-amzn-RequestId"] = new_uuid();
+  if (!given.error_type.empty()) response.headers["x-amzn-ErrorType"] = given.error_type;
+  journal_->answer([reply, response = std::move(response)] { reply->send(response); });
+}
+
+void HeadCore::handle_stack_service(const api::Claim& claim, const os::HttpRequest& request,
+                                    const JobUser& user,
+                                    const std::shared_ptr<os::HttpReply>& reply) {
+  const auto outcome = api::handle_stack_service(
+      state_,
+      {claim.service, claim.region, request.method, request.target, request.headers, request.body});
+  if (const auto* given = std::get_if<api::StackAnswer>(&outcome)) return answer(reply, *given);
+  keep_upload(std::get<api::KeepUpload>(outcome), request.body, user, reply);
+}
+
+/// The bytes first, then the name: a name never stands for bytes that are not there.
+void HeadCore::keep_upload(const api::KeepUpload& upload, const std::string& bytes,
+                           const JobUser& user, const std::shared_ptr<os::HttpReply>& reply) {
+  const auto size = static_cast<std::int64_t>(bytes.size());
+  blobs_->put(bytes, [this, url = upload.url, size, user, reply](const Result<std::string>& hash) {
+    if (!hash) return answer(reply, api::render_not_kept(hash.error()));
+    const JobFile file{url.substr(url.rfind('/') + 1), *hash, size, 0600};
+    if (auto kept = uploads_.keep(user, url, file, clock_.now()); !kept) {
+      return answer(reply, api::render_not_kept(kept.error()));
+    }
+    answer(reply, api::render_kept(*hash));
+  });
+}
+
+/// The original awsbsub has put the job's files into the folder that the job's environment names.
+void HeadCore::attach_uploads(JobSpec& spec) const {
+  const auto attach = [&](const std::vector<EnvVar>& environment) {
+    for (const auto& variable : environment) {
+      if (!spec.files.empty()) return;
+      if (variable.name != "PCLUSTER_JOB_S3_URL") continue;
+      spec.files = uploads_.in_folder(spec.user, variable.value);
+    }
+  };
+  attach(spec.environment);
+  for (const auto& group : spec.groups) attach(group.environment);
 }
 
 void HeadCore::route_credentials(const JobUser& user, const std::shared_ptr<os::HttpReply>& reply) {

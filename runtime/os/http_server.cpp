@@ -208,8 +208,9 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void got_head(error_code error) {
     if (error) return got(error);
-    const auto& head = parser_->get();
-    if (!parser_->is_done() && beast::iequals(head[http::field::expect], "100-continue")) {
+    // Of an empty body too: botocore takes an answer that no 100 came before for the answer to the
+    // connection's next such request as well.
+    if (beast::iequals(parser_->get()[http::field::expect], "100-continue")) {
       queue("HTTP/1.1 100 Continue\r\n\r\n");
     }
     http::async_read(

@@ -323,6 +323,17 @@ TEST_F(Http, TellsAClientThatAsksToGoOn) {
   EXPECT_THAT(exchange(socket, "body"), EndsWith("\r\n\r\nbody"));
 }
 
+TEST_F(Http, TellsAClientThatAsksToGoOnWithNothing) {
+  serve([](const HttpRequest&, const ReplyPtr& reply) { reply->send(text("done")); });
+
+  const auto answer = exchange(connect(),
+                               "PUT / HTTP/1.1\r\nConnection: close\r\nContent-Length: 0\r\n"
+                               "Expect: 100-continue\r\n\r\n");
+
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 "));
+  EXPECT_THAT(answer, EndsWith("\r\n\r\ndone"));
+}
+
 TEST_F(Http, EndsAStreamForAnOldClientWithTheConnection) {
   serve([](const HttpRequest&, const ReplyPtr& reply) {
     reply->begin(text(""));

@@ -1,0 +1,157 @@
+"""Limits and shapes of AWS Batch that its clients do not check: each is refused by the service, by its name."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+import harness
+from test_batch_api import Aws, container, managed, refused, signed
+
+
+@pytest.fixture(scope="module")
+def cluster(shared_person):
+    """Its images are names only: commands run on the nodes."""
+    text = harness.cluster_file(minimum=2, maximum=6, extra="Coxswain:\n  Containers: host\n")
+    return shared_person.create("shared", text)
+
+
+@pytest.fixture(scope="module")
+def aws(cluster):
+    return Aws(cluster)
+
+
+def call(aws, operation, body, **headers):
+    """Status and answer of a signed request that botocore would not send."""
+    given = signed(aws, body, path=f"/v1/{operation}")
+    request = urllib.request.Request(f"{aws.endpoint}/v1/{operation}", data=body, headers={**given, **headers})
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, json.loads(answer.read() or b"{}")
+    except urllib.error.HTTPError as error:
+        return error.code, {"type": error.headers["x-amzn-ErrorType"], **json.loads(error.read())}
+
+
+RULE = {"onExitCode": "1", "action": "EXIT"}
+
+
+@pytest.mark.parametrize("given, said", [
+    (dict(name=""), "ame"),
+    (dict(name="x" * 129), "Job name should match valid pattern"),
+    (dict(retryStrategy={"attempts": 2, "evaluateOnExit": [RULE] * 6}), "evaluateOnExit"),
+    (dict(retryStrategy={"attempts": 2, "evaluateOnExit": [{"onReason": "x" * 513, "action": "EXIT"}]}), "onReason"),
+    (dict(retryStrategy={"attempts": 2, "evaluateOnExit": [{"onStatusReason": "x" * 513, "action": "EXIT"}]}), "onStatusReason"),
+    (dict(retryStrategy={"evaluateOnExit": [RULE]}), "attempts"),
+    (dict(retryStrategy={"attempts": 11}), "attempts"),
+    (dict(tags={str(i): "" for i in range(51)}), "tag"),
+    (dict(command=["x" * (31 << 10)]), "larger"),
+    (dict(shareIdentifier="a"), "shareIdentifier"),
+    (dict(containerOverrides={"environment": [{"name": "AWS_BATCH_X", "value": "1"}]}), "AWS_BATCH"),
+    (dict(containerOverrides={"resourceRequirements": [{"type": "VCPU", "value": "0"}]}), "VCPU"),
+    (dict(containerOverrides={"resourceRequirements": [{"type": "MEMORY", "value": "3"}]}), "MEMORY"),
+    (dict(containerOverrides={"vcpus": 0, "command": ["true"]}), "vcpus"),
+    (dict(containerOverrides={"memory": 3, "command": ["true"]}), "memory"),
+    (dict(jobDefinition="arn:aws:batch:us-west-2:123456789012:job-queue/queue1"), "does not exist"),
+])
+def test_what_a_submission_may_not_have(aws, given, said):
+    assert said in refused(aws.submit, **given)
+
+
+@pytest.mark.parametrize("given, said", [
+    (dict(containerProperties=container(image="x" * 256)), "image"),
+    (dict(containerProperties=container(linuxParameters={"swappiness": 101})), "swappiness"),
+    (dict(containerProperties=container(), nodeProperties={"numNodes": 1, "mainNode": 0, "nodeRangeProperties": [
+        {"targetNodes": "0:", "container": container()}]}), "nodeProperties"),
+    (dict(schedulingPriority=-1), "schedulingPriority"),
+    (dict(platformCapabilities=["MAINFRAME"]), "platformCapabilities"),
+    (dict(tags={str(i): "" for i in range(51)}), "tag"),
+    (dict(containerProperties=container(resourceRequirements=[{"type": "GPU", "value": "none"}])), "GPU"),
+])
+def test_what_a_definition_may_not_have(aws, given, said):
+    base = dict(jobDefinitionName="never", type="container", containerProperties=container())
+    assert said in refused(aws.batch.register_job_definition, **{**base, **given})
+
+
+def test_a_definition_may_not_have_too_many_nodes(aws):
+    assert "numNodes" in refused(aws.batch.register_job_definition, jobDefinitionName="never", type="multinode", nodeProperties={
+        "numNodes": 1001, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:", "container": container()}]})
+
+
+@pytest.mark.parametrize("operation, given, said", [
+    ("describe_job_queues", dict(jobQueues=["q"] * 101), "jobQueues"),
+    ("describe_compute_environments", dict(computeEnvironments=["e"] * 101), "computeEnvironments"),
+    ("describe_job_definitions", dict(jobDefinitions=["d:1"] * 101), "jobDefinitions"),
+    ("describe_scheduling_policies", dict(arns=["arn:aws:batch:us-west-2:123456789012:scheduling-policy/x"] * 101), "arns"),
+    ("describe_job_queues", dict(maxResults=101), "maxResults"),
+    ("describe_compute_environments", dict(maxResults=0), "maxResults"),
+    ("list_scheduling_policies", dict(maxResults=101), "maxResults"),
+    ("list_scheduling_policies", dict(nextToken="never given"), "nextToken"),
+    ("list_jobs", dict(jobQueue="queue1", filters=[{"name": "JOB_NAME", "values": ["a"]}] * 2), "filter"),
+    ("cancel_job", dict(jobId="x", reason="r" * 1025), "reason"),
+    ("terminate_job", dict(jobId="x", reason="r" * 1025), "reason"),
+    ("deregister_job_definition", dict(jobDefinition="no-revision"), "jobDefinition"),
+    ("update_job_queue", dict(jobQueue="none", priority=1), "none"),
+    ("update_compute_environment", dict(computeEnvironment="none", state="ENABLED"), "none"),
+    ("update_scheduling_policy", dict(arn="none"), "none"),
+    ("create_job_queue", dict(jobQueueName="never", priority=1, computeEnvironmentOrder=[
+        {"order": i, "computeEnvironment": "e"} for i in range(4)]), "computeEnvironmentOrder"),
+    ("create_scheduling_policy", dict(name="a b"), "not supported pattern"),
+    ("create_scheduling_policy", dict(name="never", fairsharePolicy={
+        "shareDistribution": [{"shareIdentifier": "a", "weightFactor": 0.00001}]}), "weightFactor"),
+    ("create_scheduling_policy", dict(name="never", fairsharePolicy={
+        "shareDistribution": [{"shareIdentifier": "a" * 256}]}), "shareIdentifier"),
+])
+def test_what_else_is_refused(aws, operation, given, said):
+    assert said in refused(getattr(aws.batch, operation), **given)
+
+
+def test_a_scheduling_policy_is_named_by_its_arn(aws):
+    arn = aws.batch.create_scheduling_policy(name="named")["arn"]
+    first = f"{aws.cluster.name}-small"
+    assert "does not exist" in refused(aws.batch.create_job_queue, jobQueueName="never", priority=1, schedulingPolicyArn="named",
+                                            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": first}])
+    assert aws.batch.describe_scheduling_policies(arns=["named"])["schedulingPolicies"] == []
+    aws.batch.delete_scheduling_policy(arn=arn)
+
+
+def test_an_update_policy_has_limits(aws):
+    aws.batch.create_compute_environment(computeEnvironmentName="limits", type="MANAGED", computeResources=managed(), state="DISABLED")
+    try:
+        assert "jobExecutionTimeoutMinutes" in refused(aws.batch.update_compute_environment, computeEnvironment="limits",
+                                                       updatePolicy={"jobExecutionTimeoutMinutes": 361})
+    finally:
+        aws.batch.delete_compute_environment(computeEnvironment="limits")
+
+
+def test_bodies_that_botocore_would_not_send(aws):
+    assert call(aws, "describejobqueues", b"")[0] == 200
+    assert call(aws, "describejobqueues", b'{"jobQueues": null, "colour": 1, "nextToken": ""}')[0] == 200
+    for body in (b"[]", b"{"):
+        status, answer = call(aws, "describejobqueues", body)
+        assert (status, answer["type"]) == (400, "SerializationException") and answer["message"], (body, answer)
+    for body in (b'{"jobQueues": "queue1"}', b'{"maxResults": "1"}', b'{"maxResults": 1.5}'):
+        status, answer = call(aws, "describejobqueues", body)
+        assert (status, answer["type"]) == (400, "ClientException") and answer["message"], (body, answer)
+    status, answer = call(aws, "submitjob", b"{}")
+    assert (status, answer["type"]) == (400, "ClientException") and answer["message"]
+    status, answer = call(aws, "nosuchoperation", b"{}")
+    assert status in (400, 403, 404) and answer["message"], answer
+    name = f"caf\\u00e9-{time.time_ns()}".encode()
+    status, answer = call(aws, "submitjob", b'{"jobName": "' + name + b'", "jobQueue": "queue1", "jobDefinition": "x"}')
+    assert status == 400 and "Job name should match valid pattern" in answer["message"]
+
+
+def test_pages_of_lists_end(aws):
+    for i in range(3):
+        aws.batch.create_scheduling_policy(name=f"page-{i}")
+    token, found = "", []
+    while token is not None:
+        page = aws.batch.list_scheduling_policies(maxResults=2, nextToken=token)
+        found += [each["arn"].rsplit("/")[-1] for each in page["schedulingPolicies"]]
+        assert page.get("nextToken") != token
+        token = page.get("nextToken")
+    assert found == ["page-0", "page-1", "page-2"]
+    for i in range(3):
+        aws.batch.delete_scheduling_policy(arn=aws.arn("scheduling-policy", f"page-{i}"))
