@@ -60,7 +60,7 @@ Result<Connection> Connection::open_complete(const std::string& name) {
   auto connection = open(name);
   // Inside a node there is no record to look at, and no need: the cluster has made the node.
   const auto record = cluster::current_record(connection ? connection->cluster() : name);
-  if (record && record->status != "CREATE_COMPLETE" && record->status != "UPDATE_COMPLETE") {
+  if (record && !cluster::is_made(record->status)) {
     return fail(Errc::conflict, "cluster {} is in an invalid state ({})", record->name,
                 record->status);
   }

@@ -40,8 +40,8 @@ std::string fault_of(const Words& words) {
   if (words.has("--query")) {
     return "--query is not served by this version: pipe the JSON through jq instead";
   }
-  for (const auto* option :
-       {"--dryrun", "--rollback-on-failure", "--start-from-head", "--keep-s3-objects"}) {
+  for (const auto* option : {"--dryrun", "--rollback-on-failure", "--force-update",
+                             "--start-from-head", "--keep-s3-objects"}) {
     if (words.has(option) && !boolean(words.get(option))) {
       return fmt::format("expected 'boolean' value for {}, not {}", option, words.get(option));
     }
@@ -55,7 +55,8 @@ std::string fault_of(const Words& words) {
 }
 
 std::optional<cluster::Record> find_record(const Words& words) {
-  const auto record = cluster::current_record(words.get("--cluster-name"));
+  auto record = cluster::settle(words.get("--cluster-name"));
+  if (!record) record = cluster::current_record(words.get("--cluster-name"));
   return record ? std::optional(*record) : std::nullopt;
 }
 

@@ -31,6 +31,9 @@ int bad_request(Streams streams, const std::string& text);
 /// The record of --cluster-name, as it is by now.
 [[nodiscard]] std::optional<cluster::Record> find_record(const Words& words);
 
+/// describe-cluster's answer, with what the cluster's daemon says where it can be asked.
+[[nodiscard]] boost::json::object describe(const cluster::Record& record);
+
 [[nodiscard]] VerbOption name_option();
 
 /// A verb with the options that all have.

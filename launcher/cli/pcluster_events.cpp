@@ -7,6 +7,8 @@
 #include "launcher/cli/pcluster_answers.hpp"
 #include "launcher/cli/pcluster_json.hpp"
 #include "launcher/cli/pcluster_verbs.hpp"
+#include "runtime/base/text.hpp"
+#include "runtime/os/files.hpp"
 
 /// get-cluster-stack-events.
 namespace cox::cli {
@@ -17,6 +19,7 @@ namespace {
 
 // As many as CloudFormation gives at once.
 constexpr std::size_t kPage = 100;
+constexpr std::size_t kStoryMax = 16u << 20;
 
 /// A resource of the head's: "ComputeNode i-0123" is one of many, named by its instance.
 struct Resource {
@@ -94,6 +97,12 @@ StackHistory history_of(const cluster::Record& record) {
     const auto* object = about ? about->if_object() : nullptr;
     const auto* head = object != nullptr ? object_of(*object, "headNode") : nullptr;
     if (head != nullptr) history.head_id = text_of(*head, "id");
+  }
+  if (history.events.empty()) {
+    const auto kept = os::read_file(cluster::directory_of(record.name) + "/head/events", kStoryMax);
+    for (const auto& line : split(kept ? *kept : "", '\n')) {
+      if (auto event = parse_event(line)) history.events.push_back(std::move(*event));
+    }
   }
   if (history.events.empty()) {
     history.events = {

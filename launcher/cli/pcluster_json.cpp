@@ -152,7 +152,7 @@ json::object cluster_summary(const cluster::Record& record) {
           {"cloudformationStackArn", stack_arn(record)},
           {"region", record.region},
           {"version", record.version},
-          {"clusterStatus", record.status},
+          {"clusterStatus", cluster::cluster_status(record.status)},
           {"scheduler", json::object{{"type", record.scheduler}}}};
 }
 
@@ -191,12 +191,12 @@ json::object cluster_description(const cluster::Record& record, const json::valu
   shown["tags"] = std::move(tags);
   shown["cloudFormationStackStatus"] = record.status;
   shown["clusterName"] = record.name;
-  const bool ready = record.status == "CREATE_COMPLETE" && live != nullptr;
+  const bool ready = cluster::is_made(record.status) && live != nullptr;
   shown["computeFleetStatus"] = ready ? fleet_status(record, text_of(*live, "fleet")) : "UNKNOWN";
   shown["cloudformationStackArn"] = stack_arn(record);
   shown["lastUpdatedTime"] = render_utc(record.updated_at.value);
   shown["region"] = record.region;
-  shown["clusterStatus"] = record.status;
+  shown["clusterStatus"] = cluster::cluster_status(record.status);
   shown["scheduler"] = json::object{{"type", record.scheduler}};
   if (record.status == "CREATE_FAILED") {
     shown["failures"] = json::array{json::object{{"failureCode", "ClusterCreationFailure"},

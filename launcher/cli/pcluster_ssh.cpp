@@ -184,9 +184,9 @@ int run_pcluster_ssh(const std::vector<std::string>& args, Streams streams) {
   };
   const auto record = cluster::current_record(words->cluster);
   if (!record) return refuse(fmt::format("cluster {} does not exist", words->cluster));
-  if (record->status != "CREATE_COMPLETE") {
+  if (!cluster::is_made(record->status)) {
     return refuse(fmt::format("cluster {} is {}: its head node cannot be entered", words->cluster,
-                              record->status));
+                              cluster::cluster_status(record->status)));
   }
   struct stat owner {};
   const auto directory = cluster::directory_of(words->cluster);

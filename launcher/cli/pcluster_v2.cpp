@@ -4,13 +4,16 @@
 #include <array>
 #include <boost/json.hpp>
 #include <cstdlib>
+#include <iostream>
 #include <ostream>
+#include <string>
 
 #include "launcher/cli/connection.hpp"
 #include "launcher/cli/exit_codes.hpp"
 #include "launcher/cli/pcluster_file.hpp"
 #include "launcher/cli/pcluster_interrupt.hpp"
 #include "launcher/cli/pcluster_nodes.hpp"
+#include "launcher/cli/pcluster_update.hpp"
 #include "launcher/cli/pcluster_verbs.hpp"
 #include "launcher/cli/pcluster_watch.hpp"
 #include "launcher/cluster/lifecycle.hpp"
@@ -174,6 +177,57 @@ int create(const Words& words, Streams streams) {
   return await_creation(*made, !words.has("--norollback"), streams);
 }
 
+/// True when the user says yes, or has said so before.
+bool is_wanted(const Words& words, Streams streams) {
+  if (words.has("--yes")) return true;
+  streams.out << "Do you want to proceed with the update? - Y/N: " << std::flush;
+  std::string said;
+  std::getline(std::cin, said);
+  streams.out << '\n';
+  return said == "Y" || said == "y" || said == "yes" || said == "Yes";
+}
+
+int update(const Words& words, Streams streams) {
+  leave_on_interrupt(kFailed);
+  const auto name = words.get(kName);
+  auto record = cluster::settle(name);
+  if (!record) return fail_with(streams, fmt::format("cluster {} does not exist", name));
+  if (const auto obstacle = obstacle_to_update(*record); !obstacle.empty()) {
+    return fail_with(streams, obstacle);
+  }
+  const auto file = read_file(words, streams);
+  if (!file) return kFailed;
+  const auto label = words.get("--cluster-template", record->cluster_template);
+  const auto plan = plan_update(*record, *file, label);
+  if (!plan) return fail_with(streams, plan.error().message);
+  if (plan->changes.empty()) {
+    streams.out << "\nThere are no changes to your cluster configuration.\n\n";
+    return kDone;
+  }
+  streams.out << "Found Configuration Changes:\n\n" << render_changes(*plan) << '\n';
+  if (!plan->refusals.empty() && !words.has("--force")) {
+    for (const auto& refusal : plan->refusals) streams.out << "  - " << refusal.message << '\n';
+    return fail_with(streams, "the update cannot be made: see the reasons above");
+  }
+  if (!is_wanted(words, streams)) {
+    streams.out << "Update aborted.\n";
+    return kFailed;
+  }
+  streams.out << "Updating: " << name << '\n' << std::flush;
+  if (const auto begun = begin_update(*record, *file, label); !begun) {
+    return fail_with(streams, begun.error().message);
+  }
+  if (words.has("--nowait")) {
+    streams.out << "Status: UPDATE_IN_PROGRESS\n";
+    return kDone;
+  }
+  record = await_update(name);
+  if (!record) return fail_with(streams, record.error().message);
+  streams.out << "Status: " << record->status << '\n';
+  if (record->status == "UPDATE_COMPLETE") return kDone;
+  return fail_with(streams, "the update was taken back: " + record->status_reason);
+}
+
 int remove(const Words& words, Streams streams) {
   leave_on_interrupt(kDone);
   const auto name = words.get(kName);
@@ -238,7 +292,7 @@ int status(const Words& words, Streams streams) {
   if (record->status == "CREATE_FAILED") {
     show_failures({{record->name, record->status, record->status_reason}}, streams);
   }
-  if (record->status != "CREATE_COMPLETE") return kDone;
+  if (!cluster::is_made(record->status)) return kDone;
   const auto nodes = list_nodes(record->name);
   if (!nodes) return fail_with(streams, nodes.error().message);
   const bool running =
@@ -303,6 +357,15 @@ const std::vector<VerbEntry>& version2_verbs() {
             create,
             "  pcluster create tutor2\n"
             "  pcluster create -c configs/tutorial.config -t awsbatch tutor2\n"),
+      entry("update", "Changes a cluster to what a file says.",
+            {kNoWait,
+             {"--norollback", {"-nr"}, Takes::nothing, false, "accepted"},
+             {"--cluster-template", {"-t"}, Takes::one, false, "use section [cluster LABEL]"},
+             {"--extra-parameters", {"-p"}, Takes::one, false, "accepted"},
+             {"--reset-desired", {"-rd"}, Takes::nothing, false, "accepted"},
+             {"--force", {"-f"}, Takes::nothing, false, "pass over the rules of what may change"},
+             {"--yes", {"-y"}, Takes::nothing, false, "do not ask"}},
+            update, "  pcluster update tutor2\n"),
       entry("delete", "Ends a cluster and removes all that it had.",
             {kNoWait, {"--keep-logs", {}, Takes::nothing, false, "accepted"}}, remove,
             "  pcluster delete tutor2\n"),

@@ -6,6 +6,7 @@
 #include "launcher/cli/connection.hpp"
 #include "launcher/cli/output.hpp"
 #include "launcher/cli/pcluster_answers.hpp"
+#include "launcher/cli/pcluster_checked.hpp"
 #include "launcher/cli/pcluster_file.hpp"
 #include "launcher/cli/pcluster_interrupt.hpp"
 #include "launcher/cli/pcluster_json.hpp"
@@ -25,87 +26,11 @@ namespace {
 
 using Takes = VerbOption::Takes;
 
-bool is_suppressed(const config::Finding& finding, const std::vector<std::string>& suppressed) {
-  if (!config::can_be_suppressed(finding)) return false;
-  return std::any_of(suppressed.begin(), suppressed.end(), [&](const std::string& word) {
-    return word == "ALL" || word == "type:" + finding.rule;
-  });
-}
-
-/// Errors of the options of create-cluster that have a form of their own.
-std::string fault_of_suppression(const std::vector<std::string>& suppressed) {
-  for (const auto& word : suppressed) {
-    const auto name = word.starts_with("type:") ? word.substr(5) : std::string();
-    const bool named = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    });
-    if (word != "ALL" && !named) {
-      return fmt::format("--suppress-validators: '{}' is neither ALL nor type:<ValidatorName>",
-                         word);
-    }
-  }
-  return {};
-}
-
-config::Level level_of(const std::string& word) {
-  if (word == "INFO") return config::Level::info;
-  return word == "WARNING" ? config::Level::warning : config::Level::error;
-}
-
-/// A file that passed, with what is to be said about it.
-struct Checked {
-  ClusterFile file;
-  json::array messages;
-};
-
-/// Reads and checks create-cluster's file. Nothing when it did not pass: that is said already.
-std::optional<Checked> check_file(const Words& words, Streams streams) {
-  const auto path = words.get("--cluster-configuration");
-  auto file = read_cluster_file(path, {.region = words.get("--region")}, false);
-  if (!file) {
-    bad_request(streams, file.error().message);
-    return std::nullopt;
-  }
-  if (file->is_ini) {
-    bad_request(streams,
-                fmt::format("{} is a file of ParallelCluster 2 (INI), which create-cluster "
-                            "does not take: `pcluster create -c {} NAME` does",
-                            path, path));
-    return std::nullopt;
-  }
-  auto& findings = file->loaded.findings;
-  if (const auto broken = std::find_if(findings.begin(), findings.end(), config::is_about_text);
-      broken != findings.end()) {
-    const auto where = broken->place.line > 0
-                           ? fmt::format("{}:{}:{}", path, broken->place.line, broken->place.column)
-                           : path;
-    streams.err << config::render(*broken, path, file->text);
-    bad_request(streams, fmt::format("{}: {}", where, broken->text));
-    return std::nullopt;
-  }
-  const auto suppressed = words.all("--suppress-validators");
-  std::erase_if(findings,
-                [&](const config::Finding& finding) { return is_suppressed(finding, suppressed); });
-  if (file->loaded.config) {
-    if (const auto more = overcommit(*file->loaded.config, machine_cpus()))
-      findings.push_back(*more);
-  }
-  auto messages = validation_messages(findings);
-  const bool refused = file->has(level_of(words.get("--validation-failure-level", "ERROR")));
-  if (refused || !file->loaded.config) {
-    for (const auto& finding : findings) {
-      streams.err << config::render(finding, path, file->text);
-    }
-    say(streams, {{"configurationValidationErrors", std::move(messages)},
-                  {"message", "Invalid cluster configuration."}});
-    return std::nullopt;
-  }
-  return Checked{std::move(*file), std::move(messages)};
-}
+}  // namespace
 
 json::object describe(const cluster::Record& record) {
   json::value api;
-  if (record.status == "CREATE_COMPLETE" || record.status == "CREATE_IN_PROGRESS") {
+  if (cluster::is_made(record.status) || record.status == "CREATE_IN_PROGRESS") {
     auto connection = Connection::open(record.name);
     auto answer = connection ? connection->get("cluster") : fail(connection.error());
     if (answer) api = std::move(*answer);
@@ -113,6 +38,8 @@ json::object describe(const cluster::Record& record) {
   const auto config = stored_config(record);
   return cluster_description(record, api, config ? &*config : nullptr);
 }
+
+namespace {
 
 /// Waits for the end of a creation, shows the cluster, and takes back what could not be made.
 int await_creation(const std::string& name, bool rollback, json::array messages, Streams streams) {
@@ -141,7 +68,7 @@ int create_cluster(const Words& words, Streams streams) {
   if (fault.empty()) fault = fault_of_suppression(words.all("--suppress-validators"));
   if (!fault.empty()) return bad_request(streams, fault);
   const auto name = words.get("--cluster-name");
-  auto checked = check_file(words, streams);
+  auto checked = check_file(words, "create-cluster", streams);
   if (!checked) return kFailed;
   if (const auto known = find_record(words); known && known->status != "CREATE_FAILED") {
     return bad_request(streams, fmt::format("cluster {} already exists", name));
@@ -187,7 +114,8 @@ int list_clusters(const Words& words, Streams streams) {
   for (const auto& known : cluster::list_records()) {
     const auto record = cluster::current_record(known.name).value_or(known);
     const bool shown =
-        wanted.empty() || std::find(wanted.begin(), wanted.end(), record.status) != wanted.end();
+        wanted.empty() || std::find(wanted.begin(), wanted.end(),
+                                    cluster::cluster_status(record.status)) != wanted.end();
     const bool in_region = !words.has("--region") || words.get("--region") == record.region;
     if (shown && in_region) list.push_back(cluster_summary(record));
   }
@@ -260,7 +188,7 @@ int describe_fleet(const Words& words, Streams streams) {
   if (!record) return refuse(streams, no_such_cluster(words.get("--cluster-name")));
   auto connection = Connection::open(record->name);
   const auto answer = connection ? connection->get("cluster") : fail(connection.error());
-  const bool ready = answer && record->status == "CREATE_COMPLETE";
+  const bool ready = answer && cluster::is_made(record->status);
   return say(streams,
              {{"status", ready ? fleet_status(*record, text_of(answer->as_object(), "fleet"))
                                : std::string("UNKNOWN")}});
@@ -304,26 +232,17 @@ VerbOption node_type_option() {
 }
 
 std::vector<VerbOption> create_options() {
-  return {name_option(),
-          {"--cluster-configuration", {"-c"}, Takes::one, true, "file of version 3 (YAML)"},
-          {"--suppress-validators",
-           {},
-           Takes::many,
-           false,
-           "ALL or type:<ValidatorName>: checks to leave out"},
-          {"--validation-failure-level",
-           {},
-           Takes::one,
-           false,
-           "findings from this level up refuse the file (ERROR)",
-           {"INFO", "WARNING", "ERROR"}},
-          {"--dryrun", {}, Takes::one, false, "true: check only"},
-          {"--rollback-on-failure",
-           {},
-           Takes::one,
-           false,
-           "false: with --wait, keep what was made when creation fails"},
-          {"--wait", {}, Takes::nothing, false, "return when the cluster is ready"}};
+  auto options = checked_file_options();
+  const std::vector<VerbOption> more{
+      {"--dryrun", {}, Takes::one, false, "true: check only"},
+      {"--rollback-on-failure",
+       {},
+       Takes::one,
+       false,
+       "false: with --wait, keep what was made when creation fails"},
+      {"--wait", {}, Takes::nothing, false, "return when the cluster is ready"}};
+  options.insert(options.end(), more.begin(), more.end());
+  return options;
 }
 
 }  // namespace
@@ -346,6 +265,7 @@ const std::vector<VerbEntry>& version3_verbs() {
       {make_verb("describe-cluster", "Shows a cluster.", {name_option()},
                  "  pcluster describe-cluster -n laptop\n"),
        describe_cluster},
+      update_cluster_verb(),
       {make_verb("describe-compute-fleet", "Shows whether the compute environment is enabled.",
                  {name_option()}, "  pcluster describe-compute-fleet -n laptop\n"),
        describe_fleet},

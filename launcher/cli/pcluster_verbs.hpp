@@ -23,6 +23,7 @@ struct VerbEntry {
 [[nodiscard]] VerbEntry log_streams_verb();
 [[nodiscard]] VerbEntry log_events_verb();
 [[nodiscard]] VerbEntry stack_events_verb();
+[[nodiscard]] VerbEntry update_cluster_verb();
 
 /// `ssh`, of both families: `ssh NAME [ssh's words] [COMMAND ...]`, `ssh -n NAME ...`.
 int run_pcluster_ssh(const std::vector<std::string>& args, Streams streams);

@@ -21,6 +21,7 @@
 #include "launcher/provider/ssh_probe.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/os/event_loop.hpp"
+#include "runtime/os/failpoint.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/frame_link.hpp"
 #include "runtime/os/http.hpp"
@@ -169,7 +170,9 @@ Result<void> write_files(const std::string& directory, const CreateRequest& requ
   for (const auto* part : {"/api", "/home", "/shared", "/nodes"}) {
     if (auto made = os::make_directories(directory + part, 0755); !made) return made;
   }
+  if (auto on = os::failpoint("create/directories"); !on) return on;
   auto kept = os::write_file_atomic(directory + "/config", request.config_text, 0644);
+  if (kept) kept = os::failpoint("create/configured");
   if (!kept) return kept;
   Record record;
   record.name = request.name;
@@ -224,7 +227,7 @@ Result<os::Fd> claim(const std::string& root, const std::string& name) {
     const auto record = load_record(directory);
     // A record that cannot be read is no leftover: there may be somebody's files.
     const bool is_damaged = !record && record.error().code != Errc::not_found;
-    const bool is_complete = is_damaged || (record && record->status == "CREATE_COMPLETE");
+    const bool is_complete = is_damaged || (record && is_made(record->status));
     const bool has_failed = record && record->status == "CREATE_FAILED";
     if (is_complete || (!has_failed && is_attended(directory))) return already_exists(name);
     const auto old = lock_directory(directory, false);
@@ -276,9 +279,12 @@ Result<Record> create(const CreateRequest& request) {
   if (!claimed && claimed.error().code == Errc::not_found) claimed = claim(root, request.name);
   if (!claimed) return fail(claimed.error());
   const auto directory = root + "/" + request.name;
-  auto done = write_files(directory, request);
-  if (done) done = find_hosts(directory, request);
-  if (done) done = start_daemon(directory);
+  auto done = os::failpoint("create/claimed")
+                  .and_then([&] { return write_files(directory, request); })
+                  .and_then([] { return os::failpoint("create/recorded"); })
+                  .and_then([&] { return find_hosts(directory, request); })
+                  .and_then([&] { return start_daemon(directory); })
+                  .and_then([] { return os::failpoint("create/served"); });
   if (done) return load_record(directory);
   const auto why = done.error();
   auto undone = kill_remains(directory, request.name);
@@ -298,7 +304,7 @@ Result<void> ensure_running(const std::string& name) {
   const auto record = current_record(name);
   if (!record) return fail(record.error());
   if (os::connect_unix(socket_of(directory))) return {};
-  if (record->status != "CREATE_COMPLETE") {
+  if (!is_made(record->status)) {
     return fail(Errc::unavailable, "cluster {} is {}{}{}", name, record->status,
                 record->status_reason.empty() ? "" : ": ", record->status_reason);
   }
@@ -342,6 +348,14 @@ Result<void> remove(const std::string& name,
   return {};
 }
 
+Result<Record> settle(const std::string& name) {
+  auto record = current_record(name);
+  if (!record || record->status != "UPDATE_IN_PROGRESS") return record;
+  if (!daemons_of(directory_of(name)).empty()) return record;
+  if (auto running = ensure_running(name); !running) return fail(running.error());
+  return current_record(name);
+}
+
 bool exists(const std::string& name) { return check_name(name) && is_there(directory_of(name)); }
 
 Result<Record> current_record(const std::string& name) {
@@ -351,10 +365,14 @@ Result<Record> current_record(const std::string& name) {
   if (!record && record.error().code == Errc::not_found) {
     return fail(Errc::not_found, "cluster {} does not exist", name);
   }
-  if (!record || !record->status.ends_with("_IN_PROGRESS") || is_attended(directory)) return record;
+  const auto has_ended = [&record] {
+    // An update that a crash cut short is finished by the next daemon: settle().
+    return !record || !record->status.ends_with("_IN_PROGRESS") || is_made(record->status);
+  };
+  if (has_ended() || is_attended(directory)) return record;
   // It may have come to its end between the two looks.
   record = load_record(directory);
-  if (!record || !record->status.ends_with("_IN_PROGRESS")) return record;
+  if (has_ended()) return record;
   const bool making = record->status == "CREATE_IN_PROGRESS";
   record->status = making ? "CREATE_FAILED" : "DELETE_FAILED";
   record->status_reason = making ? "the daemon ended while the cluster was made"

@@ -47,6 +47,9 @@ struct CreateRequest {
 [[nodiscard]] Result<void> remove(const std::string& name,
                                   const std::function<void(const std::string&)>& progress);
 
+/// As current_record(); an update that a crash of the daemon has cut short is finished first.
+[[nodiscard]] Result<Record> settle(const std::string& name);
+
 /// True when there is anything of a cluster of that name, be it half made.
 [[nodiscard]] bool exists(const std::string& name);
 

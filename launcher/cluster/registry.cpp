@@ -51,6 +51,18 @@ std::string state_root() {
   return home_directory() + "/.local/state/coxswain";
 }
 
+bool is_made(const std::string& status) {
+  return status == "CREATE_COMPLETE" || status.starts_with("UPDATE_");
+}
+
+std::string cluster_status(const std::string& stack_status) {
+  if (stack_status == "UPDATE_ROLLBACK_COMPLETE" || stack_status == "UPDATE_ROLLBACK_FAILED") {
+    return "UPDATE_FAILED";
+  }
+  if (stack_status == "UPDATE_ROLLBACK_IN_PROGRESS") return "UPDATE_IN_PROGRESS";
+  return stack_status;
+}
+
 std::string directory_of(const std::string& name) {
   for (const auto& root : roots()) {
     const auto directory = root + "/" + name;
@@ -87,6 +99,8 @@ Result<Record> load_record(const std::string& directory) {
   record.v2 = number("configurationVersion") == 2;
   record.config_file_name = word("configFileName");
   record.cluster_template = word("clusterTemplate");
+  record.next_file_name = word("nextFileName");
+  record.next_template = word("nextTemplate");
   record.created_at = Millis{number("createdAt")};
   record.updated_at = Millis{number("updatedAt")};
   record.keeper_pid = static_cast<int>(number("keeperPid"));
@@ -103,6 +117,8 @@ Result<void> save_record(const std::string& directory, const Record& record) {
                             {"configurationVersion", record.v2 ? 2 : 3},
                             {"configFileName", record.config_file_name},
                             {"clusterTemplate", record.cluster_template},
+                            {"nextFileName", record.next_file_name},
+                            {"nextTemplate", record.next_template},
                             {"createdAt", record.created_at.value},
                             {"updatedAt", record.updated_at.value},
                             {"keeperPid", record.keeper_pid}};

@@ -11,6 +11,7 @@
 ///
 ///   <state root>/<name>/record.json   what and in which state (this file's Record)
 ///                      /config        the cluster's file, to the letter
+///                      /config.next   the one that an update brings, while it is under way
 ///                      /api/api.sock  the head's socket
 ///                      /head/         store.db, logs/, blobs/, CA
 ///                      /home/         the home directory of all nodes
@@ -24,7 +25,8 @@ namespace cox::cluster {
 [[nodiscard]] std::string state_root();
 
 /// CloudFormation's words, as pcluster shows them: CREATE_IN_PROGRESS, CREATE_COMPLETE,
-/// CREATE_FAILED, DELETE_IN_PROGRESS …
+/// CREATE_FAILED, DELETE_IN_PROGRESS, UPDATE_IN_PROGRESS, UPDATE_COMPLETE,
+/// UPDATE_ROLLBACK_COMPLETE …
 struct Record {
   std::string name;
   std::string status;
@@ -35,10 +37,18 @@ struct Record {
   bool v2 = false;
   std::string config_file_name;
   std::string cluster_template;  ///< v2 -t
+  std::string next_file_name;    ///< of an update under way: what becomes config_file_name
+  std::string next_template;     ///< and cluster_template
   Millis created_at;
   Millis updated_at;
   int keeper_pid = 0;  ///< coxd; 0: not running
 };
+
+/// True for a cluster that is made, whatever became of its updates: it can be used. Pure.
+[[nodiscard]] bool is_made(const std::string& status);
+
+/// pcluster's word for a stack's status: UPDATE_FAILED for UPDATE_ROLLBACK_COMPLETE. Pure.
+[[nodiscard]] std::string cluster_status(const std::string& stack_status);
 
 [[nodiscard]] std::string directory_of(const std::string& name);
 [[nodiscard]] Result<Record> load_record(const std::string& directory);

@@ -20,6 +20,8 @@ int misused() {
   return 2;
 }
 
+int to_pid(const char* word) { return static_cast<int>(cox::to_int(word).value_or(0)); }
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -29,6 +31,12 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     const bool has_value = i + 1 < argc;
+    if (word == "--share-directory" && i + 3 < argc) {
+      ::_exit(cox::provider::share_directory(to_pid(argv[i + 1]), argv[i + 2], argv[i + 3]));
+    }
+    if (word == "--unshare-directory" && i + 2 < argc) {
+      ::_exit(cox::provider::unshare_directory(to_pid(argv[i + 1]), argv[i + 2]));
+    }
     if (word == "--bring-up-node") {
       const int status = cox::provider::bring_up_node();
       // It has left its process numbers behind, and with them the means to start a thread, which a

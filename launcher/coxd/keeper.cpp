@@ -20,6 +20,7 @@
 #include "launcher/provider/ssh_plan.hpp"
 #include "runtime/base/result.hpp"
 #include "runtime/base/text.hpp"
+#include "runtime/os/failpoint.hpp"
 #include "runtime/os/fd.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/frame_link.hpp"
@@ -99,6 +100,7 @@ Result<Belongings> make_belongings(const std::string& cluster_directory) {
     auto network = provider::enter_cluster_namespaces(cluster_directory);
     if (!network) return fail(network.error());
     made.bridge_network = std::move(*network);
+    if (auto on = os::failpoint("keeper/namespaces"); !on) return fail(on.error());
     auto agents = provider::listen_in_network(made.bridge_network);
     if (!agents) return fail(agents.error());
     made.agent_listener = std::move(*agents);
@@ -114,6 +116,7 @@ Result<Belongings> make_belongings(const std::string& cluster_directory) {
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return fail(os::errno_error(errno, "pipe"));
   made.reports_read.reset(ends[0]);
   made.reports_write.reset(ends[1]);
+  if (auto on = os::failpoint("keeper/listening"); !on) return fail(on.error());
   return made;
 }
 
@@ -159,6 +162,7 @@ class Keeper {
     ready_.reset();
     if (pid) {
       worker_ = *pid;
+      (void)os::failpoint("keeper/worker");
     } else {
       os::log_error("cannot start the head: {}", pid.error().message);
       plan_restart();
@@ -249,8 +253,10 @@ int run_keeper(const std::string& cluster_directory, int ready_fd) {
   const std::string log = cluster_directory + "/coxd.log";
   const auto detached = detach(log, ready_fd).and_then([&log] { return os::open_log(log); });
   if (!detached) return refuse(ready, detached.error());
-  const auto held = lock(cluster_directory);
+  const auto held =
+      os::failpoint("keeper/detached").and_then([&] { return lock(cluster_directory); });
   if (!held) return refuse(ready, held.error());
+  if (auto on = os::failpoint("keeper/locked"); !on) return refuse(ready, on.error());
   auto belongings = make_belongings(cluster_directory);
   if (!belongings) return refuse(ready, belongings.error());
   return Keeper(cluster_directory, std::move(*belongings), std::move(ready)).run();

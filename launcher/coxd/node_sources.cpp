@@ -44,6 +44,16 @@ std::vector<NodeId> NodeSources::adopt(const std::vector<Node>& known) {
   return living;
 }
 
+void NodeSources::share(std::vector<std::pair<std::string, std::string>> more,
+                        std::function<void(Result<void>)> done) {
+  if (local_) return local_->share(std::move(more), std::move(done));
+  done({});
+}
+
+void NodeSources::unshare(const std::vector<std::pair<std::string, std::string>>& paths) {
+  if (local_) local_->unshare(paths);
+}
+
 void NodeSources::end_all(const std::function<void(std::vector<std::string>)>& done) {
   struct End {
     int left = 0;

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "launcher/provider/local_provider.hpp"
@@ -23,6 +24,12 @@ class NodeSources : public NodeProvider {
   void terminate(const NodeId& id, std::function<void(Result<void>)> done) override;
   void on_node_ended(std::function<void(NodeId, std::string)> handler) override;
   std::vector<NodeId> adopt(const std::vector<Node>& known) override;
+
+  /// Shows more directories {directory here, path in nodes} to local nodes, as
+  /// LocalProvider::share(). Hosts share what they share already.
+  void share(std::vector<std::pair<std::string, std::string>> more,
+             std::function<void(Result<void>)> done);
+  void unshare(const std::vector<std::pair<std::string, std::string>>& paths);
 
   /// Ends all nodes and starts no more. `done` gets a sentence for each host on which something
   /// may be left.

@@ -13,8 +13,10 @@
 
 #include "launcher/cluster/registry.hpp"
 #include "launcher/config/config.hpp"
+#include "launcher/coxd/described.hpp"
 #include "launcher/coxd/home_files.hpp"
 #include "launcher/coxd/node_sources.hpp"
+#include "launcher/coxd/updater.hpp"
 #include "launcher/coxd/worker_contract.hpp"
 #include "launcher/provider/address_plan.hpp"
 #include "launcher/provider/local_provider.hpp"
@@ -23,6 +25,7 @@
 #include "runtime/base/text.hpp"
 #include "runtime/head/head.hpp"
 #include "runtime/os/event_loop.hpp"
+#include "runtime/os/failpoint.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/frame_link.hpp"
 #include "runtime/os/log.hpp"
@@ -40,14 +43,6 @@ constexpr auto kParting = 50ms;
 constexpr int kNodesTime = 30'000;
 constexpr int kHostsTime = 120'000;
 
-/// A cluster as its directory describes it.
-struct Described {
-  cluster::Record record;
-  config::ClusterConfig config;
-  ClusterSettings settings;
-  std::optional<provider::SshPlan> hosts;  ///< where some nodes are hosts
-};
-
 os::Fd take(int descriptor) {
   if (::fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0) return {};
   return os::Fd(descriptor);
@@ -63,32 +58,6 @@ struct Inherited {
   os::Fd host_listener = take(kHostListener);
 };
 
-Result<Described> describe(const std::string& directory) {
-  auto record = cluster::load_record(directory);
-  if (!record) return fail(record.error());
-  const auto text = os::read_file(directory + "/config");
-  if (!text) return fail(text.error());
-  const config::LoadOptions options{.region = record->region,
-                                    .environment_region = {},
-                                    .cluster_template = record->cluster_template};
-  auto loaded = record->v2 ? config::load_ini(*text, options) : config::load_yaml(*text, options);
-  if (!loaded.config) {
-    std::string first = "it holds no cluster";
-    for (const config::Finding& finding : loaded.findings) {
-      if (finding.level != config::Level::error) continue;
-      first = config::render(finding, record->config_file_name, *text);
-      break;
-    }
-    return fail(Errc::invalid_argument, "the cluster's file cannot be read: {}", first);
-  }
-  auto settings = config::to_settings(*loaded.config, record->name);
-  auto hosts = provider::load_plan(directory);
-  if (!hosts) return fail(hosts.error());
-  if (*hosts) provider::apply_plan(**hosts, settings);
-  return Described{std::move(*record), std::move(*loaded.config), std::move(settings),
-                   std::move(*hosts)};
-}
-
 /// Looked for each time: it may be installed while the cluster is up.
 bool is_in_path(const std::string& program) {
   const char* path = std::getenv("PATH");
@@ -96,14 +65,6 @@ bool is_in_path(const std::string& program) {
     if (::access((directory + "/" + program).c_str(), X_OK) == 0) return true;
   }
   return false;
-}
-
-/// A directory that is shared by all nodes: as root anybody's, like /tmp, because jobs run as the
-/// users who submitted them.
-Result<void> make_shared_directory(const std::string& path) {
-  if (const auto made = os::make_directories(path); !made) return made;
-  if (::geteuid() == 0) (void)::chmod(path.c_str(), 01777);
-  return {};
 }
 
 Result<provider::LocalClusterPlan> furnish(const std::string& directory,
@@ -130,7 +91,7 @@ Result<provider::LocalClusterPlan> furnish(const std::string& directory,
       plan.shared.emplace_back(storage.mount_dir, storage.mount_dir);
       continue;
     }
-    const std::string here = directory + "/shared/" + storage.name;
+    const std::string here = directory_of(directory, storage);
     if (const auto made = make_shared_directory(here); !made) return fail(made.error());
     plan.shared.emplace_back(here, storage.mount_dir);
   }
@@ -203,7 +164,7 @@ class Worker {
       tell(started.error().message);
       return kCannotStart;
     } else {
-      tell("ok");
+      updater_->resume([this] { tell("ok"); });
     }
     loop_.run();
     head_.reset();
@@ -271,12 +232,19 @@ class Worker {
                          .creation_ms = described_.hosts ? kHostsTime : kNodesTime});
     head_->on_readiness([this](const head::Readiness& readiness) { became(readiness); });
     head_->on_shutdown([this] { shut_down(); });
-    return head_->start();
+    updater_ = std::make_unique<Updater>(directory_, described_, *provider_, *head_, clock_);
+    head_->on_update([this](const head::UpdateRequest& request, const Updater::Answer& answer) {
+      updater_->begin(request, answer);
+    });
+    return os::failpoint("worker/head").and_then([this] { return head_->start(); }).and_then([] {
+      return os::failpoint("worker/serving");
+    });
   }
 
   void became(const head::Readiness& readiness) {
     if (described_.record.status != "CREATE_IN_PROGRESS") return;
     if (readiness.ready) {
+      if (auto on = os::failpoint("worker/ready"); !on) os::log_warn("{}", on.error().message);
       set_status("CREATE_COMPLETE", "");
     } else if (!readiness.failure.empty()) {
       set_status("CREATE_FAILED", readiness.failure);
@@ -331,6 +299,7 @@ class Worker {
   Inherited inherited_;
   std::unique_ptr<NodeSources> provider_;
   std::unique_ptr<head::Head> head_;
+  std::unique_ptr<Updater> updater_;
   os::SubscriptionPtr timer_;
   int status_ = kClusterEnded;
 };
@@ -349,10 +318,15 @@ int run_worker(const std::string& cluster_directory) {
   if (const auto log = os::open_log(cluster_directory + "/coxd.log"); !log) {
     return refuse(inherited.ready, log.error());
   }
+  const auto settled = settle_files(cluster_directory, os::SystemClock().now());
+  if (!settled) return refuse(inherited.ready, settled.error());
   auto described = describe(cluster_directory);
   if (!described) return refuse(inherited.ready, described.error());
-  auto plan = furnish(cluster_directory, *described);
+  auto plan = os::failpoint("worker/described").and_then([&] {
+    return furnish(cluster_directory, *described);
+  });
   if (!plan) return refuse(inherited.ready, plan.error());
+  if (auto on = os::failpoint("worker/furnished"); !on) return refuse(inherited.ready, on.error());
   Worker worker(cluster_directory, std::move(*described), std::move(inherited));
   if (const auto opened = worker.open(std::move(*plan)); !opened) {
     worker.refuse(opened.error());

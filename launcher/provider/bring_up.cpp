@@ -17,6 +17,7 @@
 #include "launcher/provider/network.hpp"
 #include "launcher/provider/node_description.hpp"
 #include "launcher/provider/node_files.hpp"
+#include "runtime/os/failpoint.hpp"
 #include "runtime/os/files.hpp"
 
 namespace cox::provider {
@@ -122,9 +123,10 @@ Error become_agent(const AgentDescriptors& descriptors) {
   char word = 0;
   if (::read(go.get(), &word, 1) != 1) ::_exit(1);
   Stopwatch watch;
-  const auto entered = plan_mounts(node.root, RealHostTree()).and_then([&](const auto& steps) {
-    return enter_root(steps, node.directory + "/root");
-  });
+  const auto entered =
+      os::failpoint("node/root")
+          .and_then([&] { return plan_mounts(node.root, RealHostTree()); })
+          .and_then([&](const auto& steps) { return enter_root(steps, node.directory + "/root"); });
   watch.lap("root");
   Error error = entered ? Error{} : entered.error();
   if (entered) {
@@ -141,6 +143,7 @@ Result<void> enter_namespaces(const NodeDescription& node, Stopwatch& watch) {
   (void)bridge.release();
   watch.lap("network");
   if (!network) return network;
+  if (auto on = os::failpoint("node/network"); !on) return on;
   if (::unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID) != 0) {
     return fail(os::errno_error(errno, "cannot make the node's namespaces"));
   }
@@ -148,7 +151,7 @@ Result<void> enter_namespaces(const NodeDescription& node, Stopwatch& watch) {
     return fail(os::errno_error(errno, "cannot set the host name"));
   }
   watch.lap("namespaces");
-  return {};
+  return os::failpoint("node/namespaces");
 }
 
 Result<std::string> await_agent(pid_t pid, const NodeDescription& node, const os::Fd& go,
@@ -157,6 +160,7 @@ Result<std::string> await_agent(pid_t pid, const NodeDescription& node, const os
   if (!mark) return fail(mark.error());
   const auto kept = write_note(node.directory + "/pid", render_mark(*mark));
   if (!kept) return fail(kept.error());
+  if (auto on = os::failpoint("node/marked"); !on) return fail(on.error());
   if (const auto told = os::write_all(go.get(), "g"); !told) return fail(told.error());
   const std::string text = read_to_end(report.get());
   const auto error = text.find("error ");

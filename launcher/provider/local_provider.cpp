@@ -21,6 +21,8 @@
 #include "launcher/provider/node_description.hpp"
 #include "launcher/provider/node_end.hpp"
 #include "launcher/provider/node_files.hpp"
+#include "launcher/provider/share_directory.hpp"
+#include "runtime/os/failpoint.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/log.hpp"
 
@@ -31,6 +33,8 @@ using namespace std::chrono_literals;
 
 using ProvisionDone = std::function<void(Result<ProvisionedNode>)>;
 using TerminateDone = std::function<void(Result<void>)>;
+
+using SharedPaths = std::vector<std::pair<std::string, std::string>>;
 
 /// waiting → making → live → ending, and gone; from any of them to ending.
 enum class State : std::uint8_t { waiting, making, live, ending };
@@ -48,6 +52,7 @@ struct LocalNode {
   std::optional<int> wait_status;
   os::SubscriptionPtr patience;  ///< for the keeper's word on how the first process ended
   std::unique_ptr<NodeRemoval> removal;
+  SharedPaths missing;  ///< shared since its making began
 };
 
 class Provider : public LocalProvider {
@@ -63,6 +68,9 @@ class Provider : public LocalProvider {
   }
   std::vector<NodeId> adopt(const std::vector<Node>& known) override;
   void end_all(std::function<void()> done) override;
+  void share(std::vector<std::pair<std::string, std::string>> more,
+             std::function<void(Result<void>)> done) override;
+  void unshare(const SharedPaths& paths) override;
 
  private:
   void later(std::function<void()> action);
@@ -243,6 +251,7 @@ void Provider::made(const NodeId& id, Result<BringUpOutcome> outcome) {
   LocalNode& node = nodes_.at(id);
   node.run.reset();
   if (outcome) node.pid = outcome->pid;
+  if (auto on = os::failpoint("worker/node-up"); !on) outcome = fail(on.error());
   auto mark = outcome.and_then([](const BringUpOutcome& up) { return mark_of(up.pid); });
   auto process = mark.and_then([&](const ProcessMark& at) {
     return watch_process(loop_, at, [this, id] { first_process_ended(id); });
@@ -255,6 +264,10 @@ void Provider::made(const NodeId& id, Result<BringUpOutcome> outcome) {
   if (outcome) os::log_info("node {} is up: {}", id, outcome->steps);
   const auto answers = std::exchange(node.when_up, {});
   if (process && !node.unwanted) {
+    for (const auto& [source, target] : std::exchange(node.missing, {})) {
+      const auto shown = show_directory(mark->pid, source, target);
+      if (!shown) os::log_error("node {}: {}", id, shown.error().message);
+    }
     watch(id, *mark, std::move(*process));
     for (const auto& done : answers) done(provisioned(node.request, node.host));
     return;
@@ -359,6 +372,36 @@ std::vector<NodeId> Provider::adopt(const std::vector<Node>& known) {
   }
   (void)update_hosts();
   return living;
+}
+
+void Provider::share(SharedPaths more, std::function<void(Result<void>)> done) {
+  plan_.shared.insert(plan_.shared.end(), more.begin(), more.end());
+  Result<void> shown;
+  for (auto& [id, node] : nodes_) {
+    if (node.state == State::making) {
+      node.missing.insert(node.missing.end(), more.begin(), more.end());
+    }
+    if (node.state != State::live) continue;
+    for (const auto& [source, target] : more) {
+      if (shown) shown = show_directory(node.pid, source, target);
+    }
+    if (!shown) {
+      shown = fail(within(fmt::format("node {}", id), shown.error()));
+      break;
+    }
+  }
+  if (!shown) unshare(more);
+  later([done = std::move(done), shown] { done(shown); });
+}
+
+void Provider::unshare(const SharedPaths& paths) {
+  for (const auto& path : paths) {
+    std::erase(plan_.shared, path);
+    for (auto& [id, node] : nodes_) {
+      std::erase(node.missing, path);
+      if (node.state == State::live) hide_directory(node.pid, path.second);
+    }
+  }
 }
 
 void Provider::end_all(std::function<void()> done) {

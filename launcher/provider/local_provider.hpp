@@ -57,6 +57,13 @@ class LocalProvider : public NodeProvider {
   /// Ends all nodes and starts no more. Nobody hears of their ends; `done` is called on the loop
   /// when nothing of them is left.
   virtual void end_all(std::function<void()> done) = 0;
+
+  /// Shows more directories {directory here, path in nodes} to the nodes there are, and to those to
+  /// come. `done` hears of the first node that could not get one; then none has it any more.
+  virtual void share(std::vector<std::pair<std::string, std::string>> more,
+                     std::function<void(Result<void>)> done) = 0;
+  /// Takes them away again, as far as that goes.
+  virtual void unshare(const std::vector<std::pair<std::string, std::string>>& paths) = 0;
 };
 
 /// `child_reports`: the reading end of a pipe of ChildReports, or none.
@@ -71,6 +78,13 @@ class LocalProvider : public NodeProvider {
 /// process's number, or why there is no node (nothing of it is left then). Descriptor 5 is the
 /// bridge's network. Returns the exit status.
 int bring_up_node();
+
+/// The body of `coxd --share-directory PID SOURCE TARGET`: binds a directory of this machine at a
+/// path of a node that runs; `coxd --unshare-directory PID TARGET` takes it away. One thread only:
+/// the process enters the node's mounts. Doing it twice is harmless. Prints why it failed on
+/// standard output; returns the exit status.
+int share_directory(int pid, const std::string& source, const std::string& target);
+int unshare_directory(int pid, const std::string& target);
 
 /// The first process of a local node, as seen here; what `pcluster ssh` enters.
 struct NodeEntry {

@@ -117,6 +117,26 @@ void HeadCore::route_fleet(const std::string& body, const std::shared_ptr<os::Ht
   answer(reply, 200, json::serialize(json::object{{"status", *status}}));
 }
 
+void HeadCore::route_update(const std::string& body, const std::shared_ptr<os::HttpReply>& reply) {
+  if (!ready_ || shutting_down_ || !update_) {
+    return refuse(reply, 409, "the cluster cannot be updated while it is made or ended");
+  }
+  boost::system::error_code error;
+  const auto parsed = json::parse(body, error);
+  const auto word = [&](const char* name) {
+    const auto* member =
+        !error && parsed.is_object() ? parsed.get_object().if_contains(name) : nullptr;
+    return member != nullptr && member->is_string() ? std::string(member->get_string())
+                                                    : std::string();
+  };
+  UpdateRequest request{word("text"), word("file"), word("template")};
+  if (request.text.empty()) return refuse(reply, 400, "text must be the new file");
+  update_(std::move(request), guarded([this, reply](const Result<void>& begun) {
+            if (begun) return answer(reply, 200, "{}");
+            refuse(reply, begun.error().code == Errc::conflict ? 409 : 400, begun.error().message);
+          }));
+}
+
 void HeadCore::route_shutdown(const std::shared_ptr<os::HttpReply>& reply) {
   if (!shutting_down_) tell(state_.cluster().name, "DELETE_IN_PROGRESS", "User Initiated");
   end_nodes([this, reply] {

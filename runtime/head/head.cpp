@@ -15,7 +15,6 @@ namespace {
 
 constexpr std::int64_t kHourMs = 3600 * 1000;
 constexpr std::int64_t kDayMs = 24 * kHourMs;
-constexpr std::size_t kEventsKept = 1000;
 constexpr std::size_t kRequestBytesMax = 512u << 20;
 // Small facts about the cluster that outlive the head, each a file.
 constexpr const char* kCreatedFile = "/created";
@@ -51,13 +50,15 @@ Result<void> HeadCore::start() {
       guarded([this](const NodeId& id, const std::string& how) { lose(id, how); }));
   if (auto opened = open_directory(); !opened) return opened;
   journal_->at_turn_end([this] { turn_end(); });
+  read_story();
   ready_ = is_there(options_.directory + kCreatedFile);
   if (auto replayed = replay(); !replayed) return replayed;
   if (auto serving = serve(); !serving) return serving;
   blobs_->sweep(clock_.now() + -kept_ms(),
                 [this](const std::string& hash) { return state_.needs_file(hash); });
   if (ready_) {
-    tell(state_.cluster().name, "CREATE_COMPLETE", "");
+    // The story so far says it, unless it was lost.
+    if (events_.empty()) tell(state_.cluster().name, "CREATE_COMPLETE", "");
     loop_.post(guarded([this] {
       if (readiness_) readiness_({true, ""});
     }));
@@ -230,15 +231,6 @@ void HeadCore::fail_creation(const std::string& why) {
   end_nodes([this] {
     if (readiness_) readiness_({false, failure_});
   });
-}
-
-void HeadCore::tell(std::string resource, std::string state, std::string reason) {
-  os::log_info("{} {} {}", resource, state, reason);
-  events_.push_back({clock_.now(), std::move(resource), std::move(state), std::move(reason)});
-  if (events_.size() > kEventsKept) events_.pop_front();
-  for (const auto& [id, follower] : event_followers_) {
-    if (const auto reply = follower.lock()) reply->write(event_json(events_.back()));
-  }
 }
 
 // The turn.

@@ -46,6 +46,13 @@ struct Readiness {
   std::string failure;  ///< set: it will not become ready
 };
 
+/// A cluster's file that is to take the place of the one it runs by.
+struct UpdateRequest {
+  std::string text;
+  std::string file_name;         ///< as the user named it, without directories
+  std::string cluster_template;  ///< version 2: its section
+};
+
 /// The head of one cluster: turns events into durable state, answers clients, drives agents and the
 /// provider. Runs on the loop's thread; commits on a thread of its own.
 ///
@@ -67,6 +74,7 @@ struct Readiness {
 ///   POST /cox/v1/credentials             {"accessKeyId","secretAccessKey","region","endpointUrl"},
 ///        and "caBundle" (a path) when its certificate is of the cluster's own authority
 ///   POST /cox/v1/fleet                   {"status":"ENABLED"|"DISABLED"}
+///   POST /cox/v1/update                  {"text","file","template"}: the new file; {} once begun
 ///   POST /cox/v1/shutdown                ends all nodes, answers {} and then calls on_shutdown
 class Head {
  public:
@@ -77,6 +85,21 @@ class Head {
   [[nodiscard]] virtual Result<void> start() = 0;
   virtual void on_readiness(std::function<void(Readiness)> handler) = 0;
   virtual void on_shutdown(std::function<void()> handler) = 0;
+  /// Who carries updates out. It answers once the update is begun for good, or why it is not.
+  virtual void on_update(
+      std::function<void(UpdateRequest, std::function<void(Result<void>)>)> handler) = 0;
+
+  /// Whether reconfigure() would take these settings over. Errors: conflict, with the reason: more
+  /// vCPUs are there than a new MaxvCpus allows, nodes run of types that go, jobs wait in a queue
+  /// that goes, a client has made something of a new name.
+  [[nodiscard]] virtual Result<void> check(const ClusterSettings& settings) const = 0;
+  /// Takes over what these settings of the cluster's file change, while everything goes on; what
+  /// clients have set beside the file stays. `done` is called when it is durable.
+  /// Doing it twice is harmless. Errors: as check(); nothing is changed then.
+  [[nodiscard]] virtual Result<void> reconfigure(ClusterSettings settings,
+                                                 std::function<void()> done) = 0;
+  /// A line of the cluster's story: /cox/v1/events.
+  virtual void tell(std::string resource, std::string state, std::string reason) = 0;
 };
 
 [[nodiscard]] std::unique_ptr<Head> make_head(os::EventLoop& loop, const Clock& clock,

@@ -106,6 +106,17 @@ class HeadCore : public Head {
   }
   void on_shutdown(std::function<void()> handler) override { shutdown_ = std::move(handler); }
 
+  void on_update(
+      std::function<void(UpdateRequest, std::function<void(Result<void>)>)> handler) override {
+    update_ = std::move(handler);
+  }
+  // reconfigure.cpp
+  [[nodiscard]] Result<void> check(const ClusterSettings& settings) const override;
+  [[nodiscard]] Result<void> reconfigure(ClusterSettings settings,
+                                         std::function<void()> done) override;
+  // story.cpp
+  void tell(std::string resource, std::string state, std::string reason) override;
+
   // What routes and output streams use.
   [[nodiscard]] const State& state() const { return state_; }
   [[nodiscard]] logs::LogStore& logs() { return *logs_; }
@@ -119,12 +130,12 @@ class HeadCore : public Head {
   [[nodiscard]] Result<void> replay();
   void adopt(Node node, bool lives);
   [[nodiscard]] Result<void> serve();
+  void read_story();
   void begin_creation();
   void check_readiness();
   void created();
   void fail_creation(const std::string& why);
   [[nodiscard]] std::string missing_nodes() const;
-  void tell(std::string resource, std::string state, std::string reason);
   void turn_end();
   void do_what_is_due(Millis now);
   void rearm_timer(Millis now);
@@ -202,6 +213,7 @@ class HeadCore : public Head {
   void clear_away(const NodeId& id, std::function<void()> after);
   void clear_leftovers(const std::function<void()>& done);
   void first_nodes();
+  void grow_to(const ComputeEnvironment& environment, int vcpus);
   void end_nodes(std::function<void()> done);
   [[nodiscard]] bool more_ranks_than_cores(const Job& job) const;
 
@@ -253,6 +265,7 @@ class HeadCore : public Head {
   void route_events(bool follow, const std::shared_ptr<os::HttpReply>& reply);
   void route_fleet(const std::string& body, const std::shared_ptr<os::HttpReply>& reply);
   void route_shutdown(const std::shared_ptr<os::HttpReply>& reply);
+  void route_update(const std::string& body, const std::shared_ptr<os::HttpReply>& reply);
   [[nodiscard]] Result<void> keep_fleet_status(bool enabled) const;
   [[nodiscard]] std::string cluster_json() const;
   [[nodiscard]] std::string event_json(const ClusterEvent& event) const;
@@ -317,9 +330,11 @@ class HeadCore : public Head {
   NodeId head_node_;
   os::SubscriptionPtr creation_limit_;
   std::deque<ClusterEvent> events_;
+  os::Fd story_;  ///< where they are kept
   std::map<std::uint64_t, std::weak_ptr<os::HttpReply>> event_followers_;
   std::function<void(Readiness)> readiness_;
   std::function<void()> shutdown_;
+  std::function<void(UpdateRequest, std::function<void(Result<void>)>)> update_;
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
 };
 

@@ -308,17 +308,27 @@ void HeadCore::clear_away(const NodeId& id, std::function<void()> after) {
 void HeadCore::first_nodes() {
   provision_head_node();
   for (const auto& environment : state_.cluster().environments) {
-    if (environment.instance_types.empty()) continue;
-    const auto& type = environment.instance_types.front();
-    const int wanted = std::max(environment.min_vcpus, environment.desired_vcpus);
-    int count = 0;
-    while (count * type.vcpus < wanted && (count + 1) * type.vcpus <= environment.max_vcpus) {
-      ++count;
-    }
-    if (count > 0) {
-      launch({environment.name, type, count, fmt::format("DesiredvCpus is {}", wanted)});
-    }
+    grow_to(environment, std::max(environment.min_vcpus, environment.desired_vcpus));
   }
+}
+
+/// Asks for what is missing of so many vCPUs, as far as MaxvCpus goes.
+void HeadCore::grow_to(const ComputeEnvironment& environment, int vcpus) {
+  if (environment.instance_types.empty()) return;
+  const auto& type = environment.instance_types.front();
+  int there = 0;
+  for (const auto* node : state_.nodes()) {
+    const bool counts =
+        node->environment == environment.name && node->status != NodeStatus::terminating;
+    if (counts) there += node->vcpus;
+  }
+  int count = 0;
+  while (there + count * type.vcpus < vcpus &&
+         there + (count + 1) * type.vcpus <= environment.max_vcpus) {
+    ++count;
+  }
+  if (count == 0) return;
+  launch({environment.name, type, count, fmt::format("DesiredvCpus is {}", vcpus)});
 }
 
 void HeadCore::end_nodes(std::function<void()> done) {

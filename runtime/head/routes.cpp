@@ -175,11 +175,12 @@ void HeadCore::handle_own(os::HttpRequest request, const JobUser& user,
     return route_blob(std::move(request.body), reply);
   if (request.method == "POST" && route == "credentials") return route_credentials(user, reply);
   if (request.method == "POST" && route == "layout") return route_layout(request.body, reply);
-  if (request.method == "POST" && (route == "fleet" || route == "shutdown")) {
+  if (request.method == "POST" && (route == "fleet" || route == "shutdown" || route == "update")) {
     if (!is_owner(user)) {
       return refuse(reply, 403,
                     fmt::format("only the owner of cluster {} may do this", state_.cluster().name));
     }
+    if (route == "update") return route_update(request.body, reply);
     return route == "fleet" ? route_fleet(request.body, reply) : route_shutdown(reply);
   }
   refuse(reply, 404, fmt::format("{} {} is not served", request.method, request.target));

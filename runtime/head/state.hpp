@@ -81,6 +81,18 @@ class State : public api::View {
   void remove(const CatalogKey& key);
   /// True for what put() brought: it is stored, also where the cluster's file has its like.
   [[nodiscard]] bool is_kept(const CatalogKey& key) const { return kept_.contains(key); }
+  /// Why the settings of the cluster's file cannot go from one to the other as things are. Errors:
+  /// conflict.
+  [[nodiscard]] Result<void> may_take_over(const ClusterSettings& from,
+                                           const ClusterSettings& to) const;
+  /// What take_over() changed of what is stored.
+  struct TakenOver {
+    std::vector<CatalogItem> put;
+    std::vector<CatalogKey> gone;
+  };
+  /// Takes over what has changed between two settings of the cluster's file. What clients have set
+  /// of the same environments and queues stays where the file says the same as before.
+  TakenOver take_over(const ClusterSettings& from, const ClusterSettings& to);
   /// How to find the types that a compute environment's words mean.
   using TypeFinder =
       std::function<Result<std::vector<InstanceType>>(const std::vector<std::string>&)>;
@@ -148,6 +160,7 @@ class State : public api::View {
   void use_nodes(const Entry& entry, int sign);
   void count_files(const Job& job, int sign, std::vector<std::string>* unused);
   void keep_idle(const NodeId& id);
+  [[nodiscard]] int vcpus_of(const ComputeEnvironmentName& name) const;
   [[nodiscard]] std::optional<Millis> release_at(const Node& node) const;
   [[nodiscard]] static Needs needs_of(const Job& job);
   [[nodiscard]] std::size_t most_at_once(const Needs& needs) const;

@@ -86,7 +86,7 @@ struct SharedDirectory {
   friend bool operator==(const SharedDirectory&, const SharedDirectory&) = default;
 };
 
-/// All that the head must know of the cluster's configuration. Immutable while it runs.
+/// All that the head must know of the cluster's configuration. Changed by an update only.
 struct ClusterSettings {
   std::string name;
   std::string stack_name;  ///< v3: the name; v2: "parallelcluster-" and the name

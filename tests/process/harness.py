@@ -72,12 +72,14 @@ class Person:
             os.chown(path, self.uid, self.gid)
             path.chmod(0o755)
         self.clusters = []
+        self.environment_more = {}  # of every command
 
     def environment(self, **more):
         kept = {k: os.environ[k] for k in ("LANG", "LC_ALL", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS")
                 if k in os.environ}
         return {**kept, "PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(self.home),
-                "USER": self.name, "TERM": "dumb", "TZ": "UTC", "COX_STATE_DIR": str(self.state), **more}
+                "USER": self.name, "TERM": "dumb", "TZ": "UTC", "COX_STATE_DIR": str(self.state),
+                **self.environment_more, **more}
 
     def start(self, *argv, cwd=None, env=None, **popen):
         who = {} if self.uid == os.geteuid() else dict(user=self.uid, group=self.gid, extra_groups=[])
