@@ -8,6 +8,7 @@
 #include <chrono>
 #include <climits>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <utility>
 
@@ -18,6 +19,9 @@
 #include "launcher/coxd/worker_contract.hpp"
 #include "launcher/provider/address_plan.hpp"
 #include "launcher/provider/local_provider.hpp"
+#include "launcher/provider/slurm_plan.hpp"
+#include "launcher/provider/slurm_provider.hpp"
+#include "launcher/provider/slurm_site.hpp"
 #include "launcher/provider/ssh_plan.hpp"
 #include "launcher/provider/ssh_provider.hpp"
 #include "runtime/base/text.hpp"
@@ -39,13 +43,16 @@ constexpr auto kParting = 50ms;
 /// How long the first nodes may take: on this machine, and where an agent is copied to hosts first.
 constexpr int kNodesTime = 30'000;
 constexpr int kHostsTime = 120'000;
+/// Where Slurm decides when they come.
+constexpr int kSiteTime = 1'800'000;
 
 /// A cluster as its directory describes it.
 struct Described {
   cluster::Record record;
   config::ClusterConfig config;
   ClusterSettings settings;
-  std::optional<provider::SshPlan> hosts;  ///< where some nodes are hosts
+  std::optional<provider::SshPlan> hosts;   ///< where some nodes are not of this machine
+  std::optional<provider::SlurmPlan> site;  ///< where some come from Slurm
 };
 
 os::Fd take(int descriptor) {
@@ -85,8 +92,10 @@ Result<Described> describe(const std::string& directory) {
   auto hosts = provider::load_plan(directory);
   if (!hosts) return fail(hosts.error());
   if (*hosts) provider::apply_plan(**hosts, settings);
+  auto site = provider::load_site(directory);
+  if (!site) return fail(site.error());
   return Described{std::move(*record), std::move(*loaded.config), std::move(settings),
-                   std::move(*hosts)};
+                   std::move(*hosts), std::move(*site)};
 }
 
 /// Looked for each time: it may be installed while the cluster is up.
@@ -162,6 +171,20 @@ Result<std::unique_ptr<provider::SshProvider>> make_hosts(os::EventLoop& loop,
                                             .head_port = os::local_port(listener)});
 }
 
+Result<std::unique_ptr<provider::SlurmProvider>> make_site(os::EventLoop& loop,
+                                                           const std::string& directory,
+                                                           const Described& described,
+                                                           const os::Fd& listener) {
+  if (!described.site) return std::unique_ptr<provider::SlurmProvider>();
+  return provider::make_slurm_provider(loop, {.plan = *described.site,
+                                              .cluster_name = described.record.name,
+                                              .cluster_directory = directory,
+                                              .bin_directory = os::program_directory(),
+                                              .region = described.settings.region,
+                                              .os_user = described.settings.os_user,
+                                              .head_port = os::local_port(listener)});
+}
+
 class Worker {
  public:
   Worker(std::string directory, Described described, Inherited inherited)
@@ -173,13 +196,16 @@ class Worker {
   Result<void> open(provider::LocalClusterPlan plan) {
     auto hosts = make_hosts(loop_, directory_, described_, inherited_.host_listener);
     if (!hosts) return fail(hosts.error());
+    auto site = make_site(loop_, directory_, described_, inherited_.host_listener);
+    if (!site) return fail(site.error());
     std::unique_ptr<provider::LocalProvider> local;
     if (inherited_.bridge_network) {
       local =
           provider::make_local_provider(loop_, std::move(plan), inherited_.bridge_network,
                                         provider::kHeadPort, std::move(inherited_.child_reports));
     }
-    provider_ = std::make_unique<NodeSources>(std::move(local), std::move(*hosts));
+    provider_ =
+        std::make_unique<NodeSources>(std::move(local), std::move(*hosts), std::move(*site));
     return {};
   }
 
@@ -258,16 +284,19 @@ class Worker {
   Result<void> start_head() {
     auto network = open_network();
     if (!network) return fail(network.error());
-    head_ = head::make_head(loop_, clock_, *provider_,
-                            {.cluster = described_.settings,
-                             .directory = directory_ + "/head",
-                             .api_listener = std::move(inherited_.api_listener),
-                             .agent_listener = std::move(inherited_.agent_listener),
-                             .network = std::move(*network),
-                             .find_types = config::expand_instance_types,
-                             .has_podman = [] { return is_in_path("podman") && is_in_path("crun"); },
-                             .host_listener = std::move(inherited_.host_listener),
-                             .creation_ms = described_.hosts ? kHostsTime : kNodesTime});
+    head_ =
+        head::make_head(loop_, clock_, *provider_,
+                        {.cluster = described_.settings,
+                         .directory = directory_ + "/head",
+                         .api_listener = std::move(inherited_.api_listener),
+                         .agent_listener = std::move(inherited_.agent_listener),
+                         .network = std::move(*network),
+                         .find_types = config::expand_instance_types,
+                         .has_podman = [] { return is_in_path("podman") && is_in_path("crun"); },
+                         .host_listener = std::move(inherited_.host_listener),
+                         .creation_ms = described_.site    ? kSiteTime
+                                        : described_.hosts ? kHostsTime
+                                                           : kNodesTime});
     head_->on_readiness([this](const head::Readiness& readiness) { became(readiness); });
     head_->on_shutdown([this] { shut_down(); });
     return head_->start();
@@ -358,6 +387,17 @@ int run_worker(const std::string& cluster_directory) {
     return kCannotStart;
   }
   return worker.run();
+}
+
+int clear_site_of(const std::string& cluster_directory) {
+  const auto plan = provider::load_site(cluster_directory);
+  if (!plan) {
+    (void)std::fprintf(stderr, "coxd: %s\n", plan.error().message.c_str());
+    return 1;
+  }
+  if (!*plan) return 0;
+  for (const auto& trouble : provider::clear_site(**plan)) std::puts(trouble.c_str());
+  return 0;
 }
 
 }  // namespace cox::coxd
