@@ -5,17 +5,16 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/json.hpp>
 #include <map>
 #include <set>
 #include <utility>
 
 #include "launcher/provider/agent_bundle.hpp"
-#include "launcher/provider/own_addresses.hpp"
 #include "launcher/provider/program_run.hpp"
 #include "launcher/provider/slurm_command.hpp"
 #include "launcher/provider/slurm_pilots.hpp"
 #include "launcher/provider/slurm_site.hpp"
+#include "launcher/provider/slurm_stage.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/log.hpp"
@@ -23,7 +22,6 @@
 namespace cox::provider {
 namespace {
 
-namespace json = boost::json;
 using namespace std::chrono_literals;
 
 using ProvisionDone = std::function<void(Result<ProvisionedNode>)>;
@@ -37,9 +35,8 @@ constexpr auto kLookSeldom = 15s;  ///< while all is well: their agents are conn
 constexpr auto kOddTime = 30s;     ///< how long something stays odd
 constexpr auto kCancelAgain = 2s;
 constexpr auto kEndTime = 60s;
+constexpr int kAtOnce = 8;       ///< that sbatch runs for
 constexpr int kTimesUnseen = 3;  ///< until a job that Slurm does not name is taken for gone
-constexpr int kLeaveAfterSeconds = 600;
-constexpr std::size_t kKeptOutput = 4096;
 
 enum class Phase : std::uint8_t {
   gathering,   ///< more nodes may come
@@ -104,8 +101,6 @@ class Provider : public SlurmProvider {
 
   [[nodiscard]] Pilot& gathering_for(const NodeRequest& request);
   void submit(const std::string& id);
-  [[nodiscard]] Result<void> write_files(const Pilot& pilot) const;
-  [[nodiscard]] json::object agent_options(const Pilot& pilot, const NodeRequest& request) const;
   void submitted(const std::string& id, const Result<std::string>& said);
   void refused(const std::string& id, const Error& why);
   void cancel(const std::string& id);
@@ -116,7 +111,6 @@ class Provider : public SlurmProvider {
   void saw(Pilot& pilot, const PilotState& state);
   void tell_waiting(Pilot& pilot, const std::string& why);
   void is_over(Pilot& pilot, std::string why);
-  [[nodiscard]] std::string last_words(const std::string& pilot) const;
   std::unique_ptr<ProgramRun> call(const std::vector<std::string>& argv, const std::string& input,
                                    Said done);
   void later(std::function<void()> action) {
@@ -198,56 +192,25 @@ Pilot& Provider::gathering_for(const NodeRequest& request) {
   return pilot;
 }
 
-json::object Provider::agent_options(const Pilot& pilot, const NodeRequest& request) const {
-  json::array candidates;
-  for (const auto& address : own_addresses()) candidates.emplace_back(address);
-  const auto& plan = options_.plan;
-  return {{"node", request.id.value},
-          {"cluster", options_.cluster_name},
-          {"candidates", std::move(candidates)},
-          {"head_port", options_.head_port},
-          {"certificate", request.identity.certificate},
-          {"private_key", request.identity.private_key},
-          {"ca_certificate", request.identity.ca_certificate},
-          {"address", ""},
-          {"hostname", ""},
-          {"instance_type", request.type.name},
-          {"region", options_.region},
-          {"cgroup", ""},
-          {"vcpus", request.type.vcpus},
-          {"memory_mib", request.type.memory.value},
-          {"first_process", true},
-          {"metadata", false},
-          {"os_home", "/home/" + options_.os_user},
-          {"shared_memory", pilot_shared_memory(plan, pilot.record.id)},
-          {"scratch", pilot_base(plan, pilot.record.id) + "/jobs"},
-          {"network", ""},
-          {"topology_file", ""},
-          {"leave_after_s", kLeaveAfterSeconds},
-          {"own_user", true},
-          {"whole_machine", false}};
-}
-
-/// The options of each agent, and what was asked for, so that the pilot is never forgotten.
-Result<void> Provider::write_files(const Pilot& pilot) const {
-  const auto stage = pilot_stage(options_.plan, pilot.record.id);
-  if (auto made = os::make_directories(stage, 0700); !made) return made;
-  for (std::size_t i = 0; i < pilot.requests.size(); ++i) {
-    const auto text = json::serialize(agent_options(pilot, pilot.requests[i]));
-    auto kept = os::write_file_atomic(fmt::format("{}/{}.json", stage, i), text, 0600);
-    if (!kept) return kept;
-  }
-  return save_pilot(options_.cluster_directory, pilot.record);
-}
-
 void Provider::submit(const std::string& id) {
   auto& pilot = pilots_.at(id);
+  const auto under_way = std::count_if(pilots_.begin(), pilots_.end(), [](const auto& each) {
+    return each.second.phase == Phase::submitting && each.second.task != nullptr;
+  });
+  if (under_way >= kAtOnce) {
+    pilot.again = loop_.after(kGatherTime, [this, id] { submit(id); });
+    return;
+  }
   pilot.phase = Phase::submitting;
   pilot.again.reset();
   // Nodes that were given back before they were asked for are none.
   std::erase_if(pilot.requests, [&](const auto& each) { return !pilot.left.contains(each.id); });
   if (pilot.requests.empty()) return forget(id, {});
-  if (auto kept = write_files(pilot); !kept) {
+  // What was asked for is written down first, so that the pilot is never forgotten.
+  auto kept = save_pilot(options_.cluster_directory, pilot.record).and_then([&] {
+    return stage_pilot(options_, id, pilot.requests);
+  });
+  if (!kept) {
     later([this, id, error = kept.error()] { refused(id, error); });
     return;
   }
@@ -392,7 +355,7 @@ void Provider::saw(Pilot& pilot, const PilotState& state) {
   }
   if (provider::is_over(state)) {
     auto why = why_it_ended(state);
-    const auto words = last_words(pilot.record.id);
+    const auto words = last_words(options_.plan, pilot.record.id);
     // What its agents could say tells more than that they failed.
     if (state.state == "FAILED" && !words.empty()) why += ": " + words;
     return is_over(pilot, std::move(why));
@@ -425,17 +388,6 @@ void Provider::is_over(Pilot& pilot, std::string why) {
       if (ended_) ended_(node, why);
     }
   });
-}
-
-/// The last line of what the pilot has written.
-std::string Provider::last_words(const std::string& pilot) const {
-  const auto text = os::read_file(pilot_stage(options_.plan, pilot) + "/output", kKeptOutput);
-  std::string last;
-  for (const auto& line : text ? split(*text, '\n') : std::vector<std::string>{}) {
-    const bool of_srun = line.starts_with("srun: ") || line.starts_with("slurmstepd: ");
-    if (!trim(line).empty() && !of_srun) last = trim(line);
-  }
-  return last;
 }
 
 std::vector<NodeId> Provider::adopt(const std::vector<Node>& known) {

@@ -215,7 +215,8 @@ void HeadCore::waits(const NodeId& id, const std::string& why) {
   Node node = *known;
   node.reason = why;
   state_.put_node(node);
-  if (!why.empty()) state_.set_note(node.environment, why);
+  if (!why.empty()) state_.set_note(node.environment, why, true);
+  want_pass();  // what jobs wait for is another thing now
 }
 
 /// A node that never came up: the next try is later, and who waits is told why.

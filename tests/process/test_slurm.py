@@ -176,11 +176,11 @@ def test_the_time_limit_of_a_pilot(typist, site):
 
 def test_the_controller_may_go_and_come_back(typist, site):
     cluster = typist.create("sea", idle_at_once(typist))
-    job = cluster.script("until [ -e go ]; do read -t 0.2 < <(:) || :; done; echo done".replace("go", f"{site.shared}/go"))
+    job = cluster.script(f"until [ -e {site.shared}/go ]; do read -t 0.2 < <(:) || :; done; echo done", "-p", "2")
     cluster.wait_for(job, "RUNNING")
     site.stop_controller()
     try:
-        waiting = cluster.script("echo later")
+        waiting = cluster.script("echo later", "-p", "2")
         harness.wait_until(lambda: ("sbatch: " in why(typist, cluster, waiting), why(typist, cluster, waiting)), "why it waits", 90)
         assert cluster.status(job) == "RUNNING"
         (site.shared / "go").write_text("")
@@ -189,6 +189,7 @@ def test_the_controller_may_go_and_come_back(typist, site):
     finally:
         (site.shared / "go").unlink(missing_ok=True)
         site.start_controller()
+    site.wait_for_up()
     assert cluster.finish(waiting, 120)["status"] == "SUCCEEDED"
     wait_for_pilots(site, cluster, [])
 
@@ -306,7 +307,9 @@ def test_three_providers_side_by_side(typist, site):
     where = "case $(hostname) in desk4) echo ssh;; desk*) echo slurm;; ip-*) echo here;; esac; exec sleep 1000"
 
     def lines(job):
-        return harness.wait_until(lambda: (cluster.output(job), cluster.details(job)[""]), "a line of the job") and cluster.output(job)
+        cluster.wait_for(job, "RUNNING")
+        harness.wait_until(lambda: (len(cluster.output(job)) == 1, cluster.output(job)), "the job's line")
+        return cluster.output(job)
 
     assert lines(cluster.script(where, "-p", "2")) == ["here"]
     wide = cluster.script(where, nodes=3)
