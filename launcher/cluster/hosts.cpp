@@ -56,7 +56,47 @@ std::string environment_of(const config::ClusterConfig& config, const std::strin
   return {};
 }
 
+/// The environments' names of the compute resources that come from Slurm.
+std::vector<std::string> site_environments(const config::ClusterConfig& config,
+                                           const std::string& cluster) {
+  std::vector<std::string> names;
+  for (std::size_t q = 0; q < config.queues.size(); ++q) {
+    const auto& resources = config.queues[q].compute_resources;
+    for (std::size_t r = 0; r < resources.size(); ++r) {
+      if (provider_of(config, resources[r]) == "slurm") {
+        names.push_back(config::environment_name(config, cluster, q, r));
+      }
+    }
+  }
+  return names;
+}
+
 }  // namespace
+
+bool uses_site(const config::ClusterConfig& config) {
+  return !site_environments(config, "").empty();
+}
+
+Result<provider::SlurmPlan> plan_site(const config::ClusterConfig& config,
+                                      const std::string& cluster,
+                                      const std::string& cluster_directory) {
+  auto tag = new_tag();
+  if (!tag) return fail(tag.error());
+  auto stage = cluster_directory + "/slurm/stage";
+  for (const auto& storage : config.shared) {
+    stage = fmt::format("{}/.coxswain-{}", storage.mount_dir, *tag);
+    break;
+  }
+  return provider::SlurmPlan{.tag = std::move(*tag),
+                             .cluster = cluster,
+                             .stage = std::move(stage),
+                             .partition = config.slurm.partition,
+                             .account = config.slurm.account,
+                             .qos = config.slurm.qos,
+                             .extra_args = config.slurm.extra_args,
+                             .pilot_seconds = config.slurm.pilot_seconds,
+                             .environments = site_environments(config, cluster)};
+}
 
 bool uses_hosts(const config::ClusterConfig& config) {
   return !environment_of(config, "", "").empty();
@@ -84,11 +124,12 @@ Result<provider::SshPlan> plan_hosts(const config::ClusterConfig& config,
   plan.tag = std::move(*tag);
   for (const auto& queue : config.queues) {
     for (const auto& resource : queue.compute_resources) {
-      plan.alone = plan.alone && provider_of(config, resource) == "ssh";
+      plan.alone = plan.alone && provider_of(config, resource) != "local";
     }
   }
   const auto& ssh = config.ssh;
   for (const auto& host : ssh.hosts) {
+    if (!uses_hosts(config)) break;
     plan.hosts.push_back({.target = {.host = host.host,
                                      .user = host.user.empty() ? ssh.user : host.user,
                                      .port = host.port,

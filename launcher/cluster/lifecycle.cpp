@@ -17,6 +17,7 @@
 #include "launcher/provider/agent_bundle.hpp"
 #include "launcher/provider/memory_cgroup.hpp"
 #include "launcher/provider/node_files.hpp"
+#include "launcher/provider/slurm_site.hpp"
 #include "launcher/provider/ssh_command.hpp"
 #include "launcher/provider/ssh_probe.hpp"
 #include "runtime/base/text.hpp"
@@ -132,10 +133,22 @@ void ask_to_end(const std::string& directory) {
   }
 }
 
+/// Removes what the cluster has at a Slurm site, where its daemon did not.
+void clear_remains_at_site(const std::string& directory,
+                           const std::function<void(const std::string&)>& progress) {
+  const auto plan = provider::load_site(directory);
+  if (!plan || !*plan || is_there(directory + "/ssh/ended")) return;
+  for (const auto& trouble : provider::clear_site(**plan)) {
+    progress(fmt::format("{}; see squeue --me --name=coxswain-{}, and {}", trouble,
+                         (*plan)->cluster, (*plan)->stage));
+  }
+}
+
 /// Removes what the cluster has on hosts, where its daemon did not. A host that cannot be reached
 /// is told of and left: the agent there leaves by itself when it finds no head any more.
 void clear_remains_on_hosts(const std::string& directory,
                             const std::function<void(const std::string&)>& progress) {
+  clear_remains_at_site(directory, progress);
   const auto plan = provider::load_plan(directory);
   if (!plan || !*plan) return;
   const auto told = os::read_file(directory + "/ssh/left");
@@ -187,12 +200,37 @@ Result<void> write_files(const std::string& directory, const CreateRequest& requ
   return save_record(directory, record);
 }
 
+/// Asks the file's Slurm site whether it would take the smallest pilot of each environment.
+Result<void> find_site(const std::string& directory, const CreateRequest& request) {
+  if (!uses_site(request.config)) return {};
+  const auto plan = plan_site(request.config, request.name, directory);
+  if (!plan) return fail(plan.error());
+  // Directories are shared there as they are here.
+  if (const auto demands = demands_of(request.config); !demands) return fail(demands.error());
+  const auto settings = config::to_settings(request.config, request.name);
+  for (const auto& environment : settings.environments) {
+    const auto& ours = plan->environments;
+    const bool is_ours = std::find(ours.begin(), ours.end(), environment.name.value) != ours.end();
+    if (!is_ours || environment.instance_types.empty()) continue;
+    const auto& type = environment.instance_types.front();
+    const auto checked = provider::check_site(*plan, {.id = "test",
+                                                      .nodes = 1,
+                                                      .vcpus = type.vcpus,
+                                                      .memory_mib = type.memory.value,
+                                                      .seconds = plan->pilot_seconds});
+    if (!checked)
+      return fail(within("compute environment " + environment.name.value, checked.error()));
+  }
+  return provider::save_site(directory, *plan);
+}
+
 /// Looks at the hosts of the file and writes down what is found there.
 Result<void> find_hosts(const std::string& directory, const CreateRequest& request) {
-  if (!uses_hosts(request.config)) return {};
+  if (!uses_hosts(request.config) && !uses_site(request.config)) return {};
   const auto file = std::filesystem::absolute(request.config_file).lexically_normal();
   auto plan = plan_hosts(request.config, request.name, file.parent_path().string());
   if (!plan) return fail(plan.error());
+  if (plan->hosts.empty()) return provider::save_plan(directory, *plan);
   const auto bundle = provider::pack_agent(os::program_directory());
   if (!bundle) return fail(bundle.error());
   // First, so that what is copied now is found again whatever happens.
@@ -282,6 +320,7 @@ Result<Record> create(const CreateRequest& request) {
   auto done = os::failpoint("create/claimed")
                   .and_then([&] { return write_files(directory, request); })
                   .and_then([] { return os::failpoint("create/recorded"); })
+                  .and_then([&] { return find_site(directory, request); })
                   .and_then([&] { return find_hosts(directory, request); })
                   .and_then([&] { return start_daemon(directory); })
                   .and_then([] { return os::failpoint("create/served"); });

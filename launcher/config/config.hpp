@@ -156,7 +156,7 @@ struct LoadOptions {
   std::string environment_region{};  ///< AWS_DEFAULT_REGION or AWS_REGION
   std::string cluster_template{};    ///< v2 -t; empty: [global] cluster_template, else "default"
   /// The providers that this program has; a file that names another one is refused.
-  std::vector<std::string> providers{"local", "ssh"};
+  std::vector<std::string> providers{"local", "ssh", "slurm"};
 };
 
 /// Reads YAML; never throws. Pure.

@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
       (void)std::fputs(kUsage, stdout);
       return 0;
     }
+    if (word == "--clear-site" && has_value) return cox::coxd::clear_site_of(argv[i + 1]);
     if (word == "--head") {
       head = true;
     } else if (word == "--cluster-dir" && has_value) {

@@ -8,7 +8,8 @@
 namespace cox::coxd {
 
 Result<Described> describe(cluster::Record record, const std::string& text,
-                           std::optional<provider::SshPlan> hosts) {
+                           std::optional<provider::SshPlan> hosts,
+                           std::optional<provider::SlurmPlan> site) {
   const config::LoadOptions options{.region = record.region,
                                     .environment_region = {},
                                     .cluster_template = record.cluster_template};
@@ -25,7 +26,7 @@ Result<Described> describe(cluster::Record record, const std::string& text,
   auto settings = config::to_settings(*loaded.config, record.name);
   if (hosts) provider::apply_plan(*hosts, settings);
   return Described{std::move(record), std::move(*loaded.config), std::move(settings),
-                   std::move(hosts)};
+                   std::move(hosts), std::move(site)};
 }
 
 Result<Described> describe(const std::string& directory) {
@@ -35,7 +36,9 @@ Result<Described> describe(const std::string& directory) {
   if (!text) return fail(text.error());
   auto hosts = provider::load_plan(directory);
   if (!hosts) return fail(hosts.error());
-  return describe(std::move(*record), *text, std::move(*hosts));
+  auto site = provider::load_site(directory);
+  if (!site) return fail(site.error());
+  return describe(std::move(*record), *text, std::move(*hosts), std::move(*site));
 }
 
 std::string directory_of(const std::string& directory, const config::SharedStorage& storage) {

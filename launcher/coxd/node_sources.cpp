@@ -5,12 +5,15 @@
 namespace cox::coxd {
 
 NodeSources::NodeSources(std::unique_ptr<provider::LocalProvider> local,
-                         std::unique_ptr<provider::SshProvider> ssh)
-    : local_(std::move(local)), ssh_(std::move(ssh)) {}
+                         std::unique_ptr<provider::SshProvider> ssh,
+                         std::unique_ptr<provider::SlurmProvider> slurm)
+    : local_(std::move(local)), ssh_(std::move(ssh)), slurm_(std::move(slurm)) {}
 
 void NodeSources::provision(NodeRequest request,
                             std::function<void(Result<ProvisionedNode>)> done) {
-  if (ssh_ && ssh_->serves(request.environment)) {
+  if (slurm_ && slurm_->serves(request.environment)) {
+    slurm_->provision(std::move(request), std::move(done));
+  } else if (ssh_ && ssh_->serves(request.environment)) {
     ssh_->provision(std::move(request), std::move(done));
   } else if (local_) {
     local_->provision(std::move(request), std::move(done));
@@ -21,25 +24,45 @@ void NodeSources::provision(NodeRequest request,
 }
 
 void NodeSources::terminate(const NodeId& id, std::function<void(Result<void>)> done) {
+  if (slurm_ && slurm_->knows(id)) return slurm_->terminate(id, std::move(done));
   if (ssh_ && (!local_ || ssh_->knows(id))) return ssh_->terminate(id, std::move(done));
   local_->terminate(id, std::move(done));
 }
 
 void NodeSources::on_node_ended(std::function<void(NodeId, std::string)> handler) {
+  if (slurm_) slurm_->on_node_ended(handler);
   if (ssh_) ssh_->on_node_ended(handler);
   if (local_) local_->on_node_ended(std::move(handler));
+}
+
+void NodeSources::on_node_waiting(std::function<void(NodeId, std::string)> handler) {
+  if (slurm_) slurm_->on_node_waiting(std::move(handler));
+}
+
+bool NodeSources::may_wait(const NodeId& id) const { return slurm_ && slurm_->may_wait(id); }
+
+void NodeSources::suspect(const NodeId& id) {
+  if (slurm_) slurm_->suspect(id);
 }
 
 std::vector<NodeId> NodeSources::adopt(const std::vector<Node>& known) {
   std::vector<Node> of_local;
   std::vector<Node> of_ssh;
+  std::vector<Node> of_slurm;
   for (const auto& node : known) {
+    if (slurm_ && slurm_->serves(node.environment)) {
+      of_slurm.push_back(node);
+      continue;
+    }
     const bool on_host = ssh_ && ssh_->serves(node.environment);
     (on_host ? of_ssh : of_local).push_back(node);
   }
   auto living = local_ ? local_->adopt(of_local) : std::vector<NodeId>{};
   if (ssh_) {
     for (auto& id : ssh_->adopt(of_ssh)) living.push_back(std::move(id));
+  }
+  if (slurm_) {
+    for (auto& id : slurm_->adopt(of_slurm)) living.push_back(std::move(id));
   }
   return living;
 }
@@ -60,13 +83,14 @@ void NodeSources::end_all(const std::function<void(std::vector<std::string>)>& d
     std::vector<std::string> troubles;
   };
   const auto end = std::make_shared<End>();
-  end->left = (local_ ? 1 : 0) + (ssh_ ? 1 : 0);
+  end->left = (local_ ? 1 : 0) + (ssh_ ? 1 : 0) + (slurm_ ? 1 : 0);
   const auto one = [end, done](std::vector<std::string> troubles) {
     for (auto& trouble : troubles) end->troubles.push_back(std::move(trouble));
     if (--end->left == 0) done(end->troubles);
   };
   if (local_) local_->end_all([one] { one({}); });
   if (ssh_) ssh_->end_all(one);
+  if (slurm_) slurm_->end_all(one);
 }
 
 }  // namespace cox::coxd

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "launcher/provider/local_provider.hpp"
+#include "launcher/provider/slurm_provider.hpp"
 #include "launcher/provider/ssh_provider.hpp"
 #include "runtime/ports/node_provider.hpp"
 
@@ -16,13 +17,17 @@ namespace cox::coxd {
 /// its environment's. The head node, which has none, is a local one where there are such.
 class NodeSources : public NodeProvider {
  public:
-  /// Either may be missing, not both.
+  /// Any may be missing, but one of the first two, which has the head node.
   NodeSources(std::unique_ptr<provider::LocalProvider> local,
-              std::unique_ptr<provider::SshProvider> ssh);
+              std::unique_ptr<provider::SshProvider> ssh,
+              std::unique_ptr<provider::SlurmProvider> slurm);
 
   void provision(NodeRequest request, std::function<void(Result<ProvisionedNode>)> done) override;
   void terminate(const NodeId& id, std::function<void(Result<void>)> done) override;
   void on_node_ended(std::function<void(NodeId, std::string)> handler) override;
+  void on_node_waiting(std::function<void(NodeId, std::string)> handler) override;
+  [[nodiscard]] bool may_wait(const NodeId& id) const override;
+  void suspect(const NodeId& id) override;
   std::vector<NodeId> adopt(const std::vector<Node>& known) override;
 
   /// Shows more directories {directory here, path in nodes} to local nodes, as
@@ -38,6 +43,7 @@ class NodeSources : public NodeProvider {
  private:
   std::unique_ptr<provider::LocalProvider> local_;
   std::unique_ptr<provider::SshProvider> ssh_;
+  std::unique_ptr<provider::SlurmProvider> slurm_;
 };
 
 }  // namespace cox::coxd

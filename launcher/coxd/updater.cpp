@@ -83,7 +83,7 @@ Result<Described> Updater::prepare(const head::UpdateRequest& request) const {
   auto next_record = record;
   next_record.config_file_name = request.file_name;
   next_record.cluster_template = request.cluster_template;
-  auto next = describe(std::move(next_record), request.text, described_.hosts);
+  auto next = describe(std::move(next_record), request.text, described_.hosts, described_.site);
   if (!next) return next;
   if (auto fits = check_shared(*next); !fits) return fail(fits.error());
   if (auto fits = head_.check(next->settings); !fits) return fail(fits.error());
@@ -103,9 +103,10 @@ Result<void> Updater::check_shared(const Described& next) const {
                   storage.mount_dir);
     }
   }
-  if (described_.hosts && wanted.size() != now.size()) {
+  if ((described_.hosts || described_.site) && wanted.size() != now.size()) {
     return fail(Errc::conflict,
-                "a cluster with hosts gets no more shared directories: make a new cluster");
+                "a cluster with nodes beyond this machine gets no more shared directories: make a "
+                "new cluster");
   }
   return {};
 }
@@ -129,7 +130,7 @@ void Updater::resume(std::function<void()> done) {
   auto record = described_.record;
   promote(record);
   auto next = os::read_file(next_file()).and_then([&](const std::string& text) {
-    return describe(std::move(record), text, described_.hosts);
+    return describe(std::move(record), text, described_.hosts, described_.site);
   });
   if (!next) return roll_back(next.error().message, {});
   carry_out(std::move(*next));

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <climits>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <utility>
 
@@ -20,6 +21,9 @@
 #include "launcher/coxd/worker_contract.hpp"
 #include "launcher/provider/address_plan.hpp"
 #include "launcher/provider/local_provider.hpp"
+#include "launcher/provider/slurm_plan.hpp"
+#include "launcher/provider/slurm_provider.hpp"
+#include "launcher/provider/slurm_site.hpp"
 #include "launcher/provider/ssh_plan.hpp"
 #include "launcher/provider/ssh_provider.hpp"
 #include "runtime/base/text.hpp"
@@ -42,6 +46,8 @@ constexpr auto kParting = 50ms;
 /// How long the first nodes may take: on this machine, and where an agent is copied to hosts first.
 constexpr int kNodesTime = 30'000;
 constexpr int kHostsTime = 120'000;
+/// Where Slurm decides when they come.
+constexpr int kSiteTime = 1'800'000;
 
 os::Fd take(int descriptor) {
   if (::fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0) return {};
@@ -123,6 +129,20 @@ Result<std::unique_ptr<provider::SshProvider>> make_hosts(os::EventLoop& loop,
                                             .head_port = os::local_port(listener)});
 }
 
+Result<std::unique_ptr<provider::SlurmProvider>> make_site(os::EventLoop& loop,
+                                                           const std::string& directory,
+                                                           const Described& described,
+                                                           const os::Fd& listener) {
+  if (!described.site) return std::unique_ptr<provider::SlurmProvider>();
+  return provider::make_slurm_provider(loop, {.plan = *described.site,
+                                              .cluster_name = described.record.name,
+                                              .cluster_directory = directory,
+                                              .bin_directory = os::program_directory(),
+                                              .region = described.settings.region,
+                                              .os_user = described.settings.os_user,
+                                              .head_port = os::local_port(listener)});
+}
+
 class Worker {
  public:
   Worker(std::string directory, Described described, Inherited inherited)
@@ -134,13 +154,16 @@ class Worker {
   Result<void> open(provider::LocalClusterPlan plan) {
     auto hosts = make_hosts(loop_, directory_, described_, inherited_.host_listener);
     if (!hosts) return fail(hosts.error());
+    auto site = make_site(loop_, directory_, described_, inherited_.host_listener);
+    if (!site) return fail(site.error());
     std::unique_ptr<provider::LocalProvider> local;
     if (inherited_.bridge_network) {
       local =
           provider::make_local_provider(loop_, std::move(plan), inherited_.bridge_network,
                                         provider::kHeadPort, std::move(inherited_.child_reports));
     }
-    provider_ = std::make_unique<NodeSources>(std::move(local), std::move(*hosts));
+    provider_ =
+        std::make_unique<NodeSources>(std::move(local), std::move(*hosts), std::move(*site));
     return {};
   }
 
@@ -229,7 +252,9 @@ class Worker {
                          .find_types = config::expand_instance_types,
                          .has_podman = [] { return is_in_path("podman") && is_in_path("crun"); },
                          .host_listener = std::move(inherited_.host_listener),
-                         .creation_ms = described_.hosts ? kHostsTime : kNodesTime});
+                         .creation_ms = described_.site    ? kSiteTime
+                                        : described_.hosts ? kHostsTime
+                                                           : kNodesTime});
     head_->on_readiness([this](const head::Readiness& readiness) { became(readiness); });
     head_->on_shutdown([this] { shut_down(); });
     updater_ = std::make_unique<Updater>(directory_, described_, *provider_, *head_, clock_);
@@ -333,6 +358,17 @@ int run_worker(const std::string& cluster_directory) {
     return kCannotStart;
   }
   return worker.run();
+}
+
+int clear_site_of(const std::string& cluster_directory) {
+  const auto plan = provider::load_site(cluster_directory);
+  if (!plan) {
+    (void)std::fprintf(stderr, "coxd: %s\n", plan.error().message.c_str());
+    return 1;
+  }
+  if (!*plan) return 0;
+  for (const auto& trouble : provider::clear_site(**plan)) std::puts(trouble.c_str());
+  return 0;
 }
 
 }  // namespace cox::coxd

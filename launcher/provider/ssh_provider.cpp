@@ -1,10 +1,6 @@
 #include "launcher/provider/ssh_provider.hpp"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +11,7 @@
 
 #include "launcher/provider/agent_bundle.hpp"
 #include "launcher/provider/node_files.hpp"
+#include "launcher/provider/own_addresses.hpp"
 #include "launcher/provider/ssh_command.hpp"
 #include "launcher/provider/ssh_host.hpp"
 #include "runtime/base/text.hpp"
@@ -57,24 +54,6 @@ struct HostState {
   int failures = 0;            ///< in a row
   std::string trouble;
 };
-
-/// IPv4 addresses of this machine by which hosts may reach it.
-std::vector<std::string> own_addresses() {
-  std::vector<std::string> addresses;
-  ifaddrs* all = nullptr;
-  if (::getifaddrs(&all) != 0) return addresses;
-  for (const auto* each = all; each != nullptr; each = each->ifa_next) {
-    if (each->ifa_addr == nullptr || each->ifa_addr->sa_family != AF_INET) continue;
-    if ((each->ifa_flags & IFF_UP) == 0 || (each->ifa_flags & IFF_LOOPBACK) != 0) continue;
-    std::array<char, INET_ADDRSTRLEN> text{};
-    const auto* address = reinterpret_cast<const sockaddr_in*>(each->ifa_addr);
-    if (::inet_ntop(AF_INET, &address->sin_addr, text.data(), text.size()) != nullptr) {
-      addresses.emplace_back(text.data());
-    }
-  }
-  ::freeifaddrs(all);
-  return addresses;
-}
 
 std::string own_hostname() {
   std::array<char, 256> name{};
@@ -458,7 +437,9 @@ void Provider::end_all(std::function<void(std::vector<std::string>)> done) {
 
 Result<std::unique_ptr<SshProvider>> make_ssh_provider(os::EventLoop& loop,
                                                        SshProviderOptions options) {
-  auto bundle = pack_agent(options.bin_directory);
+  // Without hosts it is for the head node alone, which needs no copy.
+  auto bundle = options.plan.hosts.empty() ? Result<AgentBundle>(AgentBundle{})
+                                           : pack_agent(options.bin_directory);
   if (!bundle) return fail(bundle.error());
   return std::make_unique<Provider>(loop, std::move(options), std::move(*bundle));
 }

@@ -15,7 +15,8 @@ namespace cox::agent {
 /// {"node","cluster","head_address","head_port","certificate","private_key","ca_certificate",
 ///  "address","hostname","instance_type","region","scratch","socket","bin_dir","mpi_bin_dir",
 ///  "cgroup","vcpus","memory_mib","first_process","metadata","os_home","head_file","node_bin_dir",
-///  "shared_memory","network","topology_file","leave_after_s","own_user","whole_machine"}
+///  "shared_memory","network","topology_file","leave_after_s","own_user","whole_machine",
+///  "ended_together"}
 struct AgentOptions {
   NodeId node;
   std::string cluster;
@@ -45,6 +46,9 @@ struct AgentOptions {
   int leave_after_s = 0;      ///< without a head for so long, and without a job: it goes; 0: never
   bool own_user = false;      ///< jobs run as the agent's user, whoever submitted them
   bool whole_machine = false;  ///< no other node shares its cores
+  /// Who ends its jobs from outside ends it at the same moment, as Slurm does with an allocation: a
+  /// failure is told a moment later, so that such an end is not taken for the jobs' own.
+  bool ended_together = false;
 };
 
 [[nodiscard]] Result<AgentOptions> parse_options(const std::string& json);

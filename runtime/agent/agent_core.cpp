@@ -161,6 +161,8 @@ class AgentCore : public Agent {
     hello.topology_file = options_.topology_file;
     hello.network = options_.network;
     hello.whole_machine = options_.whole_machine;
+    hello.address = options_.address;
+    hello.hostname = options_.hostname;
     for (const auto& [key, part] : parts_) {
       if (part->is_prepared()) hello.parts.push_back(key);
     }

@@ -18,13 +18,14 @@ int usage(bool asked) {
   std::fprintf(
       asked ? stdout : stderr,
       "usage: cox-agent\n"
-      "       cox-agent --describe NONCE [DIR ...] | --reach | --start DIR | --clear DIR [DIR "
-      "...]\n"
+      "       cox-agent --describe NONCE [DIR ...] | --reach | --start DIR | --hold DIR |\n"
+      "                 --clear DIR [DIR ...]\n"
       "The agent of one node: dials the head of its cluster and runs its jobs. Started by a\n"
       "node provider, with its options as JSON on descriptor 3. On a host that is a node itself:\n"
       "--describe tells what the host is like, as JSON, and --reach what others look like from\n"
       "there; --start makes the node in DIR, detached,\n"
-      "its options on stdin; --clear ends it with all its processes and removes all DIRs.\n");
+      "its options on stdin, and --hold the same and stays; --clear ends it with all its processes "
+      "and removes all DIRs.\n");
   return asked ? 0 : 2;
 }
 
@@ -38,6 +39,7 @@ int main(int argc, char** argv) {
   }
   if (word == "--reach" && argc == 2) return cox::agent::reach_hosts();
   if (word == "--start" && argc == 3) return cox::agent::start_host_node(argv[2]);
+  if (word == "--hold" && argc == 3) return cox::agent::hold_host_node(argv[2]);
   if (word == "--clear" && argc >= 3)
     return cox::agent::clear_host_node(argv[2], {argv + 3, argv + argc});
   if (argc > 1) return usage(word == "--help");

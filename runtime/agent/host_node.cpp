@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "runtime/agent/agent.hpp"
+#include "runtime/agent/host_place.hpp"
 #include "runtime/agent/hub_link.hpp"
 #include "runtime/agent/mpi_programs.hpp"
 #include "runtime/agent/step.hpp"
@@ -242,9 +243,9 @@ class Guard {
   std::chrono::milliseconds pause_{0};
 };
 
-/// Nothing of the connection that started it stays open, or ssh would wait for it.
+/// Nothing of what started it stays open, or ssh would wait for it. `told` hears that it is there;
+/// negative: nobody waits for that.
 [[noreturn]] void be_guard(const NodePlaces& places, int told) {
-  (void)::setsid();
   (void)::umask(022);
   (void)!::chdir("/");
   const auto log = places.directory + "/agent.log";
@@ -256,7 +257,7 @@ class Guard {
   (void)::dup2(file.get(), STDERR_FILENO);
   const auto mark = mark_of(::getpid()) + "\n";
   if (!os::write_file_atomic(places.directory + "/pid", mark)) ::_exit(1);
-  (void)!::write(told, "g", 1);
+  if (told >= 0) (void)!::write(told, "g", 1);
   (void)::syscall(SYS_close_range, 3U, ~0U, 0U);
   Guard(places).run();
 }
@@ -268,7 +269,10 @@ Result<void> start_guard(const NodePlaces& places) {
   os::Fd told(ends[1]);
   const pid_t pid = ::fork();
   if (pid < 0) return fail(os::errno_error(errno, "fork"));
-  if (pid == 0) be_guard(places, told.get());
+  if (pid == 0) {
+    (void)::setsid();
+    be_guard(places, told.get());
+  }
   told.reset();
   char word = 0;
   ssize_t got = 0;
@@ -293,8 +297,26 @@ std::vector<std::string> take_candidates(json::object& options) {
   return addresses;
 }
 
+struct MadeNode {
+  std::string head;  ///< the address of the head that took a connection; empty: none did
+  NodePlaces places;
+};
+
+/// What the options leave empty and the way to the head tells.
+void fill_in_place(json::object& options, const std::string& head, int port) {
+  const auto* address = options.if_contains("address");
+  if (address == nullptr || !address->is_string() || !address->get_string().empty()) return;
+  const auto place = place_towards(head, port);
+  options["address"] = place.address;
+  options["network"] = place.network;
+  options["hostname"] = own_hostname();
+  const char* cpus = std::getenv("SLURM_CPUS_ON_NODE");
+  const auto given = to_int(cpus == nullptr ? "" : cpus);
+  options["whole_machine"] = given && *given >= ::sysconf(_SC_NPROCESSORS_ONLN);
+}
+
 /// Fills in what only the host knows, and finds the way to the head.
-Result<std::string> make_node(json::object options, const std::string& directory) {
+Result<MadeNode> make_node(json::object options, const std::string& directory) {
   const auto candidates = take_candidates(options);
   const auto* port = options.if_contains("head_port");
   const auto* memory = options.if_contains("shared_memory");
@@ -321,6 +343,7 @@ Result<std::string> make_node(json::object options, const std::string& directory
     auto kept = os::write_file_atomic(head_file, fmt::format("{} {}\n", head, head_port));
     if (!kept) return fail(kept.error());
   }
+  fill_in_place(options, head, head_port);
   options["head_file"] = head_file;
   // The same on all hosts, where it is given: jobs name their programs by it on every node.
   if (!options.contains("scratch")) options["scratch"] = directory + "/scratch";
@@ -328,27 +351,50 @@ Result<std::string> make_node(json::object options, const std::string& directory
   options["bin_dir"] = programs;
   const auto* scratch = options.if_contains("scratch");
   if (!scratch->is_string()) return fail(Errc::invalid_argument, "scratch is no path");
-  const NodePlaces places{directory, std::string(scratch->get_string()), shared_memory,
-                          json::serialize(options)};
-  if (auto started = start_guard(places); !started) return fail(started.error());
-  return head;
+  return MadeNode{
+      head,
+      {directory, std::string(scratch->get_string()), shared_memory, json::serialize(options)}};
+}
+
+Result<json::object> read_options() {
+  const auto text = os::read_all(STDIN_FILENO, "the agent's options", 1u << 20);
+  if (!text) return fail(text.error());
+  boost::system::error_code error;
+  auto parsed = json::parse(*text, error);
+  if (!error && parsed.is_object()) return std::move(parsed.get_object());
+  return fail(Errc::invalid_argument, "the agent's options are not a JSON object");
 }
 
 }  // namespace
 
 int start_host_node(const std::string& directory) {
-  const auto text = os::read_all(STDIN_FILENO, "the agent's options", 1u << 20);
-  if (!text) return refuse(text.error().message);
-  boost::system::error_code error;
-  const auto parsed = json::parse(*text, error);
-  if (error || !parsed.is_object()) return refuse("the agent's options are not a JSON object");
+  const auto options = read_options();
+  if (!options) return refuse(options.error().message);
   if (living_guard(directory)) {
     const auto kept = os::read_file(directory + "/head", 256);
     return answer({{"head", kept ? split(trim(*kept), ' ').front() : ""}}, 0);
   }
-  const auto head = make_node(parsed.get_object(), directory);
-  if (!head) return refuse(head.error().message);
-  return answer({{"head", *head}}, 0);
+  const auto node = make_node(*options, directory);
+  if (!node) return refuse(node.error().message);
+  if (auto started = start_guard(node->places); !started) return refuse(started.error().message);
+  return answer({{"head", node->head}}, 0);
+}
+
+int hold_host_node(const std::string& directory) {
+  const auto options = read_options();
+  const auto node = options ? make_node(*options, directory) : fail(options.error());
+  if (!node) {
+    (void)std::fprintf(stderr, "cox-agent: %s\n", node.error().message.c_str());
+    return 1;
+  }
+  if (node->head.empty()) {
+    (void)std::fprintf(stderr,
+                       "cox-agent: no address of the cluster's head takes a TCP connection from "
+                       "%s: a firewall between them?\n",
+                       own_hostname().c_str());
+    return kNoHead;
+  }
+  be_guard(node->places, -1);
 }
 
 int clear_host_node(const std::string& directory, const std::vector<std::string>& others) {

@@ -35,6 +35,15 @@ int reach_hosts();
 /// there already is left alone. Returns the exit status.
 int start_host_node(const std::string& directory);
 
+/// Makes the node in `directory` as start_host_node() does and is its guard itself: for where a
+/// process that goes away takes all that it has started with it, as in an allocation of Slurm's.
+/// What only the host knows and the options leave empty is filled in: "address" and "network" are
+/// those of the interface that leads to the head, "whole_machine" by SLURM_CPUS_ON_NODE. Does not
+/// return but when the node could not be made: 1, and kNoHead where no address of the head takes a
+/// connection; the reason is on stderr.
+inline constexpr int kNoHead = 68;
+int hold_host_node(const std::string& directory);
+
 /// Ends the node in `directory` with all its processes, and removes it and the other directories
 /// that it had. One that does not exist is fine. Returns the exit status.
 int clear_host_node(const std::string& directory, const std::vector<std::string>& others);

@@ -53,6 +53,7 @@ Result<AgentOptions> parse_options(const std::string& text) {
   options.leave_after_s = static_cast<int>(number("leave_after_s"));
   options.own_user = flag("own_user");
   options.whole_machine = flag("whole_machine");
+  options.ended_together = flag("ended_together");
   const bool has_head = !options.head_address.empty() || !options.head_file.empty();
   if (options.node.empty() || !has_head || options.scratch.empty() || options.socket.empty()) {
     return fail(Errc::invalid_argument,

@@ -26,6 +26,8 @@ namespace {
 constexpr auto kClearEvery = std::chrono::milliseconds(2);
 constexpr int kClearRoundsMax = 2500;  // five seconds: beyond that something cannot be killed
 constexpr auto kDrainTime = std::chrono::seconds(2);
+/// How long a failure is kept back where the agent may be about to be ended too.
+constexpr auto kDoubtTime = std::chrono::milliseconds(400);
 
 std::int64_t now_ms() { return os::SystemClock().now().value; }
 
@@ -303,6 +305,12 @@ void Part::over() {
   if (step_) ::kill(step_->pid(), SIGKILL);
   step_.reset();
   remotes_.clear();
+  if (host_.options.ended_together && exit_code_ != 0) {
+    doubt_timer_ = host_.loop.after(kDoubtTime, [this] {
+      doubt_timer_.reset();
+      tell_end();
+    });
+  }
   pump();
 }
 
@@ -351,7 +359,7 @@ void Part::pump() {
 
 /// The end is told once all output is on its way before it.
 void Part::tell_end() {
-  if (phase_ != Phase::over || end_told_) return;
+  if (phase_ != Phase::over || end_told_ || doubt_timer_) return;
   for (const auto& [rank, log] : logs_) {
     if (!log->all_sent()) return;
   }

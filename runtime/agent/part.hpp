@@ -149,6 +149,7 @@ class Part {
   bool stopping_ = false;
   os::SubscriptionPtr kill_timer_;
   os::SubscriptionPtr clear_timer_;
+  os::SubscriptionPtr doubt_timer_;  ///< until it ends, the end may not be the part's own
   int clear_rounds_ = 0;
   std::int64_t started_ms_ = 0;
   std::int64_t ended_ms_ = 0;

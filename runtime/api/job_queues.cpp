@@ -105,18 +105,21 @@ Outcome changed(const View& view, const Request& request, JobQueue queue) {
   return change;
 }
 
-json::object described(const Arns& arns, const JobQueue& queue) {
+json::object described(const View& view, const Arns& arns, const JobQueue& queue) {
   json::array order;
+  std::vector<std::string> notes;
   for (const auto& environment : queue.environments) {
     order.push_back(
         json::object{{"order", order.size() + 1},
                      {"computeEnvironment", arns.of(kEnvironmentKind, environment.value)}});
+    const auto note = view.environment_note(environment);
+    if (!note.empty()) notes.push_back(fmt::format("{}: {}", environment, note));
   }
   json::object shown{{"jobQueueName", queue.name.value},
                      {"jobQueueArn", arns.of(kQueueKind, queue.name.value)},
                      {"state", queue.enabled ? "ENABLED" : "DISABLED"},
                      {"status", "VALID"},
-                     {"statusReason", "JobQueue Healthy"},
+                     {"statusReason", notes.empty() ? "JobQueue Healthy" : join(notes, "; ")},
                      {"priority", queue.priority},
                      {"computeEnvironmentOrder", std::move(order)},
                      {"tags", tags_object(queue.tags)}};
@@ -236,7 +239,7 @@ Answer describe_job_queues(const View& view, const Arns& arns, const json::objec
   const auto asked = texts_in(body, "jobQueues");
   for (const auto& queue : view.cluster().queues) {
     if (!is_asked_for(asked, kQueueKind, queue.name.value)) continue;
-    pager.add(queue.name.value, [&] { return described(arns, queue); });
+    pager.add(queue.name.value, [&] { return described(view, arns, queue); });
   }
   return pager.answer("jobQueues");
 }

@@ -104,6 +104,7 @@ void HeadCore::on(const NodeId& node, const wire::Hello& message) {
                    .nodes_share_cores = !message.whole_machine};
   send(node, wire::Welcome{state_.cluster().name});
   compare_parts(node, message.parts);
+  learn_address(node, message);
   is_up(node);
   // What is owed to the parts there was owed to the connection before this one.
   for (const auto* job : state_.holders(node)) touched_.insert(job->id);

@@ -48,6 +48,8 @@ std::int64_t HeadCore::kept_ms() const { return kDayMs * state_.cluster().histor
 Result<void> HeadCore::start() {
   provider_.on_node_ended(
       guarded([this](const NodeId& id, const std::string& how) { lose(id, how); }));
+  provider_.on_node_waiting(
+      guarded([this](const NodeId& id, const std::string& why) { waits(id, why); }));
   if (auto opened = open_directory(); !opened) return opened;
   journal_->at_turn_end([this] { turn_end(); });
   read_story();
@@ -137,6 +139,10 @@ void HeadCore::adopt(Node node, bool lives) {
         want_pass();
       });
     }));
+    return;
+  }
+  if (node.status == NodeStatus::pending && lives && provider_.may_wait(id)) {
+    state_.put_node(std::move(node));
     return;
   }
   if (node.status == NodeStatus::up) were_up_.insert(id);

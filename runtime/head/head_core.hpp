@@ -205,6 +205,8 @@ class HeadCore : public Head {
   void provision_head_node();
   void provisioned(const NodeId& id, Result<ProvisionedNode> result);
   void is_up(const NodeId& id);
+  void learn_address(const NodeId& id, const wire::Hello& message);
+  void waits(const NodeId& id, const std::string& why);
   void did_not_start(const Node& node, const std::string& why);
   void went_silent(const NodeId& id, const std::string& why);
   void release(const NodeId& id, const std::string& why);

@@ -148,8 +148,10 @@ void HeadCore::provisioned(const NodeId& id, Result<ProvisionedNode> result) {
   if (known == nullptr || known->status == NodeStatus::terminating || shutting_down_) return;
   Node node = *known;
   if (result) {
-    node.address = result->address;
-    node.hostname = result->hostname;
+    if (!result->address.empty()) {
+      node.address = result->address;
+      node.hostname = result->hostname;
+    }
     if (result->vcpus > 0) node.vcpus = result->vcpus;
     if (result->memory.value > 0) node.memory = result->memory;
     state_.put_node(node);
@@ -195,6 +197,28 @@ void HeadCore::is_up(const NodeId& id) {
   check_readiness();
 }
 
+/// A node whose provider does not know where it comes up says so itself.
+void HeadCore::learn_address(const NodeId& id, const wire::Hello& message) {
+  const auto* known = state_.node(id);
+  if (known == nullptr || !known->address.empty() || message.address.empty()) return;
+  Node node = *known;
+  node.address = message.address;
+  node.hostname = message.hostname;
+  state_.put_node(node);
+  journal_->add(node);
+}
+
+/// It was asked for and is not given yet: who waits for it is told why.
+void HeadCore::waits(const NodeId& id, const std::string& why) {
+  const auto* known = state_.node(id);
+  if (known == nullptr || known->status != NodeStatus::pending) return;
+  Node node = *known;
+  node.reason = why;
+  state_.put_node(node);
+  if (!why.empty()) state_.set_note(node.environment, why, true);
+  want_pass();  // what jobs wait for is another thing now
+}
+
 /// A node that never came up: the next try is later, and who waits is told why.
 void HeadCore::did_not_start(const Node& node, const std::string& why) {
   const auto now = clock_.now();
@@ -221,6 +245,7 @@ void HeadCore::went_silent(const NodeId& id, const std::string& why) {
   state_.put_node(node);
   silence_[id] = loop_.after(std::chrono::milliseconds(options_.node_lost_after_ms),
                              [this, id] { lose(id, "its agent did not come back"); });
+  provider_.suspect(id);
   want_pass();
 }
 

@@ -25,10 +25,11 @@ struct NodeRequest {
   NodeIdentity identity;
 };
 
-/// A node that the provider has started. Its agent may not have dialled home yet.
+/// A node that the provider has started, or has asked for where somebody else decides when. Its
+/// agent may not have dialled home yet.
 struct ProvisionedNode {
   NodeId id;
-  std::string address;
+  std::string address;  ///< empty: its agent will tell
   std::string hostname;
   int vcpus = 0;  ///< what it really has, where that is not its type's; 0: the type's
   MiB memory = {};
@@ -50,6 +51,17 @@ class NodeProvider {
   /// Called on the loop when a node ended without terminate(): its id and a clause saying how
   /// ("its agent was killed by signal 9"). Set once, before the first provision().
   virtual void on_node_ended(std::function<void(NodeId, std::string)> handler) = 0;
+
+  /// Called on the loop when a node that was asked for still has to wait, and why: a clause, or
+  /// nothing once it waits no more.
+  virtual void on_node_waiting(std::function<void(NodeId, std::string)> /*handler*/) {}
+
+  /// Whether a node that has not been heard of may still be waiting for its turn: then its silence
+  /// means nothing.
+  [[nodiscard]] virtual bool may_wait(const NodeId& /*id*/) const { return false; }
+
+  /// The node's agent has gone silent: a provider that looks from time to time looks now.
+  virtual void suspect(const NodeId& /*id*/) {}
 
   /// After a restart of the head: which of these nodes still exist.
   [[nodiscard]] virtual std::vector<NodeId> adopt(const std::vector<Node>& known) = 0;

@@ -21,7 +21,7 @@
 /// receiver does not know, or that is over, are answered by what is true, never by an error.
 namespace cox::wire {
 
-inline constexpr std::uint32_t kVersion = 3;             ///< raised at every change of a message
+inline constexpr std::uint32_t kVersion = 4;             ///< raised at every change of a message
 inline constexpr std::size_t kFrameBytesMax = 4u << 20;  ///< larger frames end the session
 
 /// Names one node's part in one attempt.
@@ -84,6 +84,8 @@ struct Hello {
   std::string topology_file;   ///< hwloc's XML; empty: none
   std::string network;         ///< "10.0.0.0/24", for Open MPI; empty: its own choice
   bool whole_machine = false;  ///< no other node shares its cores
+  std::string address;         ///< by which other nodes reach it: counts where no provider knows
+  std::string hostname;
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 struct Prepared {

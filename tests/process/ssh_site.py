@@ -48,6 +48,9 @@ def run_inside(pid, *words):
 class Host:
     """One host: it can be switched off and on again."""
 
+    init = INIT
+    daemons = ()  # command lines of its own begin so
+
     def __init__(self, site, number):
         self.site, self.number = site, number
         self.name = f"desk{number}"
@@ -71,10 +74,10 @@ class Host:
 
     def start(self):
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "NAME": self.name, "OWN": str(self.own),
-                       "SHARED": str(self.site.shared), "USERS": harness.TEST_USER}
+                       "SHARED": str(self.site.shared), "USERS": harness.TEST_USER, **self.site.environment()}
         log = open(self.own / "log", "ab")
         self.process = subprocess.Popen(
-            ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child", "/bin/sh", "-c", INIT],
+            ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child", "/bin/sh", "-c", self.init],
             stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True)
         log.close()
         self.pid = harness.wait_until(self.look_for_init, f"the first process of {self.name}", 20)
@@ -121,7 +124,7 @@ class Host:
 
     def processes(self):
         """Command lines of what runs there, without the host's own."""
-        own = ("/bin/sh -c \nset -e", "sshd: /usr/sbin/sshd", "sleep 0.1", "ps ")
+        own = ("/bin/sh -c \nset -e", "sshd: /usr/sbin/sshd", "sleep 0.1", "ps ", *self.daemons)
         lines = self.run("ps", "-eo", "args", "--no-headers").splitlines()
         return [line for line in lines if line.strip() and not line.startswith(own)
                 and line.split()[0] not in ("ps", "nsenter") and "/etc/shadow" not in line]
@@ -134,6 +137,8 @@ class Host:
 
 class Site:
     """The hosts, the wires between them, and the machine of who types."""
+
+    kind = Host
 
     def __init__(self, count=6):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="cox-site-", dir="/srv"))
@@ -152,12 +157,16 @@ class Site:
         self.far = None
         self.hosts = []
         for number in range(1, count + 1):
-            host = Host(self, number)
+            host = self.kind(self, number)
             self.hosts.append(host)
             host.start()
         self.known_hosts = self.directory / "known_hosts"
         self.known_hosts.write_text("".join(self.known_line(host) for host in self.hosts))
         self.known_hosts.chmod(0o644)
+
+    def environment(self):
+        """What the hosts' first processes find set."""
+        return {}
 
     @staticmethod
     def known_line(host):

@@ -1,0 +1,161 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "launcher/provider/slurm_command.hpp"
+#include "launcher/provider/slurm_pilots.hpp"
+#include "launcher/provider/slurm_plan.hpp"
+
+namespace cox::provider {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::StartsWith;
+
+SlurmPlan plan() {
+  SlurmPlan made;
+  made.tag = "0123abcd";
+  made.cluster = "sea";
+  made.stage = "/shared/.coxswain-0123abcd";
+  made.partition = "day";
+  made.extra_args = {"--exclusive", "--time=7"};
+  made.environments = {"sea-c1"};
+  return made;
+}
+
+std::size_t place_of(const std::vector<std::string>& argv, const std::string& word) {
+  return static_cast<std::size_t>(std::find(argv.begin(), argv.end(), word) - argv.begin());
+}
+
+PilotState state(const std::string& name, const std::string& reason) {
+  return {"12", name, reason, "p1"};
+}
+
+TEST(Sbatch, AsksForWhatThePilotNeedsAndLeavesOutWhatIsNotSaid) {
+  const auto argv = sbatch_argv(plan(), {"p1", 3, 2, 3840, 3601});
+
+  EXPECT_EQ(argv.front(), "sbatch");
+  for (const auto* word : {"--parsable", "--partition=day", "--nodes=3", "--ntasks-per-node=1",
+                           "--cpus-per-task=2", "--mem=3840M", "--time=61", "--no-requeue"}) {
+    EXPECT_THAT(argv, Contains(word));
+  }
+  EXPECT_THAT(argv, Not(Contains(StartsWith("--account"))));
+  EXPECT_THAT(argv, Not(Contains(StartsWith("--qos"))));
+}
+
+TEST(Sbatch, TakesTheFilesArgumentsAfterOursAndWhatPilotsAreFoundByLast) {
+  const auto argv = sbatch_argv(plan(), {"p1", 1, 2, 0, 60});
+
+  EXPECT_LT(place_of(argv, "--time=1"), place_of(argv, "--time=7"));
+  EXPECT_LT(place_of(argv, "--time=7"), place_of(argv, "--comment=coxswain:0123abcd:p1"));
+  EXPECT_LT(place_of(argv, "--comment=coxswain:0123abcd:p1"), argv.size());
+}
+
+TEST(Sbatch, SaysTheJobsNumberWithItsClusterOrWithout) {
+  EXPECT_EQ(submitted_job("12\n").value(), "12");
+  EXPECT_EQ(submitted_job("site: a notice\n13;west\n").value(), "13");
+  const auto none = submitted_job("Submitted\n");
+  ASSERT_FALSE(none);
+  EXPECT_THAT(none.error().message, HasSubstr("which job"));
+}
+
+TEST(PilotScript, NamesNoSecretAndQuotesItsPaths) {
+  auto site = plan();
+  site.stage = "/shared/it's here";
+
+  const auto script = pilot_script(site, "p1", "cafe");
+
+  EXPECT_THAT(script, StartsWith("#!/bin/sh\n"));
+  EXPECT_THAT(script, HasSubstr("--hold"));
+  EXPECT_THAT(script, HasSubstr("/var/tmp/coxswain-0123abcd-p1"));
+  EXPECT_THAT(script, Not(HasSubstr("/shared/it's here/cafe")));
+  EXPECT_THAT(script, HasSubstr("/shared/it'\\''s here/cafe/cox-agent"));
+}
+
+TEST(Squeue, TellsOfTheClustersOwnPilotsAlone) {
+  const auto states = parse_squeue(plan(),
+                                   "12|PENDING|Resources|coxswain:0123abcd:p1\n"
+                                   "13|RUNNING|None|coxswain:ffff:p2\n"
+                                   "14|RUNNING|None|(null)\n"
+                                   "garbage\n"
+                                   "15|RUNNING|None|coxswain:0123abcd:p3\n");
+
+  EXPECT_THAT(states, ElementsAre(PilotState{"12", "PENDING", "Resources", "p1"},
+                                  PilotState{"15", "RUNNING", "None", "p3"}));
+}
+
+TEST(PilotState, WaitsRunsOrIsOver) {
+  for (const auto* name : {"PENDING", "CONFIGURING", "SUSPENDED"}) {
+    EXPECT_TRUE(is_waiting(state(name, "None"))) << name;
+    EXPECT_FALSE(is_over(state(name, "None"))) << name;
+  }
+  for (const auto* name : {"RUNNING", "COMPLETING"}) {
+    EXPECT_FALSE(is_waiting(state(name, "None"))) << name;
+    EXPECT_FALSE(is_over(state(name, "None"))) << name;
+  }
+  for (const auto* name : {"TIMEOUT", "PREEMPTED", "NODE_FAIL", "CANCELLED", "FAILED", "COMPLETED",
+                           "OUT_OF_MEMORY", "DEADLINE", "BOOT_FAIL"}) {
+    EXPECT_TRUE(is_over(state(name, "None"))) << name;
+  }
+}
+
+TEST(PilotState, IsToldInSlurmsWords) {
+  EXPECT_EQ(why_it_waits(state("PENDING", "Priority")), "Slurm job 12 waits: Priority");
+  EXPECT_EQ(why_it_waits(state("PENDING", "None")), "Slurm job 12 waits: its turn has not come");
+  EXPECT_EQ(why_it_ended(state("TIMEOUT", "TimeLimit")),
+            "Slurm ended job 12: TIMEOUT, its time limit was reached");
+  EXPECT_EQ(why_it_ended(state("NODE_FAIL", "NodeDown")),
+            "Slurm ended job 12: NODE_FAIL, a node of it failed (NodeDown)");
+}
+
+TEST(SlurmFailure, SaysWhatIsMissingOrWhatSlurmSays) {
+  EXPECT_THAT(explain_slurm_failure("sbatch", 127, "").message,
+              HasSubstr("sbatch was not found: the slurm provider needs Slurm's commands"));
+  EXPECT_EQ(explain_slurm_failure("sbatch", 1,
+                                  "sbatch: error: invalid partition specified: x\n"
+                                  "sbatch: error: Batch job submission failed\n")
+                .message,
+            "sbatch: invalid partition specified: x; Batch job submission failed");
+  EXPECT_EQ(explain_slurm_failure("scancel", 2, "").message, "scancel: ended with exit status 2");
+  EXPECT_THAT(explain_slurm_failure("squeue", 137, "").message, HasSubstr("took too long"));
+}
+
+TEST(SlurmPlan, IsReadAsItWasWritten) {
+  auto site = plan();
+  site.account = "a \"b\"";
+  site.qos = "q";
+  site.pilot_seconds = 90;
+
+  EXPECT_EQ(parse_site(render_site(site)).value(), site);
+  EXPECT_FALSE(parse_site("{}"));
+  EXPECT_FALSE(parse_site("no JSON"));
+}
+
+TEST(PilotRecord, IsReadAsItWasWritten) {
+  const PilotRecord pilot{"p1", "12", "sea-c1", {NodeId{"i-1"}, NodeId{"i-2"}}};
+
+  EXPECT_EQ(parse_pilot(render_pilot(pilot)).value(), pilot);
+  EXPECT_FALSE(parse_pilot("[]"));
+}
+
+TEST(PilotRecord, IsFoundOnDiskUntilItIsForgotten) {
+  const std::string directory = testing::TempDir() + "/slurm-pilots";
+  const PilotRecord first{"p1", "", "sea-c1", {NodeId{"i-1"}}};
+  const PilotRecord second{"p2", "13", "sea-c1", {NodeId{"i-2"}}};
+
+  EXPECT_THAT(load_pilots(directory), IsEmpty());
+  ASSERT_TRUE(save_pilot(directory, second));
+  ASSERT_TRUE(save_pilot(directory, first));
+  EXPECT_THAT(load_pilots(directory), ElementsAre(first, second));
+  forget_pilot(directory, "p1");
+  EXPECT_THAT(load_pilots(directory), ElementsAre(second));
+  forget_pilot(directory, "p2");
+}
+
+}  // namespace
+}  // namespace cox::provider
