@@ -24,24 +24,46 @@ int vcpus_for(const ClusterSettings& cluster, const JobQueue& queue) {
 
 }  // namespace
 
-QueueGates::QueueGates(const Snapshot& snapshot) {
+QueueGates::QueueGates(const Snapshot& snapshot) : QueueGates(snapshot, uses_in(snapshot)) {}
+
+/// Of queues that may have a gate.
+std::map<QueueName, QueueUse> QueueGates::uses_in(const Snapshot& snapshot) {
+  std::map<QueueName, QueueUse> uses;
+  for (const auto& queue : snapshot.cluster->queues) {
+    const auto shares = snapshot.shares.find(queue.name);
+    const bool reserves = shares != snapshot.shares.end() && shares->second.policy->reservation > 0;
+    if (running_limit(queue) == 0 && !reserves) continue;
+    uses[queue.name].shares = reserves ? active_shares(snapshot, queue.name).size() : 0;
+  }
+  if (uses.empty()) return uses;
+  for (const auto* job : snapshot.active) {
+    const auto use = uses.find(job->spec.queue);
+    if (use == uses.end()) continue;
+    ++use->second.jobs;
+    use->second.vcpus += vcpus_of(*job);
+  }
+  return uses;
+}
+
+QueueGates::QueueGates(const Snapshot& snapshot, const std::map<QueueName, QueueUse>& uses) {
   for (const auto& queue : snapshot.cluster->queues) {
     const auto shares = snapshot.shares.find(queue.name);
     const int reservation =
         shares == snapshot.shares.end() ? 0 : shares->second.policy->reservation;
     const int limit = running_limit(queue);
     if (limit == 0 && reservation == 0) continue;
+    const auto known = uses.find(queue.name);
+    const auto use = known == uses.end() ? QueueUse{} : known->second;
     auto& gate = gates_[queue.name];
+    gate.jobs = use.jobs;
+    gate.vcpus = use.vcpus;
     if (limit > 0) gate.jobs_max = limit;
     if (reservation > 0) {
-      const auto active = static_cast<double>(active_shares(snapshot, queue.name).size());
       const double all = vcpus_for(*snapshot.cluster, queue);
-      gate.vcpus_max =
-          static_cast<int>(std::floor(all * (1 - std::pow(reservation / 100.0, active)) + 1e-9));
+      const double kept = std::pow(reservation / 100.0, static_cast<double>(use.shares));
+      gate.vcpus_max = static_cast<int>(std::floor(all * (1 - kept) + 1e-9));
     }
   }
-  if (gates_.empty()) return;
-  for (const auto* job : snapshot.active) passed(*job);
 }
 
 std::optional<Block> QueueGates::shut(const Job& job) const {

@@ -1,11 +1,19 @@
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <optional>
 
 #include "runtime/core/scheduler.hpp"
 
 namespace cox::core {
+
+/// What the jobs of a queue have.
+struct QueueUse {
+  int jobs = 0;            ///< that hold nodes
+  int vcpus = 0;           ///< that those asked for
+  std::size_t shares = 0;  ///< that have jobs which wait for nodes or hold some
+};
 
 /// What a queue holds its own jobs back by, whatever nodes are free: how many may run at once, and
 /// what its policy keeps for shares that have no jobs yet. Placing and scaling ask it of every job.
@@ -16,6 +24,8 @@ namespace cox::core {
 class QueueGates {
  public:
   explicit QueueGates(const Snapshot& snapshot);
+  /// The same from what is known already; of the snapshot it takes the cluster and the shares.
+  QueueGates(const Snapshot& snapshot, const std::map<QueueName, QueueUse>& uses);
   QueueGates() = default;
 
   /// Why the job's queue does not let it go now; nothing: it does. Pure.
@@ -30,6 +40,8 @@ class QueueGates {
     int vcpus = 0;  ///< that they asked for
     std::optional<int> vcpus_max;
   };
+  static std::map<QueueName, QueueUse> uses_in(const Snapshot& snapshot);
+
   std::map<QueueName, Gate> gates_;  ///< of queues that have one
 };
 

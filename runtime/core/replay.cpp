@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "runtime/core/fair_share.hpp"
+#include "runtime/core/first_jobs.hpp"
 #include "runtime/core/lifecycle.hpp"
 #include "runtime/core/scheduler.hpp"
 
@@ -240,9 +241,9 @@ class Replay {
       for (std::size_t i = 0; i < count; ++i) snapshot_.waiting.push_back(&waiting_[i]->job);
     }
     const auto last = waiting_.begin() + static_cast<std::ptrdiff_t>(count);
-    const auto plan = count == 0 ? Placements{} : place(snapshot_);
-    is_settled_ = plan.placed.empty();
-    for (const auto& placement : plan.placed) {
+    const auto plan = count == 0 ? std::vector<Placement>{} : place_all(snapshot_);
+    is_settled_ = plan.empty();
+    for (const auto& placement : plan) {
       if (auto began = begin(placement); !began) return began;
     }
     const auto has_begun = [](const Live* live) { return live->job.status != JobStatus::runnable; };

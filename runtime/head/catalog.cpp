@@ -49,7 +49,7 @@ void State::remove(const CatalogKey& key) {
 std::vector<const Job*> State::all_jobs() const {
   std::vector<const Job*> list;
   list.reserve(jobs_.size());
-  for (const auto& [id, entry] : jobs_) list.push_back(&entry->job);
+  for (const auto& entry : jobs_) list.push_back(&entry->job);
   return list;
 }
 

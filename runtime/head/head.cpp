@@ -107,7 +107,7 @@ Result<void> HeadCore::open_directory() {
 }
 
 Result<void> HeadCore::replay() {
-  auto stored = store_->load();
+  auto stored = store_->load_rows();
   if (!stored) return fail(stored.error());
   state_.find_types_by(options_.find_types);
   state_.find_podman_by(options_.has_podman);
@@ -118,12 +118,11 @@ Result<void> HeadCore::replay() {
     const bool lives = std::find(living.begin(), living.end(), node.id) != living.end();
     adopt(std::move(node), lives);
   }
-  for (const auto& [id, event] : stored->events) {
-    if (const auto applied = state_.apply(id, event); !applied) {
-      return fail(within("stored event", applied.error()));
-    }
-  }
-  return {};
+  return store_->each_event([this](const store::StoredEvent& stored_event) -> Result<void> {
+    const auto applied = state_.apply(stored_event.job, stored_event.event);
+    if (!applied) return fail(within("stored event", applied.error()));
+    return {};
+  });
 }
 
 /// A node from before: one that lives has a while to come back, its jobs go on.
@@ -215,8 +214,8 @@ std::string HeadCore::missing_nodes() const {
 /// Ready: the head node and every node that was asked for at the start are up.
 void HeadCore::check_readiness() {
   if (ready_ || !failure_.empty() || head_node_.empty()) return;
-  for (const auto* node : state_.nodes()) {
-    if (node->status != NodeStatus::up && node->status != NodeStatus::unfit) return;
+  for (const auto status : {NodeStatus::pending, NodeStatus::silent, NodeStatus::terminating}) {
+    if (state_.count(status) > 0) return;
   }
   const auto kept = os::write_file_atomic(options_.directory + kCreatedFile, "");
   if (!kept) return fail_creation(kept.error().message);

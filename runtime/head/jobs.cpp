@@ -24,6 +24,14 @@ bool concerns_scheduler(const core::JobEvent& event) {
          !std::holds_alternative<core::Tagged>(event);
 }
 
+/// Takes out what is kept of the job's attempts.
+void forget_attempts(auto& kept, const JobId& id) {
+  const auto first = kept.lower_bound({id, 0});
+  auto last = first;
+  while (last != kept.end() && last->first.first == id) ++last;
+  kept.erase(first, last);
+}
+
 }  // namespace
 
 /// Applies an event and all that it leads to. One after the other: a chain of dependents may be
@@ -56,9 +64,8 @@ bool HeadCore::apply_one(const JobId& id, const core::JobEvent& event) {
     follow_ups_.emplace_back(parent_of(id), core::ChildChanged{at, before, job.status});
   }
   if (is_terminal(job.status)) {
-    const auto of_job = [&](const auto& each) { return each.first.first == id; };
-    std::erase_if(failed_ranks_, of_job);
-    std::erase_if(meetings_, of_job);
+    forget_attempts(failed_ranks_, id);
+    forget_attempts(meetings_, id);
     for (const auto& dependent : state_.dependents(id)) {
       follow_ups_.emplace_back(dependent,
                                core::DependencyEnded{at, id, job.status == JobStatus::succeeded});

@@ -41,10 +41,8 @@ void HeadCore::want_pass() {
 void HeadCore::pass(Millis now) {
   pass_wanted_ = false;
   if (ready_ && head_node_.empty() && may_try(ComputeEnvironmentName{})) provision_head_node();
-  auto placements = core::place(state_.snapshot(now));
-  state_.set_blocks(std::move(placements.blocked), now);
-  for (const auto& placement : placements.placed) place(placement, now);
-  const auto plan = core::scale(state_.snapshot(now));
+  for (const auto& placement : state_.place(now)) place(placement, now);
+  const auto plan = state_.scale(now);
   for (const auto& wanted : plan.launch) launch(wanted);
   for (const auto& id : plan.release) release(id, "it was idle");
   keep_time_limits(now);
@@ -188,11 +186,8 @@ void HeadCore::is_up(const NodeId& id) {
   }
   state_.put_node(node);
   journal_->add(node);
-  const auto all = state_.nodes();
-  const bool all_are_there = std::none_of(all.begin(), all.end(), [&](const Node* each) {
-    return each->environment == node.environment && each->status == NodeStatus::pending;
-  });
-  if (all_are_there) state_.set_note(node.environment, "");
+  if (state_.count(node.environment, NodeStatus::pending) == 0)
+    state_.set_note(node.environment, "");
   want_pass();
   check_readiness();
 }

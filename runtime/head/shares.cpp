@@ -57,7 +57,7 @@ void State::forget_shares(const Job& job) {
 void State::recount_shares() {
   share_use_.clear();
   const auto by_queue = decays();
-  for (const auto& [id, entry] : jobs_) {
+  for (const auto& entry : jobs_) {
     const auto decay = by_queue.find(entry->job.spec.queue);
     if (entry->job.spec.share.empty() || decay == by_queue.end()) continue;
     for (const auto& attempt : entry->job.attempts) {
@@ -90,9 +90,11 @@ std::vector<const Job*> State::front_of_queue(const QueueName& queue, std::size_
   }
   std::sort(waiting.begin(), waiting.end());
   for (const auto& [order, job] : waiting) snapshot.waiting.push_back(job);
-  for (const auto& [order, job] : active_) snapshot.active.push_back(job);
-  add_shares(snapshot);
-  core::order_by_share(snapshot);
+  if (policy_of(queue) != nullptr) {
+    for (const auto& [order, job] : active_) snapshot.active.push_back(job);
+    add_shares(snapshot);
+    core::order_by_share(snapshot);
+  }
   snapshot.waiting.resize(std::min(count, snapshot.waiting.size()));
   return std::move(snapshot.waiting);
 }

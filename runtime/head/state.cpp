@@ -6,7 +6,7 @@ namespace cox::head {
 
 Result<Applied> State::apply(const JobId& id, const core::JobEvent& event) {
   ++changes_;
-  auto found = jobs_.find(id);
+  const auto found = jobs_.find(id);
   const bool is_new = found == jobs_.end();
   if (is_new && !std::holds_alternative<core::Submitted>(event)) {
     return fail(Errc::not_found, "job {} does not exist", id);
@@ -14,24 +14,27 @@ Result<Applied> State::apply(const JobId& id, const core::JobEvent& event) {
   Job blank;
   blank.id = id;
   // A copy: a refused event must leave the job as it was.
-  auto changed = core::after(is_new ? std::move(blank) : found->second->job, event);
+  auto changed = core::after(is_new ? std::move(blank) : (*found)->job, event);
   if (!changed) return fail(changed.error());
   std::vector<NodeId> held;
+  Entry* known = is_new ? nullptr : found->get();
   if (is_new) {
-    found = jobs_.emplace(id, std::make_unique<Entry>(Entry{Job{}, next_order_++})).first;
+    auto made = std::make_unique<Entry>(Entry{Job{}, next_order_++});
+    made->job.id = id;
+    known = jobs_.insert(std::move(made)).first->get();
     count_files(*changed, +1, nullptr);
     if (const auto& spec = changed->spec; !spec.client_token.empty() && !changed->array_index) {
       by_token_[{spec.user.uid, spec.client_token}] = id;
     }
   } else {
-    if (const auto* attempt = found->second->job.current()) {
+    if (const auto* attempt = known->job.current()) {
       for (const auto& run : attempt->nodes) {
         if (run.phase != NodePhase::exited) held.push_back(run.node);
       }
     }
-    unindex(*found->second);
+    unindex(*known);
   }
-  Entry& entry = *found->second;
+  Entry& entry = *known;
   const auto before = entry.job.status;
   if (!changed->spec.share.empty()) count_shares(entry.job, *changed, is_new);
   entry.job = std::move(*changed);
@@ -52,14 +55,14 @@ std::vector<JobId> State::forget(const JobId& id, std::vector<std::string>& unus
   const auto remove = [&](const JobId& each) {
     const auto found = jobs_.find(each);
     if (found == jobs_.end()) return;
-    unindex(*found->second);
-    count_files(found->second->job, -1, &unused);
-    const auto& spec = found->second->job.spec;
+    unindex(**found);
+    count_files((*found)->job, -1, &unused);
+    const auto& spec = (*found)->job.spec;
     if (const auto token = by_token_.find({spec.user.uid, spec.client_token});
         token != by_token_.end() && token->second == each) {
       by_token_.erase(token);
     }
-    forget_shares(found->second->job);
+    forget_shares((*found)->job);
     jobs_.erase(found);
     gone.push_back(each);
   };
@@ -96,8 +99,12 @@ void State::index(const Entry& entry) {
   const Job& job = entry.job;
   if (!job.array_index) listed_[{job.spec.queue, job.status}][entry.order] = &job;
   const bool holds = core::holds_nodes(job);
-  if (job.status == JobStatus::runnable && !holds) waiting_[needs_of(job)][entry.order] = &job;
-  if (holds) active_[entry.order] = &job;
+  if (job.status == JobStatus::runnable && !holds) add_waiting(entry);
+  if (holds && active_.emplace(entry.order, &job).second) {
+    auto& held = held_[{job.spec.queue, job.spec.share}];
+    held.jobs += 1;
+    held.vcpus += job.spec.vcpus * job.node_count();
+  }
   use_nodes(entry, +1);
   if (const auto limit = core::deadline(job)) deadlines_.emplace(*limit, job.id);
   if (is_terminal(job.status) && !holds && !job.array_index) {
@@ -111,11 +118,13 @@ void State::unindex(const Entry& entry) {
   if (const auto list = listed_.find({job.spec.queue, job.status}); list != listed_.end()) {
     list->second.erase(entry.order);
   }
-  if (const auto alike = waiting_.find(needs_of(job)); alike != waiting_.end()) {
-    alike->second.erase(entry.order);
-    if (alike->second.empty()) waiting_.erase(alike);
+  if (job.status == JobStatus::runnable) remove_waiting(entry);
+  if (active_.erase(entry.order) > 0) {
+    const auto held = held_.find({job.spec.queue, job.spec.share});
+    held->second.jobs -= 1;
+    held->second.vcpus -= job.spec.vcpus * job.node_count();
+    if (held->second.jobs == 0) held_.erase(held);
   }
-  active_.erase(entry.order);
   use_nodes(entry, -1);
   if (const auto limit = core::deadline(job)) deadlines_.erase({*limit, job.id});
   ended_.erase({job.stopped_at, job.id});
@@ -124,6 +133,35 @@ void State::unindex(const Entry& entry) {
     if (waiting == dependents_.end()) continue;
     waiting->second.erase(job.id);
     if (waiting->second.empty()) dependents_.erase(waiting);
+  }
+}
+
+void State::add_waiting(const Entry& entry) {
+  const auto [alike, is_new] = waiting_.try_emplace(needs_of(entry.job));
+  auto& heads = heads_[entry.job.spec.queue];
+  auto& jobs = alike->second;
+  if (jobs.empty() || entry.order < jobs.begin()->first) {
+    if (!jobs.empty()) heads.erase({jobs.begin()->first, &alike->first});
+    heads.emplace(entry.order, &alike->first);
+  }
+  jobs[entry.order] = &entry.job;
+}
+
+void State::remove_waiting(const Entry& entry) {
+  const auto alike = waiting_.find(needs_of(entry.job));
+  if (alike == waiting_.end()) return;
+  auto& jobs = alike->second;
+  const auto found = jobs.find(entry.order);
+  if (found == jobs.end()) return;
+  auto& heads = heads_[entry.job.spec.queue];
+  const bool was_first = found == jobs.begin();
+  jobs.erase(found);
+  if (!was_first) return;
+  heads.erase({entry.order, &alike->first});
+  if (jobs.empty()) {
+    waiting_.erase(alike);
+  } else {
+    heads.emplace(jobs.begin()->first, &alike->first);
   }
 }
 
@@ -146,7 +184,19 @@ void State::use_nodes(const Entry& entry, int sign) {
     }
     if (use.holders.empty()) use_.erase(run.node);
     keep_idle(run.node);
+    put_free(run.node);
   }
+}
+
+/// Tells the scheduler what is free of the node now.
+void State::put_free(const NodeId& id) {
+  const auto found = nodes_.find(id);
+  if (found == nodes_.end() || found->second.environment.empty()) {
+    free_.remove(id);
+    return;
+  }
+  const auto use = load(id);
+  free_.put({&found->second, use.free_vcpus, use.free_memory, use.running_jobs + use.pending_jobs});
 }
 
 bool State::is_idle(const NodeId& id) const { return !use_.contains(id); }
@@ -185,9 +235,17 @@ void State::keep_idle(const NodeId& id) {
 void State::put_node(Node node) {
   ++changes_;
   const auto id = node.id;
+  if (const auto known = nodes_.find(id); known != nodes_.end()) {
+    --counts_[{known->second.environment, known->second.status}];
+  }
+  ++counts_[{node.environment, node.status}];
+  const int highest = by_ordinal_.empty() ? 0 : by_ordinal_.rbegin()->first;
+  for (int i = highest + 1; i < node.ordinal; ++i) free_ordinals_.insert(i);
+  free_ordinals_.erase(node.ordinal);
   by_ordinal_[node.ordinal] = id;
   nodes_[id] = std::move(node);
   keep_idle(id);
+  put_free(id);
 }
 
 void State::remove_node(const NodeId& id) {
@@ -195,9 +253,14 @@ void State::remove_node(const NodeId& id) {
   const auto found = nodes_.find(id);
   if (found == nodes_.end()) return;
   const auto ordinal = by_ordinal_.find(found->second.ordinal);
-  if (ordinal != by_ordinal_.end() && ordinal->second == id) by_ordinal_.erase(ordinal);
+  if (ordinal != by_ordinal_.end() && ordinal->second == id) {
+    if (ordinal->first > 0) free_ordinals_.insert(ordinal->first);
+    by_ordinal_.erase(ordinal);
+  }
+  --counts_[{found->second.environment, found->second.status}];
   nodes_.erase(found);
   keep_idle(id);
+  put_free(id);
 }
 
 const Node* State::node(const NodeId& id) const {
@@ -206,11 +269,19 @@ const Node* State::node(const NodeId& id) const {
 }
 
 int State::free_ordinal() const {
-  int ordinal = 1;
-  for (auto taken = by_ordinal_.lower_bound(1); taken != by_ordinal_.end(); ++taken, ++ordinal) {
-    if (taken->first != ordinal) break;
-  }
-  return ordinal;
+  if (!free_ordinals_.empty()) return *free_ordinals_.begin();
+  return by_ordinal_.empty() ? 1 : by_ordinal_.rbegin()->first + 1;
+}
+
+int State::count(const ComputeEnvironmentName& environment, NodeStatus status) const {
+  const auto found = counts_.find({environment, status});
+  return found == counts_.end() ? 0 : found->second;
+}
+
+int State::count(NodeStatus status) const {
+  int sum = 0;
+  for (const auto& [key, number] : counts_) sum += key.second == status ? number : 0;
+  return sum;
 }
 
 std::vector<const Job*> State::holders(const NodeId& id) const {
@@ -243,80 +314,9 @@ api::View::NodeLoad State::load(const NodeId& id) const {
   return load;
 }
 
-// The scheduler's look.
-
-/// No more jobs of these needs than this can run at once, whatever nodes come.
-std::size_t State::most_at_once(const Needs& needs) const {
-  const auto& queue_name = std::get<QueueName>(needs);
-  const int vcpus = std::get<1>(needs);
-  const int nodes = std::get<3>(needs);
-  int room = 0;
-  for (const auto& queue : cluster_.queues) {
-    if (queue.name != queue_name) continue;
-    for (const auto& environment : cluster_.environments) {
-      const bool serves = std::find(queue.environments.begin(), queue.environments.end(),
-                                    environment.name) != queue.environments.end();
-      if (serves) room += environment.max_vcpus;
-    }
-  }
-  return static_cast<std::size_t>(room / std::max(1, vcpus * std::max(1, nodes)));
-}
-
-core::Snapshot State::snapshot(Millis now) const {
-  core::Snapshot snapshot;
-  snapshot.cluster = &cluster_;
-  snapshot.now = now;
-  for (const auto& [id, node] : nodes_) {
-    if (node.environment.empty()) continue;
-    const auto use = load(id);
-    snapshot.nodes.push_back(
-        {&node, use.free_vcpus, use.free_memory, use.running_jobs + use.pending_jobs});
-  }
-  std::vector<std::tuple<int, Order, const Job*>> waiting;
-  for (const auto& [needs, alike] : waiting_) {
-    const int priority = priority_of(std::get<0>(needs));
-    auto left = most_at_once(needs) + 1;
-    for (auto job = alike.begin(); job != alike.end() && left > 0; ++job, --left) {
-      waiting.emplace_back(-priority, job->first, job->second);
-    }
-  }
-  std::sort(waiting.begin(), waiting.end());
-  for (const auto& [priority, order, job] : waiting) snapshot.waiting.push_back(job);
-  for (const auto& [order, job] : active_) snapshot.active.push_back(job);
-  add_shares(snapshot);
-  core::order_by_share(snapshot);
-  return snapshot;
-}
-
-void State::set_blocks(std::map<JobId, std::vector<core::Block>> blocks, Millis at) {
-  ++changes_;
-  passed_at_ = at;
-  blocks_ = std::move(blocks);
-  blocks_of_alike_.clear();
-  for (const auto& [id, why] : blocks_) {
-    if (const auto* job = find(id)) blocks_of_alike_[needs_of(*job)] = why;
-  }
-}
-
 std::string State::progress(const JobId& id) const {
   const auto found = progress_.find(id);
   return found == progress_.end() ? std::string() : found->second;
-}
-
-std::vector<core::Block> State::blocks(const JobId& id) const {
-  std::vector<core::Block> list;
-  if (const auto found = blocks_.find(id); found != blocks_.end()) {
-    list = found->second;
-  } else if (const auto* job = find(id); job != nullptr && job->status == JobStatus::runnable) {
-    // Too far behind in the queue to be looked at: what holds those before it holds it too.
-    const auto alike = blocks_of_alike_.find(needs_of(*job));
-    if (alike != blocks_of_alike_.end()) list = alike->second;
-  }
-  for (auto& block : list) {
-    const auto note = notes_.find(block.environment);
-    if (note != notes_.end() && note->second.trouble) block.note = note->second.text;
-  }
-  return list;
 }
 
 void State::set_note(const ComputeEnvironmentName& name, std::string note, bool trouble) {
@@ -371,7 +371,7 @@ std::vector<JobId> State::ended_until(Millis moment) const {
 
 const Job* State::find(const JobId& id) const {
   const auto found = jobs_.find(id);
-  return found == jobs_.end() ? nullptr : &found->second->job;
+  return found == jobs_.end() ? nullptr : &(*found)->job;
 }
 
 std::vector<const Job*> State::jobs(const QueueName& queue, JobStatus status) const {

@@ -9,12 +9,14 @@
 #include <string>
 #include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "runtime/api/api.hpp"
 #include "runtime/base/result.hpp"
 #include "runtime/core/fair_share.hpp"
+#include "runtime/core/first_jobs.hpp"
 #include "runtime/core/lifecycle.hpp"
 #include "runtime/core/scheduler.hpp"
 #include "runtime/model/cluster.hpp"
@@ -29,6 +31,8 @@ struct Applied {
   bool is_new = false;
   [[nodiscard]] bool changed_status() const { return is_new || before != job->status; }
 };
+
+struct AlikeJobs;
 
 /// Everything the head knows, in memory, with the indexes that keep a turn's cost to what it
 /// changes. Jobs change only by apply(), which folds core::after. Not thread-safe.
@@ -51,11 +55,22 @@ class State : public api::View {
   [[nodiscard]] const Node* node(const NodeId& id) const;
   /// The smallest ordinal from 1 that no node has.
   [[nodiscard]] int free_ordinal() const;
+  /// Nodes of the environment (the empty name: the head node) in this status.
+  [[nodiscard]] int count(const ComputeEnvironmentName& environment, NodeStatus status) const;
+  [[nodiscard]] int count(NodeStatus status) const;
 
   /// Jobs whose current attempt holds a part of the node.
   [[nodiscard]] std::vector<const Job*> holders(const NodeId& id) const;
   /// Jobs that wait for this one to end.
   [[nodiscard]] std::vector<JobId> dependents(const JobId& id) const;
+
+  /// One scheduling pass: what is to be placed now. What the others wait for is found out when
+  /// somebody asks.
+  [[nodiscard]] std::vector<core::Placement> place(Millis now);
+  /// What scale() says now; where that is surely nothing, without a look at all nodes.
+  [[nodiscard]] core::ScalePlan scale(Millis now) const;
+  /// Jobs and nodes that passes have looked at, in all.
+  [[nodiscard]] const core::Work& work() const { return work_; }
 
   /// The scheduler's look. Of waiting jobs that are alike (same queue, same needs) only as many as
   /// their environments could ever hold at once, and one more: a long queue costs nothing.
@@ -155,7 +170,19 @@ class State : public api::View {
     bool trouble = false;
   };
 
+  /// Waiting jobs of a queue, of those that are alike the first.
+  using Heads = std::set<std::pair<Order, const Needs*>>;
+  class PlainLine;
+  class SharedLine;
+  class AllLines;
+
+  [[nodiscard]] AlikeJobs alike(const Needs& needs) const;
   void index(const Entry& entry);
+  void add_waiting(const Entry& entry);
+  void remove_waiting(const Entry& entry);
+  void put_free(const NodeId& id);
+  [[nodiscard]] std::map<QueueName, core::QueueUse> queue_uses() const;
+  [[nodiscard]] const std::map<JobId, std::vector<core::Block>>& known_blocks() const;
   void unindex(const Entry& entry);
   void use_nodes(const Entry& entry, int sign);
   void count_files(const Job& job, int sign, std::vector<std::string>* unused);
@@ -183,11 +210,26 @@ class State : public api::View {
   std::unordered_map<JobId, std::string> progress_;
   std::set<CatalogKey> kept_;
   bool enabled_ = true;
-  std::unordered_map<JobId, std::unique_ptr<Entry>> jobs_;
+  /// Entries by their job's id, which is not kept twice.
+  struct ById {
+    using is_transparent = void;
+    static const JobId& id(const JobId& id) { return id; }
+    static const JobId& id(const std::unique_ptr<Entry>& entry) { return entry->job.id; }
+    std::size_t operator()(const auto& each) const { return std::hash<JobId>{}(id(each)); }
+    bool operator()(const auto& a, const auto& b) const { return id(a) == id(b); }
+  };
+  std::unordered_set<std::unique_ptr<Entry>, ById, ById> jobs_;
   Order next_order_ = 1;
   std::map<std::pair<QueueName, JobStatus>, InOrder> listed_;  ///< without array children
   std::map<Needs, InOrder> waiting_;                           ///< RUNNABLE and holding no node
+  std::map<QueueName, Heads> heads_;                           ///< of waiting_
   InOrder active_;                                             ///< those that hold nodes
+  /// What the jobs of each share that hold nodes asked for.
+  struct Held {
+    int jobs = 0;
+    int vcpus = 0;
+  };
+  std::map<std::pair<QueueName, std::string>, Held> held_;
   core::ShareUse share_use_;
   std::map<std::pair<QueueName, std::string>, int> unfinished_;  ///< jobs of each share
   std::set<std::pair<Millis, JobId>> deadlines_;
@@ -197,7 +239,11 @@ class State : public api::View {
 
   std::map<NodeId, Node> nodes_;
   std::map<int, NodeId> by_ordinal_;
+  std::set<int> free_ordinals_;  ///< below the highest that was ever taken
+  std::map<std::pair<ComputeEnvironmentName, NodeStatus>, int> counts_;  ///< of nodes
   std::map<NodeId, Use> use_;
+  core::FreeNodes free_;
+  mutable core::Work work_;
   std::set<std::pair<Millis, NodeId>> idle_;  ///< when each idle node may be given back
   std::unordered_map<NodeId, Millis> idle_at_;
 
@@ -208,8 +254,10 @@ class State : public api::View {
   mutable std::optional<std::uint64_t> looked_after_;  ///< so many changes
   mutable core::Snapshot look_;
   mutable std::map<ComputeEnvironmentName, std::vector<JobId>> holders_of_look_;
-  std::map<JobId, std::vector<core::Block>> blocks_;
-  std::map<Needs, std::vector<core::Block>> blocks_of_alike_;
+  bool are_blocks_given_ = true;                        ///< by set_blocks(): not to be found out
+  mutable std::optional<std::uint64_t> blocked_after_;  ///< so many changes
+  mutable std::map<JobId, std::vector<core::Block>> blocks_;
+  mutable std::map<Needs, std::vector<core::Block>> blocks_of_alike_;
   std::map<ComputeEnvironmentName, Note> notes_;
 };
 

@@ -6,8 +6,10 @@
 #include <cerrno>
 #include <cstring>
 #include <string_view>
+#include <thread>
 #include <utility>
 
+#include "runtime/store/read_ahead.hpp"
 #include "runtime/store/row_text.hpp"
 #include "runtime/store/store.hpp"
 
@@ -175,11 +177,12 @@ class SqliteStore final : public Store {
   }
 
   Result<void> commit(const Changes& changes) override;
-  Result<Stored> load() override;
+  Result<Stored> load_rows() override;
+  Result<void> each_event(const TakeEvent& take) override;
 
  private:
   [[nodiscard]] bool write(const Changes& changes);
-  [[nodiscard]] Result<void> load_events(std::vector<StoredEvent>& events);
+  [[nodiscard]] Result<void> read_events(ReadAhead& ahead);
   [[nodiscard]] Result<void> load_nodes(std::vector<Node>& nodes);
   [[nodiscard]] Result<void> load_items(std::vector<CatalogItem>& items);
   [[nodiscard]] Error error() const { return database_error(database_.get(), path_); }
@@ -240,7 +243,7 @@ Result<void> SqliteStore::commit(const Changes& changes) {
   return fail(std::move(cause));
 }
 
-Result<void> SqliteStore::load_events(std::vector<StoredEvent>& events) {
+Result<void> SqliteStore::read_events(ReadAhead& ahead) {
   Statement rows;
   if (!rows.prepare(database_.get(), kReadEvents)) return fail(error());
   int status = rows.step();
@@ -251,10 +254,30 @@ Result<void> SqliteStore::load_events(std::vector<StoredEvent>& events) {
           within(fmt::format("{}: event {} of job {}", path_, rows.integer(0), rows.text(1)),
                  event.error()));
     }
-    events.push_back({JobId{rows.text(1)}, std::move(*event)});
+    if (!ahead.put({JobId{rows.text(1)}, std::move(*event)})) return {};
   }
   if (status != SQLITE_DONE) return fail(error());
   return {};
+}
+
+Result<void> SqliteStore::each_event(const TakeEvent& take) {
+  ReadAhead ahead;
+  Result<void> read;
+  std::thread reader([&] {
+    read = read_events(ahead);
+    ahead.end();
+  });
+  Result<void> taken;
+  while (auto events = ahead.next()) {
+    for (auto& event : *events) {
+      if (taken) taken = take(std::move(event));
+    }
+    if (taken) continue;
+    ahead.give_up();
+    break;
+  }
+  reader.join();
+  return taken ? read : taken;
 }
 
 Result<void> SqliteStore::load_nodes(std::vector<Node>& nodes) {
@@ -283,9 +306,8 @@ Result<void> SqliteStore::load_items(std::vector<CatalogItem>& items) {
   return {};
 }
 
-Result<Stored> SqliteStore::load() {
+Result<Stored> SqliteStore::load_rows() {
   Stored stored;
-  if (auto loaded = load_events(stored.events); !loaded) return fail(loaded.error());
   if (auto loaded = load_nodes(stored.nodes); !loaded) return fail(loaded.error());
   if (auto loaded = load_items(stored.items); !loaded) return fail(loaded.error());
   return stored;
@@ -361,6 +383,17 @@ Result<Database> open_database(const std::string& path) {
 }
 
 }  // namespace
+
+Result<Stored> Store::load() {
+  auto stored = load_rows();
+  if (!stored) return stored;
+  auto all = each_event([&](StoredEvent event) -> Result<void> {
+    stored->events.push_back(std::move(event));
+    return {};
+  });
+  if (!all) return fail(all.error());
+  return stored;
+}
 
 Result<std::unique_ptr<Store>> open_store(const std::string& path) {
   WriterLock lock;

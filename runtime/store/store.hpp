@@ -47,7 +47,15 @@ class Store {
  public:
   virtual ~Store() = default;
   [[nodiscard]] virtual Result<void> commit(const Changes& changes) = 0;
-  [[nodiscard]] virtual Result<Stored> load() = 0;
+
+  /// All that is stored but the events.
+  [[nodiscard]] virtual Result<Stored> load_rows() = 0;
+  /// Gives all events, in the order in which they were written, until `take` fails. It is called
+  /// on the caller's thread, while the next events are read and made sense of on another.
+  using TakeEvent = std::function<Result<void>(StoredEvent event)>;
+  [[nodiscard]] virtual Result<void> each_event(const TakeEvent& take) = 0;
+  /// Everything at once.
+  [[nodiscard]] Result<Stored> load();
 };
 
 /// Opens or creates the database file; ":memory:" for tests. A file of a newer format is refused.

@@ -272,6 +272,43 @@ def bench_small_jobs(person, rounds):
     return [row("one /bin/true, awsbsub --wait", ours, bare, "fork and exec of true", None)]
 
 
+def figures_of(program, *words):
+    """The JSON that a program of tests/bench prints."""
+    done = subprocess.run([SOURCE / "build/release/bench" / program, *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def figure(name, value, unit, budget=None):
+    return {"what": name, "value": round(value, 4), "unit": unit, "budget": budget}
+
+
+def bench_scale(short):
+    """What many jobs, agents and nodes cost the head: the real one, over nodes that are only played."""
+    jobs, nodes = (2000, 100) if short else (1_000_000, 10_000)
+    directory = "/var/tmp"  # a disk, where /tmp may be none
+    queue = figures_of("head_load", "--queue", jobs, "--directory", directory)
+    figures = [
+        figure(f"queue of {jobs}: submit rate, last twentieth to first", queue["submit_rate_last_to_first"], "", ">= 0.9"),
+        figure("the same: submits", queue["submits_per_s"], "per s"),
+        figure("the same: head memory a waiting job", queue["bytes_per_waiting_job"], "bytes", "<= 1024"),
+        figure("the same: completion rate, to that of a short queue",
+               queue["jobs_per_s_long_queue"] / queue["jobs_per_s_short_queue"], ""),
+        figure("the same: a page of the list", queue["list_page_ms_again"], "ms"),
+        figure("the same: restart, to the first answer", queue["restart_s"], "s", "<= 10")]
+    for agents in (5, 10) if short else (10, 100, 1000):
+        each = figures_of("head_load", "--agents", agents, "--directory", directory)
+        figures.append(figure(f"{agents} agents: a job on each, submit to end, per job",
+                              (each["all_running_s"] + each["all_ended_s"]) / agents * 1000, "ms"))
+    through = figures_of("head_load", "--through", 200 if short else 20_000, "--directory", directory)
+    figures += [figure("small jobs through 16 slots", through["jobs_per_s_singles"], "per s"),
+                figure("the same, one at a time", through["one_at_a_time_ms"], "ms")]
+    turns = figures_of("turn_cost", nodes, jobs)
+    return figures + [figure(f"{nodes} nodes, {jobs} wait: a turn after a job came", turns["turn_after_submit_full_ms"], "ms",
+                             "<= 10"),
+                      figure("the same: a turn after a job ended", turns["turn_after_end_full_ms"], "ms", "<= 10")]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
@@ -289,14 +326,18 @@ def main():
         rows = bench_create(person, rounds, many) + bench_launch(person, rounds) + bench_small_jobs(person, rounds)
         rows += bench_hosts(rounds)
         rows += bench_slurm(rounds)
+        figures = bench_scale(options.short)
     finally:
         person.close()
     report = {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "kernel": platform.release(), "rounds": rounds,
-              "rows": rows}
+              "rows": rows, "figures": figures}
     print(f"{report['date']}, {report['cores']} cores, kernel {report['kernel']}, {rounds} rounds, medians")
     print(f"{'what':58} {'seconds':>9} {'peer':>9} {'ratio':>7} {'budget':>7}")
     for r in rows:
         print(f"{r['what']:58} {r['seconds']:9.3f} {r['peer_seconds'] or '-':>9} {r['ratio'] or '-':>7} {r['budget'] or '-':>7}")
+    print(f"\n{'what many jobs, agents and nodes cost':58} {'':>9} {'':>9} {'budget':>7}")
+    for f in figures:
+        print(f"{f['what']:58} {f['value']:9.6g} {f['unit']:>9} {f['budget'] or '-':>7}")
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
     return 0

@@ -50,9 +50,8 @@ class Cluster {
 
   /// What the head does at the end of a turn. Returns how many jobs were placed.
   std::size_t pass() {
-    auto placements = core::place(state_.snapshot(kThen));
-    state_.set_blocks(std::move(placements.blocked));
-    for (const auto& placement : placements.placed) {
+    const auto placed = state_.place(kThen);
+    for (const auto& placement : placed) {
       core::Placed event{kThen, 1, {}, "mpirun"};
       NodeRun run;
       run.node = placement.nodes.front();
@@ -60,9 +59,9 @@ class Cluster {
       apply(placement.job, event);
       running_.push_back(placement.job);
     }
-    const auto plan = core::scale(state_.snapshot(kThen));
+    const auto plan = state_.scale(kThen);
     if (!plan.launch.empty()) std::exit(EXIT_FAILURE);
-    return placements.placed.size();
+    return placed.size();
   }
 
   void end_one() {

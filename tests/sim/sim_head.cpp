@@ -245,11 +245,9 @@ void SimHead::put(Node node) {
 void SimHead::pass() {
   pass_wanted_ = false;
   const auto now = around_.clock.now();
-  auto placements = core::place(state_.snapshot(now));
-  state_.set_blocks(std::move(placements.blocked));
-  for (const auto& placement : placements.placed) place(placement);
+  for (const auto& placement : state_.place(now)) place(placement);
   around_.point();
-  const auto plan = core::scale(state_.snapshot(now));
+  const auto plan = state_.scale(now);
   for (const auto& wanted : plan.launch) launch(wanted);
   for (const auto& id : plan.release) {
     EXPECT_TRUE(state_.holders(id).empty()) << id.value;

@@ -1,0 +1,273 @@
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+
+#include "runtime/head/state.hpp"
+
+/// A pass over the state's indexes: it places what place() would, and looks at no more jobs and
+/// nodes on a large cluster with a long queue than on a small one.
+namespace cox::head {
+namespace {
+
+constexpr Millis kThen{1'700'000'000'000};
+const ComputeEnvironmentName kSmall{"small-ce"};
+const ComputeEnvironmentName kLarge{"large-ce"};
+
+ComputeEnvironment environment_of(const ComputeEnvironmentName& name, int vcpus, int nodes) {
+  ComputeEnvironment environment;
+  environment.name = name;
+  environment.instance_types = {{"node", vcpus, MiB{1024 * vcpus}}};
+  environment.max_vcpus = vcpus * nodes;
+  environment.idle_ms_before_release = 60'000;
+  return environment;
+}
+
+JobQueue queue_of(const std::string& name, int priority,
+                  std::vector<ComputeEnvironmentName> environments) {
+  JobQueue queue;
+  queue.name = QueueName{name};
+  queue.priority = priority;
+  queue.environments = std::move(environments);
+  return queue;
+}
+
+Node node_of(int number, const ComputeEnvironment& environment, NodeStatus status) {
+  Node node;
+  node.id = NodeId{fmt::format("i-{:017x}", number * 7919LL % 10'000'019)};
+  node.ordinal = number;
+  node.environment = environment.name;
+  node.instance_type = "node";
+  node.vcpus = environment.instance_types.front().vcpus;
+  node.memory = environment.instance_types.front().memory;
+  node.status = status;
+  node.idle_since = kThen;
+  return node;
+}
+
+/// A head's state, and what happens to it.
+class World {
+ public:
+  explicit World(ClusterSettings cluster) : state(std::move(cluster)) {}
+
+  void submit(const JobSpec& spec) {
+    happen(JobId{fmt::format("{:06}", ++submitted_)}, core::Submitted{now, spec, {}, {}});
+  }
+  void happen(const JobId& id, const core::JobEvent& event) {
+    const auto applied = state.apply(id, event);
+    ASSERT_TRUE(applied) << applied.error().message;
+  }
+  void carry_out(const std::vector<core::Placement>& plan) {
+    for (const auto& placement : plan) {
+      core::Placed event{now, 1, {}, ""};
+      for (const auto& id : placement.nodes) {
+        NodeRun run;
+        run.node = id;
+        event.nodes.push_back(std::move(run));
+      }
+      const auto count = static_cast<int>(event.nodes.size());
+      happen(placement.job, event);
+      for (int i = 0; i < count; ++i) happen(placement.job, core::NodeStarted{now, 1, i});
+      running.push_back(placement.job);
+    }
+  }
+  void end(std::size_t index) {
+    const auto id = running.at(index);
+    running.erase(running.begin() + static_cast<std::ptrdiff_t>(index));
+    for (int i = 0; i < state.find(id)->node_count(); ++i) {
+      happen(id, core::NodeExited{now, 1, i, 0, ""});
+    }
+  }
+
+  State state;
+  Millis now = kThen;
+  std::vector<JobId> running;
+
+ private:
+  int submitted_ = 0;
+};
+
+using Shown = std::vector<std::pair<JobId, std::vector<NodeId>>>;
+Shown shown(const std::vector<core::Placement>& plan) {
+  Shown list;
+  for (const auto& each : plan) list.emplace_back(each.job, each.nodes);
+  return list;
+}
+
+std::string shown(const core::ScalePlan& plan) {
+  std::string text;
+  for (const auto& each : plan.launch) {
+    text += fmt::format("{} {} {}; ", each.environment, each.type.name, each.count);
+  }
+  for (const auto& id : plan.release) text += fmt::format("-{}; ", id);
+  return text;
+}
+
+int between(int least, int most) { return *rc::gen::inRange(least, most + 1); }
+bool one_in(int n) { return between(0, n - 1) == n - 1; }
+
+std::unique_ptr<World> any_world() {
+  ClusterSettings cluster;
+  cluster.environments = {environment_of(kSmall, 2, between(1, 6)),
+                          environment_of(kLarge, 4, between(1, 4))};
+  cluster.environments[1].spot = one_in(4);
+  cluster.environments[0].enabled = !one_in(8);
+  cluster.queues = {queue_of("a", between(1, 2), {kSmall}), queue_of("b", 1, {kSmall, kLarge}),
+                    queue_of("c", between(1, 2), {kLarge})};
+  if (one_in(3)) cluster.queues[0].max_running = between(1, 3);
+  const bool shares = !one_in(3);
+  if (shares) cluster.queues[1].policy = "policy";
+  auto world = std::make_unique<World>(cluster);
+  if (shares) {
+    SchedulingPolicy policy;
+    policy.name = "policy";
+    policy.decay_s = one_in(2) ? 0 : 600;
+    policy.reservation = one_in(3) ? 30 : 0;
+    policy.shares = {{"x", 0.5}};
+    world->state.put(policy);
+  }
+  int number = 0;
+  for (const auto& environment : cluster.environments) {
+    const int most = environment.max_vcpus / environment.instance_types.front().vcpus;
+    for (int i = between(0, most); i > 0; --i) {
+      const auto status = one_in(5)   ? NodeStatus::pending
+                          : one_in(8) ? NodeStatus::silent
+                                      : NodeStatus::up;
+      world->state.put_node(node_of(++number, environment, status));
+    }
+  }
+  return world;
+}
+
+JobSpec any_spec(const State& state) {
+  JobSpec spec;
+  const auto& queue = state.cluster().queues[static_cast<std::size_t>(between(0, 2))];
+  spec.queue = queue.name;
+  if (!queue.policy.empty()) {
+    spec.share = one_in(2) ? "x" : "y";
+    spec.priority = between(0, 2);
+  }
+  spec.vcpus = between(1, 3);
+  spec.memory = MiB{between(1, 3) * 700};
+  if (one_in(4)) spec.nodes = between(1, 3);
+  if (one_in(2)) spec.timeout_s = between(1, 4) * 60;
+  return spec;
+}
+
+RC_GTEST_PROP(Passes, PlaceWhatALookAtEverythingWouldPlace, ()) {
+  const auto world = any_world();
+  for (int step = between(4, 30); step > 0; --step) {
+    if (one_in(3) && !world->running.empty()) {
+      world->end(static_cast<std::size_t>(between(0, static_cast<int>(world->running.size()) - 1)));
+    } else {
+      world->submit(any_spec(world->state));
+    }
+    world->now = world->now + between(0, 40) * 1000;
+    const auto all = core::place(world->state.snapshot(world->now));
+    const auto plan = world->state.place(world->now);
+    RC_ASSERT(shown(plan) == shown(all.placed));
+    // What the pass has tried out it has given back.
+    RC_ASSERT(shown(world->state.place(world->now)) == shown(all.placed));
+    if (one_in(4)) continue;  // several things may happen between two passes
+    world->carry_out(plan);
+    RC_ASSERT(shown(world->state.scale(world->now)) ==
+              shown(core::scale(world->state.snapshot(world->now))));
+  }
+}
+
+RC_GTEST_PROP(Passes, FindOutWhyTheOthersWaitWhenAsked, ()) {
+  const auto world = any_world();
+  for (int i = between(1, 12); i > 0; --i) world->submit(any_spec(world->state));
+  world->carry_out(world->state.place(world->now));
+
+  const auto all = core::place(world->state.snapshot(world->now));
+
+  for (const auto& [id, blocks] : all.blocked) RC_ASSERT(world->state.blocks(id) == blocks);
+}
+
+// What a turn looks at.
+
+ClusterSettings cluster_of(int nodes) {
+  ClusterSettings cluster;
+  cluster.environments = {environment_of(kSmall, 2, nodes)};
+  cluster.queues = {queue_of("a", 1, {kSmall})};
+  return cluster;
+}
+
+JobSpec spec_of(int vcpus = 1) {
+  JobSpec spec;
+  spec.queue = QueueName{"a"};
+  spec.vcpus = vcpus;
+  return spec;
+}
+
+/// Jobs and nodes that the pass after each kind of event looks at.
+struct Cost {
+  std::uint64_t jobs = 0;
+  std::uint64_t nodes = 0;
+  std::size_t placed = 0;
+
+  friend bool operator==(const Cost&, const Cost&) = default;
+  friend void PrintTo(const Cost& cost, std::ostream* out) {
+    *out << cost.jobs << " jobs, " << cost.nodes << " nodes, " << cost.placed << " placed";
+  }
+};
+
+Cost pass(World& world) {
+  const auto before = world.state.work();
+  const auto plan = world.state.place(world.now);
+  world.carry_out(plan);
+  const auto scaled = world.state.scale(world.now);
+  EXPECT_TRUE(scaled.launch.empty() && scaled.release.empty()) << shown(scaled);
+  return {world.state.work().jobs - before.jobs, world.state.work().nodes - before.nodes,
+          plan.size()};
+}
+
+std::vector<Cost> costs(int nodes, int waiting) {
+  World world(cluster_of(nodes));
+  const auto& environment = world.state.cluster().environments.front();
+  for (int i = 1; i <= nodes; ++i) world.state.put_node(node_of(i, environment, NodeStatus::up));
+  std::vector<Cost> list;
+  const auto after = [&](const std::function<void()>& change) {
+    change();
+    list.push_back(pass(world));
+  };
+  // A job comes to nodes that are free.
+  after([&] { world.submit(spec_of()); });
+  // All is full, and a long queue waits, of jobs of two kinds.
+  for (int i = 1; i < 2 * nodes; ++i) world.submit(spec_of());
+  (void)pass(world);
+  EXPECT_EQ(world.running.size(), static_cast<std::size_t>(2 * nodes));
+  for (int i = 0; i < waiting; ++i) world.submit(spec_of(1 + i % 2));
+  after([] {});
+  after([&] { world.submit(spec_of()); });
+  after([&] { world.submit(spec_of(2)); });
+  after([&] { world.end(0); });
+  after([&] {  // one of those that wait is cancelled
+    world.happen(JobId{fmt::format("{:06}", 2 * nodes + waiting / 2)},
+                 core::KillAsked{world.now, "no more", true});
+  });
+  const auto id = world.state.holders(node_of(1, environment, NodeStatus::up).id).front()->id;
+  after([&] {  // a node's agent goes, and comes back
+    world.state.put_node(node_of(1, environment, NodeStatus::silent));
+    EXPECT_NE(world.state.find(id), nullptr);
+  });
+  after([&] { world.state.put_node(node_of(1, environment, NodeStatus::up)); });
+  return list;
+}
+
+TEST(PassCost, DoesNotGrowWithWhatWaitsAndWithWhatThereIs) {
+  const auto few = costs(10, 1'000);
+  ASSERT_EQ(few[0].placed, 1u);
+  ASSERT_EQ(few[4].placed, 1u);
+  for (const auto& cost : few) {
+    EXPECT_LE(cost.jobs, 8u);
+    EXPECT_LE(cost.nodes, 8u);
+  }
+  EXPECT_EQ(costs(10, 100'000), few);
+  EXPECT_EQ(costs(10'000, 1'000), few);
+  EXPECT_EQ(costs(10'000, 100'000), few);
+}
+
+}  // namespace
+}  // namespace cox::head
