@@ -207,7 +207,8 @@ TEST(MakePrepare, GivesEveryNodeTheSeatsOfADirectLaunchAndItsOwnCores) {
   spec.mpi = MpiRun{};
   spec.mpi->library = "openmpi";
   const mpi::NodePaths paths{.bin_dir = "/opt/cox", .mpirun = "/opt/mpi/bin/mpirun"};
-  const PartContext context{&cluster, "10.0.0.10", false, {{0, {0}}, {0, {1}}, {1, {0, 1}}}, paths};
+  const PartContext context{&cluster, "10.0.0.10", false, {{0, {0}}, {0, {1}}, {1, {0, 1}}},
+                            {},       paths};
 
   const auto main = make_prepare(placed(spec), 0, context);
   const auto other = make_prepare(placed(spec), 1, context);
