@@ -75,6 +75,14 @@ std::vector<std::string> sbatch_test_argv(const SlurmPlan& plan, const PilotShap
   return argv;
 }
 
+std::vector<std::string> sbatch_held_argv(const SlurmPlan& plan, const PilotShape& shape) {
+  auto argv = asking_argv(plan, shape);
+  argv.push_back("--job-name=coxswain-" + plan.cluster);
+  argv.push_back("--comment=" + comment_of(plan, shape.id));
+  argv.insert(argv.end(), {"--hold", "--chdir=/", "--output=/dev/null", "--wrap=true"});
+  return argv;
+}
+
 std::string staged_agent(const SlurmPlan& plan, const std::string& hash) {
   return plan.stage + "/" + hash;
 }
@@ -106,14 +114,14 @@ std::string pilot_script(const SlurmPlan& plan, const std::string& pilot, const 
   return fmt::format(
       "#!/bin/sh\n"
       "if [ ! -x {} ]; then\n"
-      "  echo \"$(hostname) does not see {}: name a directory that the site shares as "
+      "  echo \"$(hostname) does not see\" {}\": name a directory that the site shares as "
       "SharedStorage\" >&2\n"
       "  exit 1\n"
       "fi\n"
       "exec srun --export=ALL --nodes=\"$SLURM_JOB_NUM_NODES\" --ntasks=\"$SLURM_JOB_NUM_NODES\" "
       "--ntasks-per-node=1 --kill-on-bad-exit=0 --wait=0 --mpi=none --input=none "
       "/bin/sh -c {}\n",
-      shell_quote(agent), plan.stage, shell_quote(on_node));
+      shell_quote(agent), shell_quote(plan.stage), shell_quote(on_node));
 }
 
 Result<std::string> submitted_job(const std::string& said) {

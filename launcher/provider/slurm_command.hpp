@@ -26,6 +26,10 @@ struct PilotShape {
 [[nodiscard]] std::vector<std::string> sbatch_test_argv(const SlurmPlan& plan,
                                                         const PilotShape& shape);
 
+/// The same, submitted but held: where a test alone takes nodes that are down now for none at all.
+[[nodiscard]] std::vector<std::string> sbatch_held_argv(const SlurmPlan& plan,
+                                                        const PilotShape& shape);
+
 /// Where the agent of this content is, and where a pilot's files are.
 [[nodiscard]] std::string staged_agent(const SlurmPlan& plan, const std::string& hash);
 [[nodiscard]] std::string pilot_stage(const SlurmPlan& plan, const std::string& pilot);

@@ -47,6 +47,11 @@ Result<void> check_site(const SlurmPlan& plan, const PilotShape& shape) {
   const auto said = run_slurm(sbatch_test_argv(plan, shape));
   if (said) return {};
   auto error = said.error();
+  if (error.message.find("node configuration is not available") != std::string::npos) {
+    const auto held = run_slurm(sbatch_held_argv(plan, shape));
+    const auto job = held ? submitted_job(*held) : held;
+    if (job) return run_slurm({"scancel", *job}).map([](const std::string& /*said*/) {});
+  }
   if (error.message.find("partition") != std::string::npos) error.message += partitions();
   return fail(error);
 }

@@ -146,7 +146,7 @@ class SlurmSite(ssh_site.Site):
         """Until Slurm gives out every host again."""
         def look():
             seen = self.slurm("sinfo", "--noheader", "--Node", "--partition=day", "--format=%N %T", check=False)
-            return not re.search(r"down|drain|comp|fail|\*", seen), seen
+            return not re.search(r"down|drain|comp|fail|unk|\*", seen), seen
         harness.wait_until(look, "all hosts to be up", 60)
 
     def close(self):

@@ -134,7 +134,7 @@ TEST(LoadYaml, TakesASiteForTheProviderOfASlurmFile) {
   const std::string site = "Coxswain: {Slurm: {Partition: p}}\n";
   EXPECT_EQ(good(load_yaml(kSlurm, options)).provider, "local");
   EXPECT_EQ(good(load_yaml(kSlurm + site, options)).provider, "slurm");
-  EXPECT_EQ(errors_of(load_yaml(kSlurm + site, {})),
+  EXPECT_EQ(errors_of(load_yaml(kSlurm + site, {.providers = {"local", "ssh"}})),
             std::vector<std::string>{
                 "provider slurm is not served by this version, which has local, ssh"});
 }

@@ -6,6 +6,7 @@
 #include "launcher/provider/slurm_command.hpp"
 #include "launcher/provider/slurm_pilots.hpp"
 #include "launcher/provider/slurm_plan.hpp"
+#include "runtime/base/text.hpp"
 
 namespace cox::provider {
 namespace {
@@ -73,8 +74,8 @@ TEST(PilotScript, NamesNoSecretAndQuotesItsPaths) {
   EXPECT_THAT(script, StartsWith("#!/bin/sh\n"));
   EXPECT_THAT(script, HasSubstr("--hold"));
   EXPECT_THAT(script, HasSubstr("/var/tmp/coxswain-0123abcd-p1"));
-  EXPECT_THAT(script, Not(HasSubstr("/shared/it's here/cafe")));
-  EXPECT_THAT(script, HasSubstr("/shared/it'\\''s here/cafe/cox-agent"));
+  EXPECT_THAT(script, HasSubstr("[ ! -x " + shell_quote(site.stage + "/cafe/cox-agent") + " ]"));
+  EXPECT_THAT(script, HasSubstr("see\" " + shell_quote(site.stage) + "\":"));
 }
 
 TEST(Squeue, TellsOfTheClustersOwnPilotsAlone) {
