@@ -26,7 +26,7 @@ std::set<std::string> libraries_in(const std::string& ldd) {
   for (const auto& line : split(ldd, '\n')) {
     const auto arrow = line.find(" => /");
     if (arrow == std::string::npos) continue;
-    const auto name = trim(line.substr(0, arrow));
+    const auto name = trim(std::string_view(line).substr(0, arrow));
     const bool machines = std::any_of(kOfMachine.begin(), kOfMachine.end(),
                                       [&](const char* each) { return name.starts_with(each); });
     const auto path = line.substr(arrow + 4, line.find(" (", arrow) - arrow - 4);
