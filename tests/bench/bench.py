@@ -22,7 +22,6 @@ import time
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE / "tests/process"))
 import harness  # noqa: E402  (the same way to drive the programs as the process tests)
-import slurm_site  # noqa: E402
 import ssh_site  # noqa: E402
 
 LAST_LINE = "sum of all ranks: 15"
@@ -220,47 +219,6 @@ def bench_hosts(rounds):
             row("the same by awsbsub --mpi, launched directly", taken["direct"], taken["ssh"], peer, 0.5)]
 
 
-def sbatch_mpirun(site, person):
-    """Seconds from before `sbatch` of a script that calls mpirun to the last line of its output."""
-    output = person.home / "sbatch.out"
-    output.unlink(missing_ok=True)
-    started = time.monotonic()
-    person.run("sbatch", "--parsable", "--nodes=3", "--ntasks-per-node=2", f"--output={output}", person.home / "sbatch.sh").ok()
-    harness.wait_until(lambda: (output.exists() and LAST_LINE in output.read_text(), site.jobs()), "sbatch's output", 60)
-    seconds = time.monotonic() - started
-    harness.wait_until(lambda: (not [job for job, seen in site.jobs().items() if seen[1] == "sbatch.sh"], site.jobs()),
-                       "the end of sbatch's job", 60)
-    return seconds
-
-
-def bench_slurm(rounds):
-    """The 6-rank ring inside Slurm: in an allocation that the cluster has, against sbatch and mpirun by hand."""
-    site = slurm_site.SlurmSite(hosts=6)  # three for the cluster, three for the peer
-    person = slurm_site.SlurmPerson(site)
-    taken = {"script": [], "direct": [], "sbatch": []}
-    try:
-        source = SOURCE / "mpi_examples/ring_reduce.c"
-        subprocess.run(["mpicc.openmpi", "-O2", "-o", site.shared / "ring", source], check=True)
-        cluster = person.create("bench-slurm", person.site_file(maximum=6))
-        person.write("job.sh", HOSTS_SCRIPT.replace("/mnt/data", str(site.shared)), 0o755)
-        person.write("ring.c", source.read_text())
-        person.write("sbatch.sh", f"#!/bin/sh\nmpirun.openmpi --allow-run-as-root {site.shared}/ring\n", 0o755)
-        for number in range(rounds + 1):
-            sample = {"sbatch": sbatch_mpirun(site, person)}
-            sample["script"] = until_output(cluster, "-n", "3", "-cf", "job.sh")
-            sample["direct"] = until_output(cluster, "-n", "3", "--mpi", "--mpi-launch", "direct", "--ranks-per-node", "2",
-                                            "ring.c")
-            if number > 0:  # the first round waits for the allocation
-                for key, value in sample.items():
-                    taken[key].append(value)
-    finally:
-        person.close()
-        site.close()
-    peer = "sbatch + mpirun"
-    return [row("6-rank ring inside Slurm by a script's own mpirun", taken["script"], taken["sbatch"], peer, 0.5),
-            row("the same by awsbsub --mpi, launched directly", taken["direct"], taken["sbatch"], peer, 0.5)]
-
-
 def bench_small_jobs(person, rounds):
     """One /bin/true after the other, through awsbsub --wait, against starting it directly."""
     cluster = person.create("bench-small", minimum=2, maximum=2)
@@ -325,7 +283,6 @@ def main():
     try:
         rows = bench_create(person, rounds, many) + bench_launch(person, rounds) + bench_small_jobs(person, rounds)
         rows += bench_hosts(rounds)
-        rows += bench_slurm(rounds)
         figures = bench_scale(options.short)
     finally:
         person.close()

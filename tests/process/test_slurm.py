@@ -194,19 +194,39 @@ def test_the_controller_may_go_and_come_back(typist, site):
     wait_for_pilots(site, cluster, [])
 
 
+def host_of(site, job_line):
+    """The host on which such a process runs."""
+    host, = (each for each in site.hosts if any(job_line in line for line in each.processes()))
+    return host
+
+
 def test_a_node_that_slurm_takes_down(typist, site):
     cluster = typist.create("sea", typist.site_file())
-    job = cluster.script('[ "$AWS_BATCH_JOB_ATTEMPT" = 2 ] || exec sleep 1000; hostname', "-r", "2")
+    job = cluster.script(ENDLESS)
     cluster.wait_for(job, "RUNNING")
-    first, = pilots(site, cluster)
-    host, = (each for each in site.hosts if any("sleep 1000" in line for line in each.processes()))
+    pilot, = pilots(site, cluster)
+    host = host_of(site, "sleep 1000")
     site.slurm("scontrol", "update", f"NodeName={host.name}", "State=DOWN", "Reason=broken")
     try:
         done = cluster.finish(job)
-        assert done["status"] == "SUCCEEDED", done[""]
-        assert f"Slurm ended job {first}: NODE_FAIL" in done[""], done[""]
+        assert done["status"] == "FAILED" and f"Slurm ended job {pilot}: NODE_FAIL" in done["statusReason"], done[""]
     finally:
         site.slurm("scontrol", "update", f"NodeName={host.name}", "State=RESUME", check=False)  # it may be back by itself
+        site.wait_for_up()
+
+
+def test_a_node_whose_slurmd_was_killed(typist, site):
+    """Its agent is well and connected; Slurm gives the node up all the same."""
+    cluster = typist.create("sea", typist.site_file())
+    job = cluster.script('[ "$AWS_BATCH_JOB_ATTEMPT" = 2 ] || exec sleep 1000; hostname', "-r", "2")
+    cluster.wait_for(job, "RUNNING")
+    host = host_of(site, "sleep 1000")
+    host.hold_slurmd()
+    try:
+        done = cluster.finish(job, 90)
+        assert done["status"] == "SUCCEEDED" and cluster.output(job) != [host.name], done[""]
+    finally:
+        host.let_slurmd()
         site.wait_for_up()
 
 
