@@ -123,7 +123,11 @@ def test_a_working_directory_and_many_nodes_and_children(original):
     original.aws.wait(job)
     assert original.output(job) == ["/shared/there", "script_sh.sh"], where
 
-    wide = original.submit("echo node $AWS_BATCH_JOB_NODE_INDEX\n", nodes=2)
+    # The main node's end is the job's: it waits until the other has spoken.
+    script = "echo node $AWS_BATCH_JOB_NODE_INDEX\n"
+    script += "[ $AWS_BATCH_JOB_NODE_INDEX = 0 ] || exec touch /shared/there/spoken\n"
+    script += "for i in $(seq 600); do [ -e /shared/there/spoken ] && exit; sleep 0.1; done; exit 1\n"
+    wide = original.submit(script, nodes=2)
     original.aws.wait(wide)
     for node in range(2):
         assert original.output(f"{wide}#{node}") == [f"node {node}"]
