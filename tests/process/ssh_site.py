@@ -12,6 +12,24 @@ import tempfile
 
 import harness
 
+RING = (harness.SOURCE / "mpi_examples/ring_reduce.c").read_text()
+# The tutorial's job: the main node compiles in the shared directory and calls mpirun itself.
+TUTORIAL = """#!/bin/bash
+shared=${PCLUSTER_SHARED_DIRS%%,*}
+place=$shared/$AWS_BATCH_JOB_ID
+place=${place%#*}-$AWS_BATCH_JOB_ATTEMPT
+if [ "$AWS_BATCH_JOB_NODE_INDEX" -eq "$AWS_BATCH_JOB_MAIN_NODE_INDEX" ]; then
+  mkdir -p "$place"
+  mpicc.openmpi -o "$place/ring" "$shared/ring.c"
+  mpirun.openmpi --allow-run-as-root --machinefile "$HOME/hostfile" "$place/ring"
+  echo $? > "$place/end"; mv "$place/end" "$place/exit-code"
+else
+  until [ -f "$place/exit-code" ]; do read -t 0.2 < <(:) || :; done
+fi
+exit "$(cat "$place/exit-code")"
+"""
+SUM = "sum of all ranks: 15"
+
 INIT = r"""
 set -e
 mount --make-rprivate /
@@ -30,6 +48,7 @@ mount --bind "$OWN/machine-id" /etc/machine-id
 mkdir -m 755 /run/sshd
 # The network comes from outside; until then there is nothing to listen on.
 read -r go
+# Tests kill sshd: it comes back, however it ended, and not in a tight loop.
 while :; do /usr/sbin/sshd -D -e -f "$OWN/sshd_config" || true; sleep 0.1; done
 """
 

@@ -11,24 +11,8 @@ import pytest
 import conftest
 import harness
 import ssh_site
+from ssh_site import RING, SUM, TUTORIAL
 
-RING = (harness.SOURCE / "mpi_examples/ring_reduce.c").read_text()
-# The tutorial's job: the main node compiles in the shared directory and calls mpirun itself.
-TUTORIAL = """#!/bin/bash
-shared=${PCLUSTER_SHARED_DIRS%%,*}
-place=$shared/$AWS_BATCH_JOB_ID
-place=${place%#*}-$AWS_BATCH_JOB_ATTEMPT
-if [ "$AWS_BATCH_JOB_NODE_INDEX" -eq "$AWS_BATCH_JOB_MAIN_NODE_INDEX" ]; then
-  mkdir -p "$place"
-  mpicc.openmpi -o "$place/ring" "$shared/ring.c"
-  mpirun.openmpi --allow-run-as-root --machinefile "$HOME/hostfile" "$place/ring"
-  echo $? > "$place/end"; mv "$place/end" "$place/exit-code"
-else
-  until [ -f "$place/exit-code" ]; do read -t 0.2 < <(:) || :; done
-fi
-exit "$(cat "$place/exit-code")"
-"""
-SUM = "sum of all ranks: 15"
 
 @pytest.fixture(scope="module")
 def site():
