@@ -24,6 +24,13 @@ std::string environment_region() {
   return {};
 }
 
+std::string default_ini_path() {
+  const char* named = std::getenv("AWS_PCLUSTER_CONFIG_FILE");
+  if (named != nullptr && *named != '\0') return named;
+  const char* home = std::getenv("HOME");
+  return std::string(home != nullptr ? home : "") + "/.parallelcluster/config";
+}
+
 Result<std::string> read_configuration(const std::string& path) {
   auto text = os::read_file(path, kFileBytesMax);
   if (!text && text.error().code == Errc::not_found) {
@@ -60,7 +67,11 @@ std::optional<config::ClusterConfig> stored_config(const cluster::Record& record
   const config::LoadOptions options{.region = record.region,
                                     .environment_region = {},
                                     .cluster_template = record.cluster_template};
-  return (record.v2 ? config::load_ini(*text, options) : config::load_yaml(*text, options)).config;
+  auto loaded = record.v2 ? config::load_ini(*text, options) : config::load_yaml(*text, options);
+  if (loaded.config) {
+    for (const auto& [key, value] : record.tags) loaded.config->tags[key] = value;
+  }
+  return std::move(loaded.config);
 }
 
 std::optional<config::Finding> overcommit(const config::ClusterConfig& config, int machine_cpus) {

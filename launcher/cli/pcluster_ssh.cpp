@@ -60,10 +60,32 @@ std::string login_name(const std::string& cluster) {
   return config ? config->os_user : "ec2-user";
 }
 
+/// Version 2's template of the command: of the default file, whichever the cluster was made from.
+std::string command_template() {
+  constexpr const char* kDefault = "ssh {CFN_USER}@{MASTER_IP} {ARGS}";
+  const auto file = read_cluster_file(default_ini_path(), {}, true);
+  if (!file || !file->loaded.config) return kDefault;
+  const auto& aliases = file->loaded.config->ssh_alias;
+  const auto own = aliases.find("ssh");
+  return own != aliases.end() ? own->second : kDefault;
+}
+
 int show_command(const SshWords& words, const std::string& address, Streams streams) {
-  auto command = fmt::format("ssh {}@{}", login_name(words.cluster), address);
-  for (const auto& word : words.options) command += " " + shell_quote(word);
-  for (const auto& word : words.command) command += " " + shell_quote(word);
+  std::string arguments;
+  for (const auto& word : words.options) arguments += " " + shell_quote(word);
+  for (const auto& word : words.command) arguments += " " + shell_quote(word);
+  if (!arguments.empty()) arguments.erase(0, 1);
+  const std::map<std::string, std::string> values{{"CFN_USER", login_name(words.cluster)},
+                                                  {"MASTER_IP", address},
+                                                  {"ARGS", arguments}};
+  const auto filled = fill_template(
+      words.version2 ? command_template() : "ssh {CFN_USER}@{MASTER_IP} {ARGS}", values);
+  if (!filled) {
+    streams.err << "ERROR: [aliases] ssh of " << default_ini_path() << ": "
+                << filled.error().message << '\n';
+    return kFailed;
+  }
+  const std::string command(trim(*filled));
   if (words.version2) {
     streams.out << "SSH command: " << command << '\n';
   } else {
@@ -112,6 +134,28 @@ int run_here(const SshWords& words, Streams streams) {
 }
 
 }  // namespace
+
+Result<std::string> fill_template(const std::string& text,
+                                  const std::map<std::string, std::string>& values) {
+  std::string filled;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const auto open = text.find('{', at);
+    filled += text.substr(at, open - at);
+    if (open == std::string::npos) break;
+    const auto close = text.find('}', open);
+    const auto name =
+        close == std::string::npos ? std::string() : text.substr(open + 1, close - open - 1);
+    const auto value = values.find(name);
+    if (value == values.end()) {
+      return fail(Errc::invalid_argument, "{} is none of {{CFN_USER}}, {{MASTER_IP}} and {{ARGS}}",
+                  text.substr(open, close == std::string::npos ? close : close - open + 1));
+    }
+    filled += value->second;
+    at = close + 1;
+  }
+  return filled;
+}
 
 Result<SshWords> parse_ssh_words(const std::vector<std::string>& args) {
   SshWords words;

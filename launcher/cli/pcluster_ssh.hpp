@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,5 +23,10 @@ struct SshWords {
 
 /// Errors: invalid_argument for a missing name or value, or an option that ssh does not have. Pure.
 [[nodiscard]] Result<SshWords> parse_ssh_words(const std::vector<std::string>& args);
+
+/// A template with each `{NAME}` replaced by its value. Errors: invalid_argument, naming the place
+/// that has no value. Pure.
+[[nodiscard]] Result<std::string> fill_template(const std::string& text,
+                                                const std::map<std::string, std::string>& values);
 
 }  // namespace cox::cli

@@ -35,16 +35,8 @@ int fail_with(Streams streams, const std::string& text) {
   return kFailed;
 }
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
-
-/// -c, else AWS_PCLUSTER_CONFIG_FILE, else ~/.parallelcluster/config.
 std::string config_path(const Words& words) {
-  if (words.has("--config")) return words.get("--config");
-  if (const auto named = environment("AWS_PCLUSTER_CONFIG_FILE"); !named.empty()) return named;
-  return environment("HOME") + "/.parallelcluster/config";
+  return words.has("--config") ? words.get("--config") : default_ini_path();
 }
 
 void show_finding(const config::Finding& finding, const ClusterFile& file, Streams streams) {
@@ -149,11 +141,49 @@ int await_creation(const cluster::Record& record, bool rollback, Streams streams
   return kFailed;
 }
 
+/// -g: a JSON map of texts. Errors: invalid_argument.
+Result<std::map<std::string, std::string>> tags_in(const std::string& text) {
+  std::map<std::string, std::string> tags;
+  if (text.empty()) return tags;
+  boost::system::error_code error;
+  const auto parsed = json::parse(text, error);
+  const auto* object = error ? nullptr : parsed.if_object();
+  const auto refused = [&] {
+    return fail(Errc::invalid_argument,
+                "--tags takes a JSON map of texts, such as '{{\"key\": \"value\"}}', not {}", text);
+  };
+  if (object == nullptr) return refused();
+  for (const auto& [key, value] : *object) {
+    if (!value.is_string()) return refused();
+    tags[key] = value.get_string();
+  }
+  return tags;
+}
+
+/// Parameters of a stack's template, which nothing here has.
+Result<void> look_at_parameters(const Words& words, Streams streams) {
+  const auto text = words.get("--extra-parameters");
+  if (text.empty()) return {};
+  boost::system::error_code error;
+  const auto parsed = json::parse(text, error);
+  if (error || !parsed.is_object()) {
+    return fail(Errc::invalid_argument, "--extra-parameters takes a JSON map, not {}", text);
+  }
+  streams.err << "WARNING: --extra-parameters are of a CloudFormation template: they do nothing "
+                 "here\n";
+  return {};
+}
+
 int create(const Words& words, Streams streams) {
   leave_on_interrupt(kDone);  // it stops the watching only
   const auto name = words.get(kName);
   streams.out << "Beginning cluster creation for cluster: " << name << '\n' << std::flush;
   if (auto good = cluster::check_name(name); !good) return fail_with(streams, good.error().message);
+  const auto tags = tags_in(words.get("--tags"));
+  if (!tags) return fail_with(streams, tags.error().message);
+  if (const auto good = look_at_parameters(words, streams); !good) {
+    return fail_with(streams, good.error().message);
+  }
   auto file = read_file(words, streams);
   if (!file) return kFailed;
   auto made = [&] {
@@ -162,7 +192,8 @@ int create(const Words& words, Streams streams) {
                             .config_file = file->path,
                             .config_text = file->text,
                             .cluster_template = words.get("--cluster-template"),
-                            .config = *file->loaded.config});
+                            .config = *file->loaded.config,
+                            .tags = *tags});
   }();
   if (!made) return fail_with(streams, made.error().message);
   if (const auto more = overcommit(*file->loaded.config, machine_cpus())) {
@@ -194,6 +225,12 @@ int update(const Words& words, Streams streams) {
   if (!record) return fail_with(streams, fmt::format("cluster {} does not exist", name));
   if (const auto obstacle = obstacle_to_update(*record); !obstacle.empty()) {
     return fail_with(streams, obstacle);
+  }
+  if (const auto good = look_at_parameters(words, streams); !good) {
+    return fail_with(streams, good.error().message);
+  }
+  if (words.has("--reset-desired")) {
+    streams.out << "reset_desired flag does not work with awsbatch scheduler\n";
   }
   const auto file = read_file(words, streams);
   if (!file) return kFailed;
@@ -261,8 +298,17 @@ int list(const Words& words, Streams streams) {
       widths[i] = std::max(widths[i], rows.back()[i].size());
     }
   }
+  // Asked for by name, so it is no matter where it goes.
+  const auto coloured = [&](const std::string& status) {
+    const auto padded = fmt::format("{:{}}", status, widths[1]);
+    if (!words.has("--color")) return padded;
+    const char* colour = status.ends_with("_FAILED")        ? "31"
+                         : status.ends_with("_IN_PROGRESS") ? "33"
+                                                            : "32";
+    return fmt::format("\x1b[{}m{}\x1b[0m", colour, padded);
+  };
   for (const auto& row : rows) {
-    streams.out << fmt::format("{:{}}  {:{}}  {}\n", row[0], widths[0], row[1], widths[1], row[2]);
+    streams.out << fmt::format("{:{}}  {}  {}\n", row[0], widths[0], coloured(row[1]), row[2]);
   }
   return kDone;
 }
@@ -352,8 +398,8 @@ const std::vector<VerbEntry>& version2_verbs() {
              {"--norollback", {"-nr"}, Takes::nothing, false, "keep what was made when it fails"},
              {"--template-url", {"-u"}, Takes::one, false, "accepted"},
              {"--cluster-template", {"-t"}, Takes::one, false, "use section [cluster LABEL]"},
-             {"--extra-parameters", {"-p"}, Takes::one, false, "accepted"},
-             {"--tags", {"-g"}, Takes::one, false, "accepted"}},
+             {"--extra-parameters", {"-p"}, Takes::one, false, "JSON; does nothing here"},
+             {"--tags", {"-g"}, Takes::one, false, "JSON map; tags beside the file's"}},
             create,
             "  pcluster create tutor2\n"
             "  pcluster create -c configs/tutorial.config -t awsbatch tutor2\n"),
@@ -361,8 +407,8 @@ const std::vector<VerbEntry>& version2_verbs() {
             {kNoWait,
              {"--norollback", {"-nr"}, Takes::nothing, false, "accepted"},
              {"--cluster-template", {"-t"}, Takes::one, false, "use section [cluster LABEL]"},
-             {"--extra-parameters", {"-p"}, Takes::one, false, "accepted"},
-             {"--reset-desired", {"-rd"}, Takes::nothing, false, "accepted"},
+             {"--extra-parameters", {"-p"}, Takes::one, false, "JSON; does nothing here"},
+             {"--reset-desired", {"-rd"}, Takes::nothing, false, "not for scheduler awsbatch"},
              {"--force", {"-f"}, Takes::nothing, false, "pass over the rules of what may change"},
              {"--yes", {"-y"}, Takes::nothing, false, "do not ask"}},
             update, "  pcluster update tutor2\n"),
@@ -372,7 +418,7 @@ const std::vector<VerbEntry>& version2_verbs() {
       entry("status", "Shows a cluster's status and outputs.", {kNoWait}, status,
             "  pcluster status tutor2\n"),
       entry("list", "Lists the clusters of this host.",
-            {{"--color", {}, Takes::nothing, false, "accepted"}}, list, "  pcluster list\n", false),
+            {{"--color", {}, Takes::nothing, false, "colour the states"}}, list, "  pcluster list\n", false),
       entry("instances", "Shows the head node's id.", {}, instances,
             "  pcluster instances tutor2\n"),
       entry("start", "Enables the compute environment.", {}, start, "  pcluster start tutor2\n"),

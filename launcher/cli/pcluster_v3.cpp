@@ -107,8 +107,16 @@ int describe_cluster(const Words& words, Streams streams) {
   return say(streams, describe(*record));
 }
 
+/// All fits into one answer, so no token was ever given out.
+std::string fault_of_token(const Words& words) {
+  const auto token = words.get("--next-token");
+  return token.empty() ? "" : fmt::format("the next token {} is not valid", token);
+}
+
 int list_clusters(const Words& words, Streams streams) {
-  if (const auto fault = fault_of(words); !fault.empty()) return bad_request(streams, fault);
+  auto fault = fault_of(words);
+  if (fault.empty()) fault = fault_of_token(words);
+  if (!fault.empty()) return bad_request(streams, fault);
   const auto wanted = words.all("--cluster-status");
   json::array list;
   for (const auto& known : cluster::list_records()) {
@@ -158,7 +166,9 @@ std::map<std::string, std::string> slurm_queues(const cluster::Record& record) {
 }
 
 int describe_instances(const Words& words, Streams streams) {
-  if (const auto fault = fault_of(words); !fault.empty()) return bad_request(streams, fault);
+  auto fault = fault_of(words);
+  if (fault.empty()) fault = fault_of_token(words);
+  if (!fault.empty()) return bad_request(streams, fault);
   const auto record = find_record(words);
   if (!record) return refuse(streams, no_such_cluster(words.get("--cluster-name")));
   const auto nodes = list_nodes(record->name);
@@ -250,7 +260,14 @@ std::vector<VerbOption> create_options() {
 const std::vector<VerbEntry>& version3_verbs() {
   static const std::vector<VerbEntry> verbs{
       {make_verb("list-clusters", "Lists the clusters of this host.",
-                 {{"--cluster-status", {}, Takes::many, false, "statuses to list"},
+                 {{"--cluster-status",
+                   {},
+                   Takes::many,
+                   false,
+                   "statuses to list",
+                   {"CREATE_IN_PROGRESS", "CREATE_FAILED", "CREATE_COMPLETE", "DELETE_IN_PROGRESS",
+                    "DELETE_FAILED", "DELETE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE",
+                    "UPDATE_FAILED"}},
                   {"--next-token", {}, Takes::one, false}},
                  "  pcluster list-clusters --cluster-status CREATE_COMPLETE\n"),
        list_clusters},

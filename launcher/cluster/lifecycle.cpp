@@ -196,6 +196,7 @@ Result<void> write_files(const std::string& directory, const CreateRequest& requ
   record.v2 = request.config.v2;
   record.config_file_name = request.config_file.substr(request.config_file.rfind('/') + 1);
   record.cluster_template = request.cluster_template;
+  record.tags = request.tags;
   record.created_at = record.updated_at = os::SystemClock().now();
   return save_record(directory, record);
 }

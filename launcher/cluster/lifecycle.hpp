@@ -24,6 +24,7 @@ struct CreateRequest {
   std::string config_text;
   std::string cluster_template;  ///< v2
   config::ClusterConfig config;
+  std::map<std::string, std::string> tags{};  ///< of the command line
 };
 
 /// Makes the cluster's directory and starts its daemon, which makes the rest; returns when the

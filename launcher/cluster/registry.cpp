@@ -99,6 +99,11 @@ Result<Record> load_record(const std::string& directory) {
   record.v2 = number("configurationVersion") == 2;
   record.config_file_name = word("configFileName");
   record.cluster_template = word("clusterTemplate");
+  if (const auto* tags = object.if_contains("tags"); tags != nullptr && tags->is_object()) {
+    for (const auto& [key, value] : tags->get_object()) {
+      if (value.is_string()) record.tags[key] = value.get_string();
+    }
+  }
   record.next_file_name = word("nextFileName");
   record.next_template = word("nextTemplate");
   record.created_at = Millis{number("createdAt")};
@@ -108,6 +113,8 @@ Result<Record> load_record(const std::string& directory) {
 }
 
 Result<void> save_record(const std::string& directory, const Record& record) {
+  json::object tags;
+  for (const auto& [key, value] : record.tags) tags[key] = value;
   const json::object object{{"name", record.name},
                             {"status", record.status},
                             {"statusReason", record.status_reason},
@@ -117,6 +124,7 @@ Result<void> save_record(const std::string& directory, const Record& record) {
                             {"configurationVersion", record.v2 ? 2 : 3},
                             {"configFileName", record.config_file_name},
                             {"clusterTemplate", record.cluster_template},
+                            {"tags", std::move(tags)},
                             {"nextFileName", record.next_file_name},
                             {"nextTemplate", record.next_template},
                             {"createdAt", record.created_at.value},

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,6 +38,7 @@ struct Record {
   bool v2 = false;
   std::string config_file_name;
   std::string cluster_template;  ///< v2 -t
+  std::map<std::string, std::string> tags;  ///< of the command line; they win over the file's
   std::string next_file_name;    ///< of an update under way: what becomes config_file_name
   std::string next_template;     ///< and cluster_template
   Millis created_at;

@@ -58,6 +58,7 @@ struct ComputeResource {
   std::int64_t memory_mib = 0;  ///< what jobs may take of a node; 0: the type's
   bool several_types = false;   ///< of Slurm: written as Instances
   std::string provider{};       ///< its own; empty: the cluster's
+  std::map<std::string, std::string> tags{};  ///< of Slurm: beside the cluster's and the queue's
 };
 
 /// A script that nodes run, with its arguments.
@@ -80,6 +81,7 @@ struct Queue {
   bool spot = false;  ///< multi-node jobs do not run here
   std::vector<ComputeResource> compute_resources;
   CustomActions actions{};  ///< of its nodes
+  std::map<std::string, std::string> tags{};  ///< of Slurm: beside the cluster's
   int max_running = 0;      ///< Coxswain/Queues: jobs that may run at once; 0: no limit
 };
 

@@ -63,6 +63,12 @@ CustomActions read_actions(const Tree& tree) {
           read_action(tree, "CustomActions.OnNodeUpdated")};
 }
 
+std::map<std::string, std::string> read_tags(const Tree& tree) {
+  std::map<std::string, std::string> tags;
+  for (const auto& tag : items_at(tree, "Tags")) tags[text_at(tag, "Key")] = text_at(tag, "Value");
+  return tags;
+}
+
 ComputeResource read_batch_resource(const Tree& tree) {
   ComputeResource resource;
   resource.place = tree.place;
@@ -91,6 +97,7 @@ ComputeResource read_slurm_resource(const Tree& tree) {
   }
   resource.cores_only = is_true(tree, "DisableSimultaneousMultithreading");
   resource.memory_mib = std::max(0, int_at(tree, "SchedulableMemory", 0));
+  resource.tags = read_tags(tree);
   resource.min_count = int_at(tree, "MinCount", 0);
   const bool said = tree.find("MaxCount") != nullptr;
   resource.max_count = int_at(tree, "MaxCount", said ? static_cast<int>(kMost) : 10);
@@ -108,6 +115,7 @@ Queue read_queue(const Tree& tree, bool is_slurm) {
                                                : read_batch_resource(item));
   }
   queue.actions = read_actions(tree);
+  queue.tags = read_tags(tree);
   return queue;
 }
 
@@ -229,9 +237,7 @@ ClusterConfig read_config(const Tree& tree, const LoadOptions& options) {
   config.key_name = text_at(tree, "HeadNode.Ssh.KeyName");
   if (const auto* head = tree.find("HeadNode")) config.head_actions = read_actions(*head);
   config.log_retention_days = int_at(tree, "Monitoring.Logs.CloudWatch.RetentionInDays", 180);
-  for (const auto& tag : items_at(tree, "Tags")) {
-    config.tags[text_at(tag, "Key")] = text_at(tag, "Value");
-  }
+  config.tags = read_tags(tree);
   config.scheduler = scheduler_of(tree);
   const bool is_slurm = config.scheduler == "slurm";
   if (is_slurm) {

@@ -39,15 +39,22 @@ ClusterSettings to_settings(const ClusterConfig& config, const std::string& name
   const auto arn = [&](std::string_view kind, const std::string& what) {
     return fmt::format("arn:aws:batch:{}:{}:{}/{}", config.region, settings.account, kind, what);
   };
+  // As a stack's tags come to be those of its resources.
+  auto tags = config.tags;
+  tags["parallelcluster:cluster-name"] = name;
   for (std::size_t q = 0; q < config.queues.size(); ++q) {
     const auto& queue = config.queues[q];
     JobQueue made;
+    made.tags = queue.tags;
+    made.tags.insert(tags.begin(), tags.end());
     made.name = QueueName{queue.name};
     made.max_running = queue.max_running;
     made.arn = arn("job-queue", queue.name);
     for (std::size_t r = 0; r < queue.compute_resources.size(); ++r) {
       const auto& resource = queue.compute_resources[r];
       ComputeEnvironment environment;
+      environment.tags = resource.tags;
+      environment.tags.insert(made.tags.begin(), made.tags.end());
       environment.name = ComputeEnvironmentName{environment_name(config, name, q, r)};
       environment.arn = arn("compute-environment", environment.name.value);
       environment.spot = queue.spot;

@@ -23,6 +23,7 @@ Result<Described> describe(cluster::Record record, const std::string& text,
     }
     return fail(Errc::invalid_argument, "the cluster's file cannot be read: {}", first);
   }
+  for (const auto& [key, value] : record.tags) loaded.config->tags[key] = value;
   auto settings = config::to_settings(*loaded.config, record.name);
   if (hosts) provider::apply_plan(*hosts, settings);
   return Described{std::move(record), std::move(*loaded.config), std::move(settings),

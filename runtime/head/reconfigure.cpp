@@ -41,6 +41,7 @@ void follow_all(ComputeEnvironment& mine, const ComputeEnvironment& from,
   follow(mine, from, to, &ComputeEnvironment::max_vcpus);
   follow(mine, from, to, &ComputeEnvironment::spot);
   follow(mine, from, to, &ComputeEnvironment::idle_ms_before_release);
+  follow(mine, from, to, &ComputeEnvironment::tags);
   if (from.instance_types == to.instance_types) return;
   mine.instance_types = to.instance_types;
   mine.resources.clear();  // what a client once said of them is past
@@ -51,6 +52,7 @@ void follow_all(JobQueue& mine, const JobQueue& from, const JobQueue& to) {
   follow(mine, from, to, &JobQueue::enabled);
   follow(mine, from, to, &JobQueue::environments);
   follow(mine, from, to, &JobQueue::max_running);
+  follow(mine, from, to, &JobQueue::tags);
 }
 
 }  // namespace

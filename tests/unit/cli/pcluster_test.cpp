@@ -112,6 +112,20 @@ TEST(SshWords, AreTakenApartAsSshDoes) {
   }
 }
 
+TEST(SshTemplate, IsFilledWithTheNamesThatItMayUse) {
+  const std::map<std::string, std::string> values{{"CFN_USER", "ec2-user"},
+                                                  {"MASTER_IP", "10.0.0.5"},
+                                                  {"ARGS", "uptime"}};
+  EXPECT_EQ(fill_template("ssh -t {CFN_USER}@{MASTER_IP} {ARGS}", values).value(),
+            "ssh -t ec2-user@10.0.0.5 uptime");
+  EXPECT_EQ(fill_template("ssh head", values).value(), "ssh head");
+  for (const auto* text : {"ssh {USER}@{MASTER_IP}", "ssh {MASTER_IP", "ssh {}"}) {
+    const auto filled = fill_template(text, values);
+    ASSERT_FALSE(filled) << text;
+    EXPECT_NE(filled.error().message.find("{CFN_USER}"), std::string::npos) << text;
+  }
+}
+
 TEST(Pretty, IsPythonsIndentOfTwo) {
   EXPECT_EQ(pretty(json::parse(R"({"a":[],"b":{"c":[1,"x"]},"d":{},"e":null})")),
             "{\n  \"a\": [],\n  \"b\": {\n    \"c\": [\n      1,\n      \"x\"\n    ]\n  },\n"
