@@ -75,9 +75,8 @@ int show_command(const SshWords& words, const std::string& address, Streams stre
   for (const auto& word : words.options) arguments += " " + shell_quote(word);
   for (const auto& word : words.command) arguments += " " + shell_quote(word);
   if (!arguments.empty()) arguments.erase(0, 1);
-  const std::map<std::string, std::string> values{{"CFN_USER", login_name(words.cluster)},
-                                                  {"MASTER_IP", address},
-                                                  {"ARGS", arguments}};
+  const std::map<std::string, std::string> values{
+      {"CFN_USER", login_name(words.cluster)}, {"MASTER_IP", address}, {"ARGS", arguments}};
   const auto filled = fill_template(
       words.version2 ? command_template() : "ssh {CFN_USER}@{MASTER_IP} {ARGS}", values);
   if (!filled) {

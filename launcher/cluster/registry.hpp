@@ -37,10 +37,10 @@ struct Record {
   std::string scheduler = "awsbatch";
   bool v2 = false;
   std::string config_file_name;
-  std::string cluster_template;  ///< v2 -t
+  std::string cluster_template;             ///< v2 -t
   std::map<std::string, std::string> tags;  ///< of the command line; they win over the file's
-  std::string next_file_name;    ///< of an update under way: what becomes config_file_name
-  std::string next_template;     ///< and cluster_template
+  std::string next_file_name;  ///< of an update under way: what becomes config_file_name
+  std::string next_template;   ///< and cluster_template
   Millis created_at;
   Millis updated_at;
   int keeper_pid = 0;  ///< coxd; 0: not running

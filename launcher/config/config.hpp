@@ -80,9 +80,9 @@ struct Queue {
   std::string name;
   bool spot = false;  ///< multi-node jobs do not run here
   std::vector<ComputeResource> compute_resources;
-  CustomActions actions{};  ///< of its nodes
+  CustomActions actions{};                    ///< of its nodes
   std::map<std::string, std::string> tags{};  ///< of Slurm: beside the cluster's
-  int max_running = 0;      ///< Coxswain/Queues: jobs that may run at once; 0: no limit
+  int max_running = 0;  ///< Coxswain/Queues: jobs that may run at once; 0: no limit
 };
 
 /// Coxswain/Ssh. Empty texts: what the user's ssh configuration says.

@@ -113,9 +113,8 @@ TEST(SshWords, AreTakenApartAsSshDoes) {
 }
 
 TEST(SshTemplate, IsFilledWithTheNamesThatItMayUse) {
-  const std::map<std::string, std::string> values{{"CFN_USER", "ec2-user"},
-                                                  {"MASTER_IP", "10.0.0.5"},
-                                                  {"ARGS", "uptime"}};
+  const std::map<std::string, std::string> values{
+      {"CFN_USER", "ec2-user"}, {"MASTER_IP", "10.0.0.5"}, {"ARGS", "uptime"}};
   EXPECT_EQ(fill_template("ssh -t {CFN_USER}@{MASTER_IP} {ARGS}", values).value(),
             "ssh -t ec2-user@10.0.0.5 uptime");
   EXPECT_EQ(fill_template("ssh head", values).value(), "ssh head");
