@@ -22,6 +22,7 @@ import time
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE / "tests/process"))
 import harness  # noqa: E402  (the same way to drive the programs as the process tests)
+import peers  # noqa: E402
 import ssh_site  # noqa: E402
 
 LAST_LINE = "sum of all ranks: 15"
@@ -47,6 +48,9 @@ class Nodes:
         self.compute = [(pids[node], address) for node, address in hosts.items()]
         self.make_keys()
         (self.directory / "hostfile").write_text("".join(f"{a} slots=2\n" for _, a in self.compute))
+        (self.directory / "hosts.hydra").write_text("".join(f"{a}:2\n" for _, a in self.compute))
+        (self.directory / "ssh").write_text(f'#!/bin/sh\nexec ssh -F {self.directory}/ssh_config "$@"\n')
+        (self.directory / "ssh").chmod(0o755)
         for pid in [self.head] + [pid for pid, _ in self.compute]:
             self.start_sshd(pid)
 
@@ -77,11 +81,22 @@ class Nodes:
         command = (f"mpirun --mca plm_rsh_agent '{agent}' --mca btl_tcp_if_include eth0 --allow-run-as-root"
                    f" {' '.join(settings)} --machinefile {self.directory}/hostfile /shared/ring")
         started = time.monotonic()
-        done = subprocess.run(["nsenter", "-t", str(self.head), "-a", "ssh", "-F", self.directory / "ssh_config",
-                               "10.0.0.10", command], capture_output=True, text=True, timeout=60)
+        said = self.ssh_head(command)
         seconds = time.monotonic() - started
-        assert LAST_LINE in done.stdout, done.stdout + done.stderr
+        assert LAST_LINE in said, said
         return seconds
+
+    def ssh_head(self, command):
+        done = subprocess.run(["nsenter", "-t", str(self.head), "-a", "ssh", "-F", self.directory / "ssh_config",
+                               "10.0.0.10", command], capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def on_head(self, command):
+        """Seconds that the command takes on the head node, without the login."""
+        clock = "date +%s.%N"
+        begun, ended = self.ssh_head(f"{clock} && {command} && {clock}").split()[-2:]
+        return float(ended) - float(begun)
 
     def wait_for_sshd(self):
         for _, address in self.compute + [(self.head, "10.0.0.10")]:
@@ -284,6 +299,14 @@ def main():
         rows = bench_create(person, rounds, many) + bench_launch(person, rounds) + bench_small_jobs(person, rounds)
         rows += bench_hosts(rounds)
         figures = bench_scale(options.short)
+        site = peers.Site()
+        try:
+            rows += peers.bench_many(person, site, rounds, 20 if options.short else 300, row)
+            more = peers.bench_output(person, site, Nodes, 6 if options.short else 1024, min(rounds, 3), row)
+        finally:
+            site.close()
+        rows += more[0]
+        figures += more[1]
     finally:
         person.close()
     report = {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "kernel": platform.release(), "rounds": rounds,

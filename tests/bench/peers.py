@@ -1,0 +1,183 @@
+"""The peers that others use for many small jobs and for output: a real Slurm, GNU parallel, hydra, and starting processes
+directly. Each row's samples are taken in turn with ours."""
+
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(SOURCE / "tests/process"))
+import harness  # noqa: E402
+import slurm_site  # noqa: E402
+
+WRITER = r"""
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+/* Lines of 100 bytes, so many MB in all, each rank its share. */
+int main(int argc, char** argv) {
+  int rank, size;
+  long lines, line;
+  char text[101];
+  MPI_Init(&argc, &argv);
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  lines = atol(argv[1]) * 10000 / size;
+  MPI_Barrier(MPI_COMM_WORLD);
+  memset(text, 'x', 100);
+  text[99] = '\n';
+  for (line = 0; line < lines; ++line) {
+    sprintf(text, "rank %d line %012ld ", rank, line);
+    text[strlen(text)] = 'x';
+    fwrite(text, 1, 100, stdout);
+  }
+  fflush(stdout);
+  MPI_Finalize();
+  return 0;
+}
+"""
+WHOLE = re.compile(rb"(\S+ )?rank \d line \d{12} x*\n")  # awsbout puts the time first
+# Two processes at a time, each waited for: the least that running so many programs can cost here.
+SPAWN = """import os, sys
+left, running = int(sys.argv[1]), 0
+while left or running:
+    while left and running < 2:
+        os.posix_spawn("/bin/true", ["true"], {})
+        left, running = left - 1, running + 1
+    os.wait()
+    running -= 1
+"""
+
+
+class Site:
+    """A real Slurm of four hosts, and someone who types there."""
+
+    def __init__(self):
+        self.site = slurm_site.SlurmSite(4)
+        self.person = slurm_site.SlurmPerson(self.site)
+
+    def run(self, *words, seconds=120):
+        return self.person.run(*words, cwd=self.site.shared, seconds=seconds).ok().out
+
+    def until_empty(self):
+        def look():
+            seen = self.run("squeue", "--noheader", "--format=%A %T")
+            return not seen.strip(), seen
+        harness.wait_until(look, "Slurm's queue to be empty", 120)
+
+    def batch(self, *words):
+        """Seconds from before sbatch until no job is left."""
+        started = time.monotonic()
+        self.run("sbatch", "--output=/dev/null", *words, "--wrap", "/bin/true")
+        self.until_empty()
+        return time.monotonic() - started
+
+    def close(self):
+        self.person.close()
+        self.site.close()
+
+
+def timed(what):
+    started = time.monotonic()
+    what()
+    return time.monotonic() - started
+
+
+def collected(rounds, samples):
+    """Name → seconds of each round; a round takes each sample once, and the first warms up."""
+    taken = {name: [] for name in samples}
+    for number in range(rounds + 1):
+        for name, sample in samples.items():
+            seconds = sample()
+            if number > 0:
+                taken[name].append(seconds)
+    return taken
+
+
+def bench_many(person, site, rounds, jobs, row):
+    """An array of /bin/true on eight slots, submit to the last one's end, and one such job alone."""
+    person.create("bench-array", minimum=8, maximum=8)
+
+    def ours():
+        person.run("awsbsub", "-c", "bench-array", "-a", jobs, "--wait", "true", seconds=300).ok()
+
+    taken = collected(rounds, {
+        "array": lambda: timed(ours),
+        "sbatch": lambda: site.batch(f"--array=1-{jobs}"),
+        "parallel": lambda: timed(lambda: person.run("sh", "-c", f"seq {jobs} | parallel -j2 -N0 /bin/true").ok()),
+        "spawn": lambda: timed(lambda: person.run(sys.executable, "-c", SPAWN, jobs).ok()),
+        "one": lambda: timed(lambda: person.run("awsbsub", "-c", "bench-array", "--wait", "true").ok()),
+        "srun": lambda: timed(lambda: site.run("srun", "-N1", "true")),
+        "one sbatch": lambda: site.batch()})
+    person.run("pcluster", "delete-cluster", "-n", "bench-array", "--wait").ok()
+    what = f"an array of {jobs} /bin/true"
+    return [row(what, taken["array"], taken["sbatch"], "sbatch --array", round(1 / 15, 3)),
+            row("the same", taken["array"], taken["parallel"], "GNU parallel -j2", None),
+            row("the same", taken["array"], taken["spawn"], "posix_spawn, 2 at once", 2),
+            row("one /bin/true, awsbsub --wait", taken["one"], taken["srun"], "srun -N1", 0.2),
+            row("the same", taken["one"], taken["one sbatch"], "sbatch, to an empty queue", 0.02)]
+
+
+def counted(lines):
+    """How many lines there are, and how many of them are not one whole line of one rank."""
+    total = torn = 0
+    for line in lines:
+        total += 1
+        torn += not WHOLE.fullmatch(line)
+    return total, torn
+
+
+def bench_output(person, site, nodes, megabytes, rounds, row):
+    """So many MB of six ranks' output, from the launch until all of it is where it is kept. `nodes`: makes sshd run in a
+    cluster's nodes, for mpirun and hydra by hand."""
+    cluster = person.create("bench-out", minimum=6, maximum=6)
+    source = person.write("writer.c", WRITER)
+    shared = site.site.shared
+    cluster.ssh("cat > /shared/writer.c && cd /shared && mpicc.openmpi -O2 -o writer writer.c &&"
+                " mpicc.mpich -O2 -o writer.mpich writer.c", stdin=WRITER).ok()
+    subprocess.run(["mpicc.openmpi", "-O2", "-o", shared / "writer", source], check=True)
+    made = nodes(cluster)
+    jobs = []
+
+    def ours():
+        job = cluster.submit("-n", "3", "--mpi", "--mpi-launch", "direct", "writer.c", str(megabytes))
+        end = cluster.finish(job, 600)
+        assert end["status"] == "SUCCEEDED", end[""]
+        jobs.append(job)
+
+    try:
+        made.wait_for_sshd()
+        taken = collected(rounds, {
+            "direct": lambda: timed(ours),
+            "mpirun": lambda: made.on_head(f"mpirun --mca plm_rsh_agent 'ssh -F {made.directory}/ssh_config'"
+                                           f" --mca btl_tcp_if_include eth0 --allow-run-as-root --machinefile"
+                                           f" {made.directory}/hostfile /shared/writer {megabytes} > /shared/out"),
+            "hydra": lambda: made.on_head(f"mpiexec.hydra -launcher ssh -launcher-exec {made.directory}/ssh -f"
+                                          f" {made.directory}/hosts.hydra -n 6 /shared/writer.mpich {megabytes}"
+                                          " > /shared/out.hydra"),
+            "srun": lambda: timed(lambda: site.run("srun", "-N3", "-n6", "--mpi=pmix", "-o", shared / "out.%t",
+                                                   shared / "writer", str(megabytes), seconds=600))})
+    finally:
+        made.close()
+    listing = person.start("awsbout", "-c", "bench-out", "--ranks", "0-5", "--stdout", jobs[-1], stderr=None)
+    total, ours_torn = counted(listing.stdout)
+    assert listing.wait(timeout=60) == 0
+    assert total == megabytes * 10000 // 6 * 6, total
+    tail = statistics.median(timed(lambda: cluster.output(jobs[-1], "--rank", "3", "-t", "10")) for _ in range(5))
+    kept = sum(path.stat().st_size for path in shared.glob("out.[0-5]"))
+    assert kept == total * 100, kept
+    with open(person.state / "bench-out/shared/data/out", "rb") as by_mpirun:
+        by_hand = counted(by_mpirun)[1]
+    person.run("pcluster", "delete-cluster", "-n", "bench-out", "--wait").ok()
+    what = f"{megabytes} MB of six ranks' output, launch included"
+    return ([row(what, taken["direct"], taken["mpirun"], "mpirun > file", 0.1),
+             row("the same", taken["direct"], taken["hydra"], "hydra > file", None),
+             row("the same", taken["direct"], taken["srun"], "srun -o, a file a task", 1)],
+            [{"what": "the same: awsbout --tail 10 of one rank", "value": round(tail * 1000, 2), "unit": "ms", "budget": None},
+             {"what": "the same: torn lines of ours", "value": ours_torn, "unit": "", "budget": "0"},
+             {"what": "the same: torn lines of mpirun > file", "value": by_hand, "unit": "", "budget": None}])
