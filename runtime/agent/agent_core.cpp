@@ -146,6 +146,7 @@ class AgentCore : public Agent {
         link_.reset();
         if (welcome_) last_contact_ = std::chrono::steady_clock::now();
         welcome_ = false;
+        for (const auto& [key, part] : parts_) part->connection_lost();
         if (!options_.head_file.empty() && was_turned_away()) return loop_.stop();
         dial_later(why);
       });
@@ -239,6 +240,7 @@ class AgentCore : public Agent {
     if (!entry) {
       entry = std::make_unique<Part>(
           PartHost{loop_, options_, *spool_, [this](const wire::Message& m) { send(m); },
+                   [this] { return link_ && welcome_; },
                    [this](const wire::Message& m) { answer_remote(m); },
                    [this] { return orphans(); }, [this] { return processors_in_use(); }},
           key);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -12,13 +13,17 @@ namespace cox::agent {
 class LineCutter {
  public:
   static constexpr std::size_t kLineBytesMax = 64u << 10;
+  /// Gets a run of lines in a row, '\n' between them, and how many they are.
+  using Take = std::function<void(std::string run, std::uint32_t lines)>;
 
-  /// Calls `line` for each line that is whole now, without its '\n'.
-  void feed(std::string_view bytes, const std::function<void(std::string)>& line);
-  /// Calls `line` for what is left, if anything is.
-  void finish(const std::function<void(std::string)>& line);
+  /// Calls `take` for the lines that are whole now, in as few runs as may be.
+  void feed(std::string_view bytes, const Take& take);
+  /// Calls `take` for what is left, if anything is.
+  void finish(const Take& take);
 
  private:
+  void feed_long(std::string_view bytes, const Take& take);
+
   std::string rest_;
 };
 

@@ -299,8 +299,13 @@ void Part::over() {
   if (phase_ != Phase::ending) return;
   phase_ = Phase::over;
   processors_.clear();
-  out_lines_.finish([this](std::string line) { log(-1).add(now_ms(), 0, std::move(line)); });
-  err_lines_.finish([this](std::string line) { log(-1).add(now_ms(), 1, std::move(line)); });
+  const auto add = [this](std::uint8_t stream) {
+    return [this, stream](std::string line, std::uint32_t count) {
+      log(-1).add(now_ms(), stream, std::move(line), count);
+    };
+  };
+  out_lines_.finish(add(0));
+  err_lines_.finish(add(1));
   finish_rank_lines();
   if (step_) ::kill(step_->pid(), SIGKILL);
   step_.reset();
@@ -326,7 +331,9 @@ void Part::child_ended(pid_t pid, int wait_status) {
 void Part::bytes(int rank, std::uint8_t stream, LineCutter& lines, std::string_view piece) {
   const auto at = now_ms();
   auto& own = log(rank);
-  lines.feed(piece, [&](std::string line) { own.add(at, stream, std::move(line)); });
+  lines.feed(piece, [&](std::string run, std::uint32_t count) {
+    own.add(at, stream, std::move(run), count);
+  });
   if (pump_posted_) return;
   // Lines of one turn of the loop travel together.
   pump_posted_ = true;
@@ -353,6 +360,8 @@ void Part::pump() {
       os::log_error("output of {}: {}", part_text(key_), stored.error().message);
     }
     log->pump(host_.send);
+    // A head that does not keep up makes the writer wait; one that is away does not.
+    hold_output(rank, phase_ == Phase::running && log->behind() && host_.connected());
   }
   if (phase_ == Phase::over) tell_end();
 }
@@ -390,7 +399,10 @@ void Part::acknowledged(const wire::OutputAck& ack) {
 
 void Part::rank_lines(wire::Output output) {
   auto& own = log(output.rank);
-  for (auto& record : output.records) own.add(record.at_ms, record.stream, std::move(record.text));
+  for (auto& record : output.records) {
+    const auto count = lines_in(record.text);
+    own.add(record.at_ms, record.stream, std::move(record.text), count);
+  }
   pump();
 }
 

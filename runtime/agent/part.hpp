@@ -25,6 +25,7 @@ struct PartHost {
   const AgentOptions& options;
   logs::LogStore& spool;
   std::function<void(const wire::Message&)> send;  ///< nothing happens while not connected
+  std::function<bool()> connected;
   /// Where a remote command's output and end go: back to the node that asked.
   std::function<void(const wire::Message&)> answer_remote;
   /// Processes below the agent that belong to no step that is alive.
@@ -55,6 +56,8 @@ class Part {
   void acknowledged(const wire::OutputAck& ack);
   /// The connection is new: says everything again that the head may not know.
   void tell_all();
+  /// The connection is gone: output is kept here until there is another.
+  void connection_lost() { pump(); }
   /// The step process, or an adopted orphan, was reaped by the agent.
   void child_ended(pid_t pid, int wait_status);
 
@@ -94,6 +97,7 @@ class Part {
   void signal_all(int signal);
   [[nodiscard]] bool any_pipe_open() const;
   void for_each_pipe(const std::function<void(OutputPipe&)>& act);
+  void hold_output(int rank, bool hold);
 
   // part_container.cpp: a command in a container.
   [[nodiscard]] bool has_container() const {

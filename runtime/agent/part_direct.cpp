@@ -107,8 +107,13 @@ void Part::finish_rank_lines() {
   for (auto& [rank, output] : rank_outputs_) {
     auto& own = log(rank);
     const auto at = os::SystemClock().now().value;
-    output->out_lines.finish([&](std::string line) { own.add(at, 0, std::move(line)); });
-    output->err_lines.finish([&](std::string line) { own.add(at, 1, std::move(line)); });
+    const auto add = [&](std::uint8_t stream) {
+      return [&own, at, stream](std::string line, std::uint32_t count) {
+        own.add(at, stream, std::move(line), count);
+      };
+    };
+    output->out_lines.finish(add(0));
+    output->err_lines.finish(add(1));
   }
   if (!is_direct()) return;
   if (const auto removed = os::remove_tree(session_directory()); !removed) {
@@ -121,6 +126,18 @@ bool Part::any_pipe_open() const {
          std::any_of(rank_outputs_.begin(), rank_outputs_.end(), [](const auto& each) {
            return each.second->out.is_open() || each.second->err.is_open();
          });
+}
+
+/// Makes the writers of a log wait, or lets them go on.
+void Part::hold_output(int rank, bool hold) {
+  const auto act = [hold](OutputPipe& pipe) { hold ? pipe.pause() : pipe.resume(); };
+  if (rank < 0) {
+    act(out_);
+    act(err_);
+  } else if (const auto found = rank_outputs_.find(rank); found != rank_outputs_.end()) {
+    act(found->second->out);
+    act(found->second->err);
+  }
 }
 
 void Part::for_each_pipe(const std::function<void(OutputPipe&)>& act) {

@@ -67,10 +67,11 @@ class Reporter {
   Reporter(const Reporter&) = delete;
   Reporter& operator=(const Reporter&) = delete;
 
-  void line(std::uint8_t stream, std::string text) {
+  /// A run of lines.
+  void add(std::uint8_t stream, std::string run) {
     if (fd_ < 0) return;
-    bytes_ += text.size();
-    output_.records.push_back({0, now_ms(), stream, std::move(text)});
+    bytes_ += run.size();
+    output_.records.push_back({0, now_ms(), stream, std::move(run)});
     if (bytes_ >= kBatchBytes) flush();
   }
 
@@ -175,8 +176,9 @@ bool pass_on(Stream& stream, Reporter& reporter) {
   if (got < 0 && (errno == EINTR || errno == EAGAIN)) return true;
   if (got <= 0) return false;  // a terminal's end is EIO
   const auto size = static_cast<std::size_t>(got);
-  const auto line = [&](std::string text) { reporter.line(stream.kind, std::move(text)); };
-  stream.lines.feed({piece.data(), size}, line);
+  stream.lines.feed({piece.data(), size}, [&](std::string run, std::uint32_t) {
+    reporter.add(stream.kind, std::move(run));
+  });
   if (stream.to >= 0 && !write_all(stream.to, piece.data(), size)) stream.to = -1;
   return true;
 }
@@ -209,7 +211,8 @@ class Tee {
   int run() {
     while (!done()) step();
     for (auto& stream : streams_) {
-      stream.lines.finish([&](std::string text) { reporter_.line(stream.kind, std::move(text)); });
+      stream.lines.finish(
+          [&](std::string run, std::uint32_t) { reporter_.add(stream.kind, std::move(run)); });
     }
     const int code = WIFSIGNALED(status_) ? 128 + WTERMSIG(status_) : WEXITSTATUS(status_);
     reporter_.finish(code, usage_);

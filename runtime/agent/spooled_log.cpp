@@ -7,9 +7,11 @@ namespace cox::agent {
 SpooledLog::SpooledLog(logs::LogStore& spool, logs::LogName name, wire::PartKey part, int rank)
     : spool_(spool), name_(std::move(name)), part_(std::move(part)), rank_(rank) {}
 
-void SpooledLog::add(std::int64_t at_ms, std::uint8_t stream, std::string text) {
-  unstored_.push_back(
-      {++last_, Millis{at_ms}, stream == 0 ? StreamKind::out : StreamKind::err, std::move(text)});
+void SpooledLog::add(std::int64_t at_ms, std::uint8_t stream, std::string text,
+                     std::uint32_t lines) {
+  unstored_.push_back({last_ + 1, Millis{at_ms}, stream == 0 ? StreamKind::out : StreamKind::err,
+                       std::move(text), lines});
+  last_ += lines;
 }
 
 Result<void> SpooledLog::store() {
@@ -19,7 +21,8 @@ Result<void> SpooledLog::store() {
   for (auto& line : unstored_) {
     if (behind()) break;
     const bool follows =
-        fresh_.empty() ? line.sequence == sent_ + 1 : line.sequence == fresh_.back().sequence + 1;
+        line.sequence ==
+        (fresh_.empty() ? sent_ : fresh_.back().sequence + fresh_.back().lines - 1) + 1;
     if (!follows) break;
     fresh_bytes_ += line.text.size() + sizeof line;
     fresh_.push_back(std::move(line));
@@ -32,7 +35,6 @@ void SpooledLog::send_batch(wire::Output& batch,
                             const std::function<void(const wire::Message&)>& send) {
   std::size_t bytes = 0;
   for (const auto& record : batch.records) bytes += record.text.size() + sizeof record;
-  sent_ = batch.records.back().sequence;
   in_flight_.emplace_back(sent_, bytes);
   in_flight_bytes_ += bytes;
   send(batch);
@@ -42,7 +44,8 @@ void SpooledLog::send_batch(wire::Output& batch,
 void SpooledLog::pump(const std::function<void(const wire::Message&)>& send) {
   while (sent_ < last_ && in_flight_bytes_ < kWindowBytes) {
     wire::Output batch{part_, rank_, {}};
-    const auto take = [&batch](OutputLine& line) {
+    const auto take = [&](OutputLine& line) {
+      sent_ = line.sequence + line.lines - 1;
       batch.records.push_back({line.sequence, line.at.value,
                                static_cast<std::uint8_t>(line.stream == StreamKind::out ? 0 : 1),
                                std::move(line.text)});

@@ -17,7 +17,8 @@ class SpooledLog {
   /// `send` may be empty while there is no connection.
   SpooledLog(logs::LogStore& spool, logs::LogName name, wire::PartKey part, int rank);
 
-  void add(std::int64_t at_ms, std::uint8_t stream, std::string text);
+  /// `lines`: how many the text holds, '\n' between them.
+  void add(std::int64_t at_ms, std::uint8_t stream, std::string text, std::uint32_t lines = 1);
   /// Writes what was added to the spool. Errors: as LogStore::append.
   [[nodiscard]] Result<void> store();
   /// Sends what the window lets through.

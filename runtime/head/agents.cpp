@@ -65,13 +65,13 @@ void HeadCore::connected(std::unique_ptr<os::FrameLink> link) {
 void HeadCore::frame(const NodeId& node, const std::string& bytes) {
   const auto session = sessions_.find(node);
   if (session == sessions_.end()) return;
-  const auto message = wire::decode(bytes);
+  auto message = wire::decode(bytes);
   if (!message) {
     os::log_error("node {}: {}", node, message.error().message);
     return disconnected(node, "it sent what is no message");
   }
   if (!session->second.greeted && !std::holds_alternative<wire::Hello>(*message)) return;
-  std::visit([&](const auto& m) { on(node, m); }, *message);
+  std::visit([&](auto& m) { on(node, std::move(m)); }, *message);
 }
 
 void HeadCore::disconnected(const NodeId& node, const std::string& why) {
@@ -323,8 +323,7 @@ void HeadCore::on(const NodeId& node, const wire::RankExited& message) {
 /// What ranks of a direct attempt write goes to their logs, and merged as it comes to the main
 /// node's, which mpirun would have written. That one first: should the head die in between, lines
 /// that are sent again are there twice, and none is missing.
-Result<void> HeadCore::append_output(const wire::Output& message,
-                                     const std::vector<OutputLine>& lines) {
+Result<void> HeadCore::append_output(const wire::Output& message, std::vector<OutputLine> lines) {
   const auto& part = message.part;
   if (message.rank < 0) {
     return logs_->append(main_log(part.job, part.attempt, part.node_index), lines);
@@ -336,37 +335,42 @@ Result<void> HeadCore::append_output(const wire::Output& message,
     const auto before = logs_->info(own);
     const auto known = before ? before->last_sequence : 0;
     const auto end = logs_->info(merged);
-    auto next = end ? end->last_sequence + 1 : 1;
-    std::vector<OutputLine> fresh;
-    for (const auto& line : lines) {
-      if (line.sequence <= known) continue;
-      fresh.push_back(line);
-      fresh.back().sequence = next++;
-    }
-    if (fresh.empty()) return {};
-    if (auto added = logs_->append(merged, fresh); !added) return added;
+    const auto next = end ? end->last_sequence + 1 : 1;
+    std::erase_if(lines, [&](const OutputLine& line) {  // those that were sent again
+      return line.sequence + line.lines - 1 <= known;
+    });
+    if (lines.empty()) return {};
+    // One log goes on where the other does, so a number there is this one's and a distance.
+    const auto distance = next - (known + 1);
+    for (auto& line : lines) line.sequence += distance;
+    if (auto added = logs_->append(merged, lines); !added) return added;
+    for (auto& line : lines) line.sequence -= distance;
   }
   return logs_->append(own, lines);
 }
 
-void HeadCore::on(const NodeId& node, const wire::Output& message) {
+void HeadCore::on(const NodeId& node, wire::Output message) {
   if (message.records.empty()) return;
   const auto& part = message.part;
-  const wire::OutputAck ack{part, message.rank, message.records.back().sequence};
+  const auto& newest = message.records.back();
+  const wire::OutputAck ack{part, message.rank, newest.sequence + lines_in(newest.text) - 1};
   // Of a job that was forgotten, or of none that this node ever ran.
   if (!was_on(node, part)) return send(node, ack);
   std::vector<OutputLine> lines;
   lines.reserve(message.records.size());
-  for (const auto& record : message.records) {
+  for (auto& record : message.records) {
+    const auto count = lines_in(record.text);
     lines.push_back({record.sequence, Millis{record.at_ms},
-                     record.stream == 0 ? StreamKind::out : StreamKind::err, record.text});
+                     record.stream == 0 ? StreamKind::out : StreamKind::err, std::move(record.text),
+                     count});
   }
-  if (const auto appended = append_output(message, lines); !appended) {
+  const bool is_new = lines.front().sequence == 1;
+  if (const auto appended = append_output(message, std::move(lines)); !appended) {
     os::log_error("output of {}: {}", part_text(part), appended.error().message);
     return;
   }
   // Whoever follows the job learns of its new log.
-  if (lines.front().sequence == 1) watches_.tell(part.job);
+  if (is_new) watches_.tell(part.job);
   journal_->output_written();
   journal_->then([this, node, ack] { send(node, ack); });
 }

@@ -165,7 +165,7 @@ class HeadCore : public Head {
   void on(const NodeId& node, const wire::Preparing& message);
   void on(const NodeId& node, const wire::Started& message);
   void on(const NodeId& node, const wire::Exited& message);
-  void on(const NodeId& node, const wire::Output& message);
+  void on(const NodeId& node, wire::Output message);
   void on(const NodeId& node, const wire::RankExited& message);
   void on(const NodeId& node, const wire::RemoteStart& message);
   void on(const NodeId& node, const wire::RemoteInput& message);
@@ -180,7 +180,7 @@ class HeadCore : public Head {
   void delay_end(const NodeId& node, const wire::Exited& message);
   void end_what_waited(const JobId& job, int attempt);
   [[nodiscard]] Result<void> append_output(const wire::Output& message,
-                                           const std::vector<OutputLine>& lines);
+                                           std::vector<OutputLine> lines);
   void end_part(const NodeId& node, const wire::Exited& message);
   void compare_parts(const NodeId& node, const std::vector<wire::PartKey>& reported);
   [[nodiscard]] std::string describe(const FailedRank& failed, const Job& job) const;

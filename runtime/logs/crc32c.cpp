@@ -30,11 +30,7 @@ constexpr Tables make_tables() {
 
 constexpr Tables kTables = make_tables();
 
-}  // namespace
-
-std::uint32_t crc32c(std::string_view bytes, std::uint32_t before) {
-  static_assert(std::endian::native == std::endian::little);
-  std::uint32_t crc = ~before;
+std::uint32_t by_tables(std::string_view bytes, std::uint32_t crc) {
   for (; bytes.size() >= 8; bytes.remove_prefix(8)) {
     std::uint64_t word = 0;
     std::memcpy(&word, bytes.data(), 8);
@@ -45,7 +41,38 @@ std::uint32_t crc32c(std::string_view bytes, std::uint32_t before) {
   for (const char c : bytes) {
     crc = (crc >> 8) ^ kTables[0][(crc ^ static_cast<std::uint8_t>(c)) & 0xff];
   }
-  return ~crc;
+  return crc;
+}
+
+#if defined(__x86_64__)
+/// By the processor's own instruction, which is of just this polynomial.
+[[gnu::target("sse4.2")]] std::uint32_t by_processor(std::string_view bytes, std::uint32_t crc) {
+  std::uint64_t wide = crc;
+  for (; bytes.size() >= 8; bytes.remove_prefix(8)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data(), 8);
+    wide = __builtin_ia32_crc32di(wide, word);
+  }
+  crc = static_cast<std::uint32_t>(wide);
+  for (const char c : bytes) crc = __builtin_ia32_crc32qi(crc, static_cast<std::uint8_t>(c));
+  return crc;
+}
+
+const bool kProcessorCan = __builtin_cpu_supports("sse4.2") != 0;
+#endif
+
+}  // namespace
+
+std::uint32_t crc32c(std::string_view bytes, std::uint32_t before) {
+  static_assert(std::endian::native == std::endian::little);
+#if defined(__x86_64__)
+  if (kProcessorCan) return ~by_processor(bytes, ~before);
+#endif
+  return ~by_tables(bytes, ~before);
+}
+
+std::uint32_t crc32c_by_tables(std::string_view bytes, std::uint32_t before) {
+  return ~by_tables(bytes, ~before);
 }
 
 }  // namespace cox::logs

@@ -10,7 +10,7 @@
 namespace cox::logs {
 namespace {
 
-constexpr std::uint64_t kReadBytes = 64u << 10;
+constexpr std::uint64_t kReadBytes = 256u << 10;
 
 }  // namespace
 

@@ -25,16 +25,46 @@ bool may_hold_time(const ReadSpec& what, const Block& block) {
          (!what.before || block.min_at < *what.before);
 }
 
+/// True where a line of the record may be one that was asked for.
 bool matches(const ReadSpec& what, const RecordView& record) {
-  return !record.is_checkpoint() &&
-         (!what.after_sequence || record.sequence > *what.after_sequence) &&
-         in_time(what, record.at) &&
-         (!what.stream || record.stream == static_cast<std::uint8_t>(*what.stream));
+  return !record.is_checkpoint() && in_time(what, record.at) &&
+         (!what.stream || record.stream == static_cast<std::uint8_t>(*what.stream)) &&
+         (!what.after_sequence || record.last() > *what.after_sequence);
 }
 
-OutputLine to_line(const RecordView& record) {
-  return {record.sequence, record.at, record.stream == 0 ? StreamKind::out : StreamKind::err,
-          std::string(record.text)};
+OutputLine line_of(const RecordView& record, std::uint64_t sequence, std::string_view text) {
+  return {sequence, record.at, record.stream == 0 ? StreamKind::out : StreamKind::err,
+          std::string(text)};
+}
+
+/// The record's lines behind `after`, `most` of them at most.
+void take_first(const RecordView& record, std::uint64_t after, std::size_t most,
+                std::vector<OutputLine>& lines) {
+  auto rest = record.text;
+  for (auto sequence = record.sequence; most > 0; ++sequence) {
+    const auto end = rest.find('\n');
+    if (sequence > after) {
+      lines.push_back(line_of(record, sequence, rest.substr(0, end)));
+      --most;
+    }
+    if (end == std::string_view::npos) return;
+    rest.remove_prefix(end + 1);
+  }
+}
+
+/// The same from the record's end, the last line first.
+void take_last(const RecordView& record, std::uint64_t after, std::size_t most,
+               std::vector<OutputLine>& lines) {
+  auto rest = record.text;
+  for (auto sequence = record.last(); most > 0 && sequence > after; --sequence, --most) {
+    const auto before = rest.rfind('\n');
+    if (before == std::string_view::npos) {
+      lines.push_back(line_of(record, sequence, rest));
+      return;
+    }
+    lines.push_back(line_of(record, sequence, rest.substr(before + 1)));
+    rest = rest.substr(0, before);
+  }
 }
 
 }  // namespace
@@ -95,7 +125,7 @@ Result<bool> LogFile::walk_tail() {
     }
     if (!*record) break;
     if (last_sequence_ == 0) {
-      last_sequence_ = (*record)->sequence;
+      last_sequence_ = (*record)->last();
       last_at_ = (*record)->at;
     }
     if ((*record)->is_checkpoint()) {
@@ -128,6 +158,9 @@ Result<std::uint64_t> LogFile::sound_bytes() const {
 
 Result<std::size_t> LogFile::append(std::span<const OutputLine> lines) {
   std::string bytes;
+  std::size_t expected = kFileMagic.size() + kCheckpointBytes;
+  for (const auto& line : lines) expected += kFrameBytes + line.text.size();
+  bytes.reserve(expected);
   if (size_ == 0) bytes = kFileMagic;
   auto block = open_block_;
   std::vector<Block> closed;
@@ -135,8 +168,9 @@ Result<std::size_t> LogFile::append(std::span<const OutputLine> lines) {
   auto last_at = last_at_;
   std::size_t added = 0;
   for (const auto& line : lines) {
-    if (line.sequence <= last) continue;
-    if (line.sequence != last + 1) {
+    const auto end = line.sequence + line.lines - 1;
+    if (end <= last) continue;
+    if (line.sequence > last + 1) {
       return fail(Errc::conflict, "line {} cannot follow line {}", line.sequence, last);
     }
     if (line.text.size() > kTextBytesMax) {
@@ -144,12 +178,16 @@ Result<std::size_t> LogFile::append(std::span<const OutputLine> lines) {
                   line.text.size(), kTextBytesMax);
     }
     const auto stream = static_cast<std::uint8_t>(line.stream == StreamKind::err ? 1 : 0);
-    const RecordView record{stream, line.at, line.sequence, line.text};
+    RecordView record{stream, line.at, line.sequence, line.text};
+    // Of a run that was sent again, its first lines may be there.
+    for (; record.sequence <= last; ++record.sequence) {
+      record.text.remove_prefix(record.text.find('\n') + 1);
+    }
     append_record(bytes, record);
-    block.add(line.sequence, line.at, record.bytes());
-    last = line.sequence;
+    block.add(record.sequence, line.at, record.bytes());
+    last = end;
     last_at = line.at;
-    ++added;
+    added += end - record.sequence + 1;
     if (block.end - block.begin < kBlockBytes) continue;
     append_checkpoint(bytes, block, last, last_at);
     closed.push_back(block);
@@ -222,7 +260,9 @@ Result<std::vector<OutputLine>> LogFile::read_forward(const ReadSpec& what) {
       const auto record = walk.next();
       if (!record) return fail(record.error());
       if (!*record) break;
-      if (matches(what, **record)) lines.push_back(to_line(**record));
+      if (!matches(what, **record)) continue;
+      const auto most = what.first ? *what.first - lines.size() : std::string_view::npos;
+      take_first(**record, what.after_sequence.value_or(0), most, lines);
     }
   }
   return lines;
@@ -232,16 +272,17 @@ Result<std::vector<OutputLine>> LogFile::read_backward(const ReadSpec& what) con
   std::vector<OutputLine> lines;
   RecordWalk walk(file_->fd(), kFileMagic.size(), size_);
   walk.go_to(may_hold_time(what, open_block_) ? size_ : open_block_.begin);
+  const auto after = what.after_sequence.value_or(0);
   while (lines.size() < *what.last) {
     const auto record = walk.previous();
     if (!record) return fail(record.error());
-    if (!*record || (*record)->sequence <= what.after_sequence.value_or(0)) break;
+    if (!*record || (*record)->last() <= after) break;
     if ((*record)->is_checkpoint()) {
       const auto block = parse_checkpoint(**record, walk.place());
       if (!block) return fail(Errc::internal, "a log is damaged at byte {}", walk.place());
       if (!may_hold_time(what, *block)) walk.go_to(block->begin);
     } else if (matches(what, **record)) {
-      lines.push_back(to_line(**record));
+      take_last(**record, after, *what.last - lines.size(), lines);
     }
   }
   std::reverse(lines.begin(), lines.end());

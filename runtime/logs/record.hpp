@@ -7,14 +7,17 @@
 #include <string_view>
 
 #include "runtime/base/units.hpp"
+#include "runtime/ports/log_sink.hpp"
 
 /// The bytes of a log's file: kFileMagic, then records, each
 ///
 ///   u32 length | u8 stream | i64 time | u64 sequence | u32 crc32c | text | u32 length
 ///
-/// little-endian; the checksum is over all that stands before it and the text. The second length
-/// lets the file be read from its end. After each kBlockBytes of records stands a checkpoint: a
-/// record of a stream of its own that sums up the block before it, so that a reader skips blocks.
+/// little-endian; the checksum is over all that stands before it and the text. The text is a line,
+/// or several that were read together with '\n' between them; the number is then the first's. The
+/// second length lets the file be read from its end. After each kBlockBytes of records stands a
+/// checkpoint: a record of a stream of its own that sums up the block before it, so that a reader
+/// skips blocks.
 namespace cox::logs {
 
 inline constexpr std::string_view kFileMagic = "COXLOG1\n";
@@ -34,6 +37,10 @@ struct RecordView {
 
   [[nodiscard]] bool is_checkpoint() const { return stream == kCheckpointStream; }
   [[nodiscard]] std::size_t bytes() const { return kFrameBytes + text.size(); }
+  /// The number of its last line.
+  [[nodiscard]] std::uint64_t last() const {
+    return is_checkpoint() ? sequence : sequence + lines_in(text) - 1;
+  }
 };
 
 /// A run of records between two checkpoints.

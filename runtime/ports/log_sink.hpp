@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "runtime/base/units.hpp"
 
@@ -11,13 +13,20 @@ namespace cox {
 enum class StreamKind : std::uint8_t { out, err };
 
 /// One line of output, without its line end. A last line without a line end is kept as it is.
+/// On its way to a log it may stand for a run: lines in a row that were read together.
 struct OutputLine {
-  std::uint64_t sequence = 0;  ///< from 1, without gaps, within its log
+  std::uint64_t sequence = 0;  ///< from 1, without gaps, within its log; of a run its first
   Millis at;                   ///< when the source read it
   StreamKind stream = StreamKind::out;
-  std::string text;
+  std::string text;         ///< of a run the lines, '\n' between them
+  std::uint32_t lines = 1;  ///< in `text`; 1 wherever a log was read
 
   friend bool operator==(const OutputLine&, const OutputLine&) = default;
 };
+
+/// How many lines a text holds that has '\n' between them.
+[[nodiscard]] inline std::uint32_t lines_in(std::string_view text) {
+  return 1 + static_cast<std::uint32_t>(std::count(text.begin(), text.end(), '\n'));
+}
 
 }  // namespace cox

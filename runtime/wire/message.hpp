@@ -21,7 +21,7 @@
 /// receiver does not know, or that is over, are answered by what is true, never by an error.
 namespace cox::wire {
 
-inline constexpr std::uint32_t kVersion = 4;             ///< raised at every change of a message
+inline constexpr std::uint32_t kVersion = 5;             ///< raised at every change of a message
 inline constexpr std::size_t kFrameBytesMax = 4u << 20;  ///< larger frames end the session
 
 /// Names one node's part in one attempt.
@@ -34,12 +34,12 @@ struct PartKey {
   friend bool operator==(const PartKey&, const PartKey&) = default;
 };
 
-/// A line of output as it travels.
+/// Lines of output as they travel: in a row, and read together.
 struct OutputRecord {
-  std::uint64_t sequence = 0;  ///< from 1, without gaps, within (part, rank)
+  std::uint64_t sequence = 0;  ///< the first's: from 1, without gaps, within (part, rank)
   std::int64_t at_ms = 0;
   std::uint8_t stream = 0;  ///< 0 stdout, 1 stderr
-  std::string text;         ///< without the line end
+  std::string text;         ///< '\n' between the lines, none behind the last
   friend bool operator==(const OutputRecord&, const OutputRecord&) = default;
 };
 

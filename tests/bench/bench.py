@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -282,6 +283,38 @@ def bench_scale(short):
                       figure("the same: a turn after a job ended", turns["turn_after_end_full_ms"], "ms", "<= 10")]
 
 
+IDLE_SECONDS = 5
+
+
+def bench_idle(person):
+    """What a cluster costs while nothing happens: memory, and how often its processes are woken."""
+    cluster = person.create("bench-idle", minimum=2, maximum=2)
+    cluster.finish(cluster.submit("true"))
+    groups = {"head": [pid for pid, line in person.processes() if "--worker" in line or "coxd" in line.split()[0]],
+              "agent": [pid for pid, line in person.processes() if "cox-agent" in line.split()[0]]}
+
+    def status(pid, key, file="status"):
+        return int(re.search(rf"^{key}:\s+(\d+)", pathlib.Path(f"/proc/{pid}/{file}").read_text(), re.M).group(1))
+
+    def wakeups(pids):
+        return sum(status(int(task.name), "voluntary_ctxt_switches") for pid in pids
+                   for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
+
+    # Until what the job left to do is done.
+    harness.wait_until(lambda: (all(h["runningJobs"] == 0 for h in cluster.hosts()), cluster.hosts()), "idle nodes", 40)
+    time.sleep(1)
+    before = {name: wakeups(pids) for name, pids in groups.items()}
+    time.sleep(IDLE_SECONDS)
+    woken = {name: (wakeups(pids) - before[name]) / IDLE_SECONDS / max(1, len(pids)) for name, pids in groups.items()}
+    # Proportional: what several processes map, such as a library, counts once over all of them.
+    memory = {name: max(status(pid, "Pss", "smaps_rollup") for pid in pids) / 1024 for name, pids in groups.items()}
+    person.run("pcluster", "delete-cluster", "-n", "bench-idle", "--wait").ok()
+    return [figure("idle head: memory of its largest process", memory["head"], "MiB", "<= 30"),
+            figure("idle head: each process is woken", woken["head"], "per s", "0"),
+            figure("idle agent: memory", memory["agent"], "MiB", "<= 10"),
+            figure("idle agent: each is woken", woken["agent"], "per s", "0")]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
@@ -298,7 +331,7 @@ def main():
     try:
         rows = bench_create(person, rounds, many) + bench_launch(person, rounds) + bench_small_jobs(person, rounds)
         rows += bench_hosts(rounds)
-        figures = bench_scale(options.short)
+        figures = bench_scale(options.short) + bench_idle(person)
         site = peers.Site()
         try:
             rows += peers.bench_many(person, site, rounds, 20 if options.short else 300, row)

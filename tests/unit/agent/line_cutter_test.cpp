@@ -17,7 +17,15 @@ constexpr auto kMost = LineCutter::kLineBytesMax;
 std::vector<std::string> cut(const std::vector<std::string>& pieces) {
   std::vector<std::string> lines;
   LineCutter cutter;
-  const auto take = [&](std::string line) { lines.push_back(std::move(line)); };
+  const auto take = [&](const std::string& run, std::uint32_t count) {
+    const auto before = lines.size();
+    for (std::size_t at = 0; at <= run.size();) {
+      const auto end = std::min(run.find('\n', at), run.size());
+      lines.push_back(run.substr(at, end - at));
+      at = end + 1;
+    }
+    EXPECT_EQ(lines.size() - before, count);
+  };
   for (const auto& piece : pieces) cutter.feed(piece, take);
   cutter.finish(take);
   return lines;
@@ -36,9 +44,19 @@ TEST(LineCutter, KeepsALastLineThatHasNoEnd) { EXPECT_THAT(cut({"a\nb"}), Elemen
 TEST(LineCutter, GivesALineAsSoonAsItIsWhole) {
   std::vector<std::string> lines;
   LineCutter cutter;
-  cutter.feed("a\nb", [&](std::string line) { lines.push_back(std::move(line)); });
+  cutter.feed("a\nb", [&](std::string run, std::uint32_t) { lines.push_back(std::move(run)); });
 
   EXPECT_THAT(lines, ElementsAre("a"));
+}
+
+TEST(LineCutter, GivesLinesThatCameTogetherInOneRun) {
+  std::vector<std::string> runs;
+  LineCutter cutter;
+  const auto take = [&](std::string run, std::uint32_t) { runs.push_back(std::move(run)); };
+  cutter.feed("a\n\nb\nc", take);
+  cutter.feed("d\ne\n", take);
+
+  EXPECT_THAT(runs, ElementsAre("a\n\nb", "cd\ne"));
 }
 
 TEST(LineCutter, JoinsTheHalvesOfALine) {

@@ -54,6 +54,22 @@ TEST(SpooledLog, SendsLinesAsTheyWereRead) {
   EXPECT_TRUE(spooled.log.all_sent());
 }
 
+TEST(SpooledLog, NumbersTheLinesOfARun) {
+  Spooled spooled;
+  spooled.log.add(5, 0, "a\nb\nc", 3);
+  spooled.log.add(6, 0, "d");
+  ASSERT_TRUE(spooled.log.store());
+
+  EXPECT_THAT(spooled.pump(), ElementsAre(1, 4));
+  EXPECT_EQ(spooled.batches.at(0).records.at(0).text, "a\nb\nc");
+  EXPECT_TRUE(spooled.log.all_sent());
+
+  // A head that has a part of the run gets the rest of it.
+  spooled.log.acknowledged(2);
+  spooled.log.rewind();
+  EXPECT_THAT(spooled.pump(), ElementsAre(3, 4));
+}
+
 TEST(SpooledLog, SendsNothingThatIsNotOnDisk) {
   Spooled spooled;
   spooled.log.add(5, 0, "a");

@@ -30,6 +30,10 @@ TEST(Crc32c, GivesTheValuesOfTheStandard) {
   EXPECT_EQ(crc32c(std::string(32, '\xff')), 0x62a8ab43u);
   EXPECT_EQ(crc32c("123456789"), 0xe3069283u);
   EXPECT_EQ(crc32c("56789", crc32c("1234")), 0xe3069283u);
+  for (const std::size_t size : {0u, 1u, 7u, 8u, 9u, 1000u}) {
+    const std::string bytes(size, 'c');
+    EXPECT_EQ(crc32c_by_tables(bytes, 7), crc32c(bytes, 7)) << size;
+  }
 }
 
 TEST(LogStore, BringsBackLinesOfAnyBytes) {
@@ -37,7 +41,7 @@ TEST(LogStore, BringsBackLinesOfAnyBytes) {
   const auto store = open_store(directory);
   const std::vector<OutputLine> written{line(1, ""),
                                         line(2, std::string("a\0b\r\xff", 5)),
-                                        line(3, std::string(300'000, '\n')),
+                                        line(3, std::string(300'000, '\r')),
                                         {4, Millis{-7}, StreamKind::err, "before 1970"}};
 
   ASSERT_TRUE(store->append(kLog, written));
@@ -149,6 +153,45 @@ std::optional<T> maybe(const rc::Gen<T>& generator) {
   return *generator;
 }
 
+/// The lines as they may come: those of one time and stream now and then in one run.
+std::vector<OutputLine> in_runs(std::span<const OutputLine> lines) {
+  std::vector<OutputLine> runs;
+  for (const auto& line : lines) {
+    const bool joins = !runs.empty() && runs.back().at == line.at &&
+                       runs.back().stream == line.stream && *rc::gen::inRange(0, 4) > 0;
+    if (!joins) {
+      runs.push_back(line);
+      continue;
+    }
+    runs.back().text += "\n" + line.text;
+    ++runs.back().lines;
+  }
+  return runs;
+}
+
+TEST(LogStore, TakesRunsOfLinesAndGivesLines) {
+  const TemporaryDirectory directory;
+  const auto store = open_store(directory);
+  const std::vector<OutputLine> runs{{1, Millis{5}, StreamKind::out, "a\n\nc", 3},
+                                     {4, Millis{6}, StreamKind::err, "d", 1}};
+  ASSERT_TRUE(store->append(kLog, runs));
+  // Sent again, and cut elsewhere.
+  const std::vector<OutputLine> again{{2, Millis{5}, StreamKind::out, "\nc", 2},
+                                      {4, Millis{6}, StreamKind::err, "d\ne", 2}};
+  ASSERT_TRUE(store->append(kLog, again));
+  EXPECT_FALSE(store->append(kLog, std::vector<OutputLine>{{7, Millis{7}, StreamKind::out, "g"}}));
+
+  const std::vector<OutputLine> all{{1, Millis{5}, StreamKind::out, "a"},
+                                    {2, Millis{5}, StreamKind::out, ""},
+                                    {3, Millis{5}, StreamKind::out, "c"},
+                                    {4, Millis{6}, StreamKind::err, "d"},
+                                    {5, Millis{6}, StreamKind::err, "e"}};
+  EXPECT_EQ(store->read(kLog, {}).value(), all);
+  EXPECT_EQ(store->info(kLog)->last_sequence, 5u);
+  EXPECT_EQ(open_store(directory)->info(kLog)->last_sequence, 5u);
+  EXPECT_THAT(numbers(store->read(kLog, {.last = 4})), ElementsAre(2, 3, 4, 5));
+}
+
 RC_GTEST_PROP(LogStore, FindsLikeAPlainSearchAcrossBlocksAndRestarts, ()) {
   const TemporaryDirectory directory;
   auto store = open_store(directory);
@@ -159,10 +202,17 @@ RC_GTEST_PROP(LogStore, FindsLikeAPlainSearchAcrossBlocksAndRestarts, ()) {
     const auto size = *rc::gen::element<std::size_t>(0, 5, 30'000, 130'000, 300'000);
     all.push_back({n, Millis{*rc::gen::inRange(0, 50)},
                    *rc::gen::element(StreamKind::out, StreamKind::err), std::string(size, 'x')});
+    if (n > 1 && *rc::gen::arbitrary<bool>()) {  // read together with the one before
+      all.back().at = all[all.size() - 2].at;
+      all.back().stream = all[all.size() - 2].stream;
+    }
   }
   for (std::size_t done = 0; done < all.size();) {
     const auto now = *rc::gen::inRange<std::size_t>(1, all.size() - done + 1);
-    RC_ASSERT(store->append(kLog, std::span(all).subspan(done, now)).has_value());
+    const auto again = *rc::gen::inRange<std::size_t>(
+        0, std::min<std::size_t>(done, 3) + 1);  // of what is there already
+    const auto sent = in_runs(std::span(all).subspan(done - again, now + again));
+    RC_ASSERT(store->append(kLog, sent).has_value());
     done += now;
     if (*rc::gen::arbitrary<bool>()) store = open_store(directory);
   }
