@@ -65,7 +65,9 @@ class DirectRun {
   [[nodiscard]] bool has_hub() const { return link_ && link_->fd() >= 0; }
   [[nodiscard]] bool is_over() const { return over_.has_value(); }
   /// Nothing yet: exit code 0.
-  [[nodiscard]] mpi::RankFailure how_it_ended() const { return over_.value_or(mpi::RankFailure{0, ""}); }
+  [[nodiscard]] mpi::RankFailure how_it_ended() const {
+    return over_.value_or(mpi::RankFailure{0, ""});
+  }
   /// All ranks of this node are gone, and how the job ended is known.
   [[nodiscard]] bool is_finished() const { return finished_; }
   /// Ends the job as a failure does.

@@ -52,7 +52,8 @@ Result<std::string> link_mpi_programs(const std::string& directory) {
   for (const std::string name : kPrograms) {
     const auto found = find_mpi_program(name);
     if (found.empty()) continue;
-    const bool is_front = std::find(kFrontNames.begin(), kFrontNames.end(), name) != kFrontNames.end();
+    const bool is_front =
+        std::find(kFrontNames.begin(), kFrontNames.end(), name) != kFrontNames.end();
     const auto target = is_front ? directory + "/cox-mpirun" : found;
     if (auto made = link(target, bin + "/" + name); !made) return fail(made.error());
     if (!is_front) continue;

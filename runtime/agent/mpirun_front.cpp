@@ -82,8 +82,9 @@ Result<void> check_surroundings() {
 }
 
 Result<void> check_root(const mpi::MpirunLine& line) {
-  const bool allowed = line.allow_root || (std::getenv("OMPI_ALLOW_RUN_AS_ROOT") != nullptr &&
-                                           std::getenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM") != nullptr);
+  const bool allowed =
+      line.allow_root || (std::getenv("OMPI_ALLOW_RUN_AS_ROOT") != nullptr &&
+                          std::getenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM") != nullptr);
   if (::geteuid() == 0 && !allowed) return fail(Errc::conflict, "it runs as root");
   return {};
 }
@@ -174,6 +175,30 @@ std::string absolute(const std::string& path, const std::string& directory) {
   return path.empty() || path.front() == '/' ? path : directory + "/" + path;
 }
 
+/// mpirun's defaults, which depend on how many ranks there are in all, in words for each node.
+Result<void> set_binding(const mpi::MpirunLine& line, const mpi::MpirunPlaces& places,
+                         MpirunOrder& order) {
+  const bool off = variable("OMPI_MCA_hwloc_base_binding_policy") == "none";
+  if (line.bind_to == "none" || (line.bind_to.empty() && off)) return {};
+  const bool over = std::find(places.oversubscribed.begin(), places.oversubscribed.end(), true) !=
+                    places.oversubscribed.end();
+  if (over || line.oversubscribe || line.programs.size() > 1 || !line.rank_by.empty()) {
+    return fail(Errc::invalid_argument, "such ranks are to be bound");
+  }
+  const bool few = places.node_of_rank.size() <= 2;
+  const bool by_part = !line.map_by.empty() && line.map_by != "slot" && line.map_by != "node";
+  order.map_by = line.map_by;
+  if (line.per_node > 0) {
+    order.map_by = fmt::format("ppr:{}:node", line.per_node);
+  } else if (line.map_by.empty()) {
+    order.map_by = !few ? "numa" : line.bind_to == "hwthread" ? "hwthread" : "core";
+  }
+  const std::string otherwise = by_part ? line.map_by : few ? "core" : "numa";
+  order.bind_to = line.bind_to.empty() ? otherwise : line.bind_to;
+  order.report_bindings = line.report_bindings;
+  return {};
+}
+
 Result<MpirunOrder> make_order(const mpi::MpirunLine& line, const mpi::MpirunSite& site,
                                const wire::PartKey& part) {
   const auto places = mpi::place_line(line, site);
@@ -188,6 +213,7 @@ Result<MpirunOrder> make_order(const mpi::MpirunLine& line, const mpi::MpirunSit
     order.hosts.push_back(node.hostname);
     order.addresses.push_back(node.address);
   }
+  if (auto bound = set_binding(line, *places, order); !bound) return fail(bound.error());
   order.node_of_rank = places->node_of_rank;
   order.program_of_rank = places->program_of_rank;
   order.universe = places->slots;
@@ -214,10 +240,6 @@ Result<LaunchTask> plan(const std::string& called, const std::vector<std::string
   if (!line) return fail(line.error());
   if (auto fits = check_surroundings(); !fits) return fail(fits.error());
   if (auto fits = check_root(*line); !fits) return fail(fits.error());
-  const bool unbound = line->bind_to == "none" ||
-                       (line->bind_to.empty() &&
-                        variable("OMPI_MCA_hwloc_base_binding_policy") == "none");
-  if (!unbound) return fail(Errc::invalid_argument, "ranks are to be bound");
   const auto site = read_site(*part);
   if (!site) return fail(site.error());
   auto order = make_order(*line, *site, *part);

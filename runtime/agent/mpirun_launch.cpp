@@ -26,7 +26,7 @@
 
 // Frames of ours between the nodes of a launch, beside those of hub_link.hpp:
 //   to the hub:  'r' ready; 'o' rank stream bytes; 'y' a rank's end; 'a' so many bytes of the input
-//                were taken; 'z' all that ranks printed was sent
+//                were taken; 'z' all that ranks printed was sent; 'b' a line of mpirun's own
 //   from it:     's' start; 'i' bytes of the input, none: its end; 'k' a signal for the ranks
 namespace cox::agent {
 
@@ -83,7 +83,8 @@ class Launch {
               {[this](int rank, int stream, std::string_view bytes) {
                  if (task_.line.output_copied) output_.add(rank, stream, bytes);
                },
-               [this](const RankEnd& end) { rank_ended(end); }},
+               [this](const RankEnd& end) { rank_ended(end); },
+               [this](const std::string& line) { output_.say(line); }},
               loop_.mask()) {}
 
   LaunchEnd run() {
@@ -199,6 +200,7 @@ class Launch {
       turn(until(last));
     }
     node_.finish();
+    output_.finish();
     tell_end();
     while (!output_.is_empty()) {
       std::vector<Watch> watches;
@@ -228,8 +230,10 @@ class Launch {
     if (input_open_ && input_on_its_way_ < kInputOnItsWay) {
       watches_.push_back({STDIN_FILENO, POLLIN, [this] { read_input(); }});
     }
-    loop_.turn(watches_, least(wait, node_.wait_ms()), [this](int signal) { take(signal); });
+    const int soonest = least(wait, least(node_.wait_ms(), output_.wait_ms()));
+    loop_.turn(watches_, soonest, [this](int signal) { take(signal); });
     node_.tick();
+    output_.tick();
   }
 
   void read_input() {
@@ -247,6 +251,7 @@ class Launch {
     auto& other = others_[static_cast<std::size_t>(node) - 1];
     if (frame.kind == 'r') other.ready = true;
     if (frame.kind == 'z') other.dry = true;
+    if (frame.kind == 'b') output_.say(frame.text);
     if (frame.kind == 'y') rank_ended(rank_end_in(frame.text));
     if (frame.kind == 'a') {
       const auto taken = static_cast<std::size_t>(to_int(frame.text).value_or(0));
@@ -298,8 +303,8 @@ class Launch {
     } else if (!failed_->how.empty()) {
       failed.how = How::no_finalize;
     }
-    output_.say(mpi::failure_text(failed, task_.called,
-                                  static_cast<unsigned>(::getpid()) & 0xffffU));
+    output_.say(
+        mpi::failure_text(failed, task_.called, static_cast<unsigned>(::getpid()) & 0xffffU));
   }
 
   LaunchTask task_;
@@ -362,10 +367,10 @@ class NodeLaunch {
         loop_({SIGCHLD, SIGTERM, SIGINT, SIGHUP}),
         node_(std::move(order),
               {[this](int rank, int stream, std::string_view bytes) {
-                 node_.run().send_frame(
-                     0, 'o', fmt::format("{} {} {}", rank, stream, bytes));
+                 node_.run().send_frame(0, 'o', fmt::format("{} {} {}", rank, stream, bytes));
                },
-               [this](const RankEnd& end) { node_.run().send_frame(0, 'y', text_of(end)); }},
+               [this](const RankEnd& end) { node_.run().send_frame(0, 'y', text_of(end)); },
+               [this](const std::string& line) { node_.run().send_frame(0, 'b', line); }},
               loop_.mask()) {}
 
   Result<void> run() {

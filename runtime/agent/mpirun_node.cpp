@@ -17,7 +17,10 @@
 #include "runtime/agent/local_socket.hpp"
 #include "runtime/agent/mpirun_program.hpp"
 #include "runtime/agent/open_mpi.hpp"
+#include "runtime/agent/topology_probe.hpp"
 #include "runtime/base/text.hpp"
+#include "runtime/mpi/launch_plan.hpp"
+#include "runtime/mpi/mpirun_words.hpp"
 #include "runtime/os/files.hpp"
 
 namespace cox::agent {
@@ -140,6 +143,7 @@ Result<wire::Meeting> MpirunNode::prepare() {
   direct.pmi_library = pmi_library(options);
   direct.session_directory = session_ = session_directory(order_);
   direct.universe = order_.universe;
+  if (auto bound = bind(direct); !bound) return fail(bound.error());
   if (order_.report_ranks) reports_.emplace();
   const auto tell = [this](const StepMessage& message) {
     if (message.kind != 'Y') return;
@@ -151,12 +155,44 @@ Result<wire::Meeting> MpirunNode::prepare() {
   return run_->open();
 }
 
+/// The cores of each rank of this node. What does not fit is for mpirun to say.
+Result<void> MpirunNode::bind(DirectPlan& plan) {
+  if (order_.bind_to.empty()) return {};
+  std::vector<int> ranks;
+  for (std::size_t i = 0; i < order_.node_of_rank.size(); ++i) {
+    if (order_.node_of_rank[i] == order_.node_index) ranks.push_back(static_cast<int>(i));
+  }
+  if (ranks.empty()) return {};
+  auto topology = mpi::parse_topology(export_topology());
+  if (!topology) return fail(topology.error());
+  const auto has_threads = [](const auto& core) { return core.hardware_threads.size() > 1; };
+  if (order_.bind_to == "hwthread" &&
+      std::any_of(topology->cores.begin(), topology->cores.end(), has_threads)) {
+    return fail(Errc::invalid_argument, "ranks are to be bound to parts of cores");
+  }
+  const auto& host = order_.hosts[static_cast<std::size_t>(order_.node_index)];
+  const std::vector<mpi::NodeShape> node{{{host, static_cast<int>(ranks.size())}, *topology}};
+  const auto places = mpi::place_ranks(node, {0, order_.map_by, order_.bind_to});
+  if (!places) return fail(places.error());
+  if (places->size() != ranks.size()) {
+    return fail(Errc::invalid_argument, "ranks cannot be bound by {}", order_.map_by);
+  }
+  CpuNumbers numbers;
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    const auto& cores = (*places)[i].cores;
+    plan.cpus[ranks[i]] = numbers.of_cores(cores);
+    if (!order_.report_bindings) continue;
+    bindings_.push_back(fmt::format("[{}:{}] MCW rank {} {}\n", host, ::getpid(), ranks[i],
+                                    mpi::binding_text(*topology, cores)));
+  }
+  return {};
+}
+
 Result<os::Fd> MpirunNode::open_file(int rank, int stream) const {
   if (order_.output_directory.empty()) return os::Fd();
   int digits = 1;
   for (std::size_t most = 10; most < order_.node_of_rank.size(); most *= 10) ++digits;
-  const auto directory =
-      fmt::format("{}/1/rank.{:0{}}", order_.output_directory, rank, digits);
+  const auto directory = fmt::format("{}/1/rank.{:0{}}", order_.output_directory, rank, digits);
   if (auto made = os::make_directories(directory, 0755); !made) return fail(made.error());
   const auto path = directory + (stream == 0 ? "/stdout" : "/stderr");
   os::Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
@@ -184,6 +220,7 @@ Result<void> MpirunNode::launch(const wire::Meeting& meeting, os::Fd input) {
     if (order_.node_of_rank[i] != order_.node_index) continue;
     if (auto opened = open_output(static_cast<int>(i)); !opened) return opened;
   }
+  for (const auto& line : bindings_) events_.said(line);
   if (input) run_->add_input(0, std::move(input));
   run_->launch(meeting);
   return {};

@@ -24,6 +24,7 @@ class MpirunNode {
   struct Events {
     std::function<void(int rank, int stream, std::string_view bytes)> output;
     std::function<void(const RankEnd&)> ended;
+    std::function<void(const std::string&)> said;  ///< of mpirun's own: a line for stderr
   };
 
   MpirunNode(MpirunOrder order, Events events, const sigset_t& mask);
@@ -60,6 +61,7 @@ class MpirunNode {
   using Clock = std::chrono::steady_clock;
 
   [[nodiscard]] Result<RankProgram> find(const MpirunOrder::Program& program) const;
+  [[nodiscard]] Result<void> bind(DirectPlan& plan);
   [[nodiscard]] Result<void> open_output(int rank);
   [[nodiscard]] Result<os::Fd> open_file(int rank, int stream) const;
   void read(Stream& stream);
@@ -69,6 +71,7 @@ class MpirunNode {
   sigset_t mask_;
   StepPlan plan_;
   std::string session_;
+  std::vector<std::string> bindings_;  ///< as they are reported
   std::optional<RankReports> reports_;
   std::optional<DirectRun> run_;
   std::vector<Stream> streams_;

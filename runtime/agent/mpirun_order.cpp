@@ -37,8 +37,8 @@ class Reader {
 
   void field(std::string& text) {
     const auto colon = bytes_.find(':');
-    const auto size = colon == std::string_view::npos ? std::nullopt
-                                                      : to_int(bytes_.substr(0, colon));
+    const auto size =
+        colon == std::string_view::npos ? std::nullopt : to_int(bytes_.substr(0, colon));
     const auto rest = size ? bytes_.size() - colon - 1 : 0;
     if (!size || *size < 0 || static_cast<std::size_t>(*size) > rest) return spoil();
     text = std::string(bytes_.substr(colon + 1, static_cast<std::size_t>(*size)));
@@ -98,6 +98,9 @@ std::string encode_order(const MpirunOrder& order) {
   writer.field(order.any_program ? 1 : 0);
   writer.field(order.report_ranks ? 1 : 0);
   writer.field(order.output_directory);
+  writer.field(order.map_by);
+  writer.field(order.bind_to);
+  writer.field(order.report_bindings ? 1 : 0);
   writer.fields(order.programs);
   return writer.take();
 }
@@ -117,6 +120,9 @@ Result<MpirunOrder> decode_order(std::string_view bytes) {
   reader.field(order.any_program);
   reader.field(order.report_ranks);
   reader.field(order.output_directory);
+  reader.field(order.map_by);
+  reader.field(order.bind_to);
+  reader.field(order.report_bindings);
   reader.fields(order.programs);
   const auto below = [](const std::vector<int>& list, std::size_t size) {
     return std::all_of(list.begin(), list.end(),

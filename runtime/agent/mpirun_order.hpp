@@ -12,8 +12,8 @@ namespace cox::agent {
 struct MpirunOrder {
   struct Program {
     std::vector<std::string> words;
-    std::string directory;         ///< absolute
-    bool directory_asked = false;  ///< where it is missing, ranks cannot start
+    std::string directory;              ///< absolute
+    bool directory_asked = false;       ///< where it is missing, ranks cannot start
     std::vector<std::string> settings;  ///< "NAME=value" on top of the node's own environment
 
     friend bool operator==(const Program&, const Program&) = default;
@@ -31,6 +31,9 @@ struct MpirunOrder {
   bool any_program = false;      ///< run what it is, not only what is known to work
   bool report_ranks = false;     ///< the agent is to get each rank's lines
   std::string output_directory;  ///< of a file for each rank; empty: none
+  std::string map_by;            ///< as mpi::Layout's, for the node's own ranks
+  std::string bind_to;           ///< empty: they are not bound
+  bool report_bindings = false;
   std::vector<Program> programs;
 
   friend bool operator==(const MpirunOrder&, const MpirunOrder&) = default;

@@ -25,13 +25,34 @@ std::string now_text() {
 }  // namespace
 
 void MpirunOutput::add(int rank, int stream, std::string_view bytes) {
-  auto& pending = pending_[static_cast<std::size_t>(stream)];
+  const Source source{rank, stream};
+  const auto end = bytes.rfind('\n');
+  const auto whole = end == std::string_view::npos ? 0 : end + 1;
+  if (whole > 0) {
+    if (const auto tail = tails_.find(source); tail != tails_.end()) {
+      put(source, tail->second.bytes);
+      tails_.erase(tail);
+    }
+    put(source, bytes.substr(0, whole));
+  }
+  if (whole == bytes.size()) return;
+  auto& tail = tails_[source];
+  tail.bytes += bytes.substr(whole);
+  tail.since = Clock::now();
+  if (tail.bytes.size() < kTailMax) return;
+  put(source, tail.bytes);
+  tails_.erase(source);
+}
+
+void MpirunOutput::put(const Source& source, std::string_view bytes) {
+  auto& pending = pending_[static_cast<std::size_t>(source.second)];
   if (!tagged_ && !stamped_) {
     pending += bytes;
     return;
   }
-  const auto tag = mpi::line_tag(rank, stream, tagged_, stamped_ ? now_text() : std::string());
-  auto& within_line = within_line_[{rank, stream}];
+  const auto stamp = stamped_ ? now_text() : std::string();
+  const auto tag = mpi::line_tag(source.first, source.second, tagged_, stamp);
+  auto& within_line = within_line_[source];
   while (!bytes.empty()) {
     const auto end = bytes.find('\n');
     const auto size = end == std::string_view::npos ? bytes.size() : end + 1;
@@ -40,6 +61,28 @@ void MpirunOutput::add(int rank, int stream, std::string_view bytes) {
     within_line = end == std::string_view::npos;
     bytes.remove_prefix(size);
   }
+}
+
+int MpirunOutput::wait_ms() const {
+  return tails_.empty() ? -1 : static_cast<int>(kTailTime.count());
+}
+
+void MpirunOutput::tick() {
+  if (tails_.empty()) return;
+  const auto old = Clock::now() - kTailTime;
+  for (auto tail = tails_.begin(); tail != tails_.end();) {
+    if (tail->second.since > old) {
+      ++tail;
+      continue;
+    }
+    put(tail->first, tail->second.bytes);
+    tail = tails_.erase(tail);
+  }
+}
+
+void MpirunOutput::finish() {
+  for (const auto& [source, tail] : tails_) put(source, tail.bytes);
+  tails_.clear();
 }
 
 void MpirunOutput::watch(std::vector<Watch>& watches) {

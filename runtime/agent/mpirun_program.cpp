@@ -19,8 +19,8 @@ namespace cox::agent {
 namespace {
 
 constexpr std::array<std::string_view, 24> kTools = {
-    "hostname", "echo", "printenv", "printf", "true",  "false", "sleep", "date",
-    "uname",    "cat",  "pwd",      "id",     "whoami", "nproc", "ls",    "wc",
+    "hostname", "echo", "printenv", "printf", "true",   "false", "sleep",  "date",
+    "uname",    "cat",  "pwd",      "id",     "whoami", "nproc", "ls",     "wc",
     "head",     "tail", "sort",     "tty",    "test",   "seq",   "md5sum", "df"};
 constexpr std::array<std::string_view, 4> kToolPlaces = {"/bin/", "/usr/bin/", "/sbin/",
                                                          "/usr/sbin/"};

@@ -49,7 +49,8 @@ std::string Part::launches_directory() const {
   if (const auto own = shared_directory(); !own.empty()) return own + "/launches";
   struct stat status {};
   const bool usable = ::stat(kSharedMemory, &status) == 0 && S_ISDIR(status.st_mode);
-  return usable ? fmt::format("{}/cox-{}.launches.{}", kSharedMemory, directory_name(), key_.node_index)
+  return usable ? fmt::format("{}/cox-{}.launches.{}", kSharedMemory, directory_name(),
+                              key_.node_index)
                 : home_ + "/.launches";
 }
 

@@ -43,13 +43,13 @@ struct RankProgram {
 struct DirectPlan {
   int node_index = 0;
   std::vector<int> node_of_rank;
-  std::vector<std::string> hosts;        ///< the job's nodes, by index
-  std::string address;                   ///< this node's
-  std::string main_address;              ///< node 0's
-  std::string name;                      ///< of the attempt, unique
-  std::string pmi_library;               ///< for Open MPI's flux component
-  std::string session_directory;         ///< to be made, on tmpfs; the agent removes it
-  std::map<int, std::vector<int>> cpus;  ///< by rank, the system's numbers; none: not bound
+  std::vector<std::string> hosts;          ///< the job's nodes, by index
+  std::string address;                     ///< this node's
+  std::string main_address;                ///< node 0's
+  std::string name;                        ///< of the attempt, unique
+  std::string pmi_library;                 ///< for Open MPI's flux component
+  std::string session_directory;           ///< to be made, on tmpfs; the agent removes it
+  std::map<int, std::vector<int>> cpus;    ///< by rank, the system's numbers; none: not bound
   std::vector<RankProgram> programs = {};  ///< empty: the plan's own command
   std::vector<int> program_of_rank = {};   ///< empty: all are of the first
   int universe = 0;                        ///< slots that there are; 0: as many as ranks
@@ -78,7 +78,7 @@ struct RankEnd {
   std::int64_t max_rss_kib = 0;
   std::int64_t cpu_us = 0;
   std::int64_t signal = 0;  ///< that ended it; 0: none
-  std::string how;  ///< as wire::RankExited
+  std::string how;          ///< as wire::RankExited
 };
 
 /// What a step tells.

@@ -93,7 +93,8 @@ StepMessage message_of(const RankEnd& end) {
   message.kind = 'Y';
   message.number = end.rank;
   message.flag = end.exit_code;
-  message.text = fmt::format("{} {} {} {} {}", end.at_ms, end.max_rss_kib, end.cpu_us, end.signal, end.how);
+  message.text =
+      fmt::format("{} {} {} {} {}", end.at_ms, end.max_rss_kib, end.cpu_us, end.signal, end.how);
   return message;
 }
 

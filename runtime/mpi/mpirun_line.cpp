@@ -16,13 +16,14 @@ constexpr std::int64_t kRanksMax = 1'000'000;
 
 /// First words of names of parameters: frameworks that only ranks open.
 constexpr std::array<std::string_view, 17> kFrameworks = {
-    "mpi",   "btl", "pml",  "mtl",       "coll", "osc",  "io",     "op",       "topo",
+    "mpi",   "btl", "pml",  "mtl",      "coll", "osc",   "io",     "op",       "topo",
     "fcoll", "fs",  "fbtl", "sharedfp", "bml",  "mpool", "rcache", "allocator"};
 /// Others that change nothing of what is done here: how daemons talk, how help is shown.
 constexpr std::array<std::string_view, 8> kHarmless = {
-    "oob_tcp_if_include",       "oob_tcp_if_exclude",   "oob_tcp_disable_family",
-    "orte_base_help_aggregate", "plm_rsh_no_tree_spawn", "opal_warn_on_missing_libcuda",
-    "opal_cuda_support",        "mca_base_component_show_load_errors"};
+    "oob_tcp_if_include",     "oob_tcp_if_exclude",
+    "oob_tcp_disable_family", "orte_base_help_aggregate",
+    "plm_rsh_no_tree_spawn",  "opal_warn_on_missing_libcuda",
+    "opal_cuda_support",      "mca_base_component_show_load_errors"};
 /// The front end's own, or such as let ranks start further ones.
 constexpr std::array<std::string_view, 2> kOurs = {"btl_vader_backing_directory",
                                                    "mpi_dynamics_enabled"};
@@ -77,8 +78,8 @@ class Reader {
 
   Result<MpirunLine> read() {
     for (std::size_t begin = 0;;) {
-      const auto colon = std::find(words_.begin() + static_cast<std::ptrdiff_t>(begin),
-                                   words_.end(), ":");
+      const auto colon =
+          std::find(words_.begin() + static_cast<std::ptrdiff_t>(begin), words_.end(), ":");
       end_ = static_cast<std::size_t>(colon - words_.begin());
       if (auto one = read_program(begin); !one) return fail(one.error());
       if (colon == words_.end()) break;
@@ -166,9 +167,8 @@ class Reader {
     };
     own({"n", "np", "c"}, [this](const auto& value) { return take_count(value); });
     own({"H", "host"}, [this](const auto& value) { return take_hosts(value); });
-    own({"hostfile", "machinefile"}, [this](const auto& value) {
-      return set(program().hostfile, value);
-    });
+    own({"hostfile", "machinefile"},
+        [this](const auto& value) { return set(program().hostfile, value); });
     own({"x"}, [this](const auto& value) { return take_export(value); });
     own({"wdir", "wd"}, [this](const auto& value) { return set(program().directory, value); });
     once({"N", "npernode"}, [this](const auto& value) { return take_per_node(value); });

@@ -35,8 +35,8 @@ struct MpirunProgram {
 
 struct MpirunLine {
   std::vector<MpirunProgram> programs;
-  std::string map_by;  ///< "", "slot", "node", "core", "hwthread", "socket", "numa"
-  int per_node = 0;    ///< ranks of each node, of -N or ppr:N:node; 0: not said
+  std::string map_by;   ///< "", "slot", "node", "core", "hwthread", "socket", "numa"
+  int per_node = 0;     ///< ranks of each node, of -N or ppr:N:node; 0: not said
   std::string rank_by;  ///< "", "slot", "node"
   std::string bind_to;  ///< "", "none", "core", "hwthread", "socket", "numa"
   bool oversubscribe = false;

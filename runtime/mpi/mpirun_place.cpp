@@ -171,19 +171,19 @@ class Placer {
       }
       named_.push_back(std::move(*named));
     }
-    const bool any_named = std::any_of(named_.begin(), named_.end(),
-                                       [](const auto& nodes) { return !nodes.empty(); });
-    const bool all_named = std::all_of(named_.begin(), named_.end(),
-                                       [](const auto& nodes) { return !nodes.empty(); });
-    if (any_named && !all_named) return fail(Errc::invalid_argument, "hosts for some programs only");
+    const bool any_named =
+        std::any_of(named_.begin(), named_.end(), [](const auto& nodes) { return !nodes.empty(); });
+    const bool all_named =
+        std::all_of(named_.begin(), named_.end(), [](const auto& nodes) { return !nodes.empty(); });
+    if (any_named && !all_named)
+      return fail(Errc::invalid_argument, "hosts for some programs only");
     if (!own_named) pool_.front().slots = site_.own_cores;
     return {};
   }
 
   PoolNode* pool_node(int job_node) {
-    const auto found = std::find_if(pool_.begin(), pool_.end(), [&](const auto& node) {
-      return node.job_node == job_node;
-    });
+    const auto found = std::find_if(pool_.begin(), pool_.end(),
+                                    [&](const auto& node) { return node.job_node == job_node; });
     return found == pool_.end() ? nullptr : &*found;
   }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 namespace cox::mpi {
@@ -57,6 +59,32 @@ std::string failure_text(const FailedRank& failed, std::string_view called, unsi
                             "thus causing\nthe job to be terminated. The first process to do so "
                             "was:\n\n  Process name: [[{},1],{}]\n  Exit code:    {}\n",
                             called, family, failed.rank, failed.number));
+}
+
+std::string binding_text(const Topology& topology, const std::vector<int>& cores) {
+  std::string names;
+  std::string map;
+  std::size_t bound = 0;
+  int package = -1;
+  int packages = 0;
+  for (const auto& core : topology.cores) {
+    const bool first = core.package != package;
+    if (first) {
+      map += packages++ > 0 ? "][" : "[";
+      package = core.package;
+    }
+    const bool is_bound = std::find(cores.begin(), cores.end(), core.index) != cores.end();
+    const auto threads = std::max<std::size_t>(core.hardware_threads.size(), 1);
+    map += (first ? "" : "/") + std::string(threads, is_bound ? 'B' : '.');
+    if (!is_bound) continue;
+    const auto range = threads > 1 ? fmt::format("0-{}", threads - 1) : "0";
+    names += fmt::format("{}socket {}[core {}[hwt {}]]", bound++ > 0 ? ", " : "", packages - 1,
+                         core.index, range);
+  }
+  if (bound == topology.cores.size()) {
+    return "is not bound (or bound to all available processors)";
+  }
+  return fmt::format("bound to {}: {}]", names, map);
 }
 
 std::string line_tag(int rank, int stream, bool tagged, std::string_view stamp) {
