@@ -10,13 +10,22 @@ MpirunLoop::MpirunLoop(std::initializer_list<int> signals) {
   sigemptyset(&watched);
   for (const int signal : signals) sigaddset(&watched, signal);
   ::sigprocmask(SIG_BLOCK, &watched, &before_);
+  // One that is ignored, as in a shell's background, would never be seen.
+  struct sigaction action {};
+  action.sa_handler = SIG_DFL;
+  const auto set = [this](int signal, const struct sigaction& wanted) {
+    struct sigaction old {};
+    if (::sigaction(signal, &wanted, &old) == 0) actions_.emplace_back(signal, old);
+  };
+  for (const int signal : signals) set(signal, action);
   // Not ignored, or ranks would ignore it too: a handler ends with the program.
-  ::signal(SIGPIPE, [](int) {});
+  action.sa_handler = [](int) {};
+  set(SIGPIPE, action);
   signals_.reset(::signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
 MpirunLoop::~MpirunLoop() {
-  ::signal(SIGPIPE, SIG_DFL);
+  for (const auto& [signal, action] : actions_) ::sigaction(signal, &action, nullptr);
   ::sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <initializer_list>
+#include <utility>
 #include <vector>
 
 #include "runtime/agent/direct_run.hpp"
@@ -28,6 +29,7 @@ class MpirunLoop {
 
  private:
   sigset_t before_{};
+  std::vector<std::pair<int, struct sigaction>> actions_;  ///< as they were
   os::Fd signals_;
   std::vector<pollfd> watched_;
 };

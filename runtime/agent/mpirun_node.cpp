@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pty.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -152,7 +153,9 @@ Result<wire::Meeting> MpirunNode::prepare() {
     events_.ended(end);
   };
   run_.emplace(plan_, tell, mask_);
-  return run_->open();
+  auto meeting = run_->open();
+  if (meeting) start_guard();
+  return meeting;
 }
 
 /// The cores of each rank of this node. What does not fit is for mpirun to say.
@@ -186,6 +189,31 @@ Result<void> MpirunNode::bind(DirectPlan& plan) {
                                     mpi::binding_text(*topology, cores)));
   }
   return {};
+}
+
+/// Takes the memory that ranks share away when this process is killed; they die with it.
+void MpirunNode::start_guard() {
+  auto pipe = open_pipe();
+  if (!pipe) return;
+  guard_pid_ = ::fork();
+  if (guard_pid_ != 0) {
+    guard_ = std::move(pipe->second);
+    return;
+  }
+  ::setsid();
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (const int fd : {0, 1, 2}) ::dup2(null, fd);
+  ::dup2(pipe->first.get(), 3);
+  ::syscall(SYS_close_range, 4U, ~0U, 0U);
+  char byte = 0;
+  while (::read(3, &byte, 1) < 0 && errno == EINTR) {
+  }
+  // What dies may have made something yet.
+  for (int i = 0; i < 5 && ::access(session_.c_str(), F_OK) == 0; ++i) {
+    [[maybe_unused]] const auto removed = os::remove_tree(session_);
+    ::usleep(20'000);
+  }
+  ::_exit(0);
 }
 
 Result<os::Fd> MpirunNode::open_file(int rank, int stream) const {
@@ -284,6 +312,8 @@ void MpirunNode::finish() {
   if (reports_) reports_->finish();
   if (session_.empty()) return;
   [[maybe_unused]] const auto removed = os::remove_tree(session_);
+  guard_.reset();
+  if (guard_pid_ > 0) ::waitpid(guard_pid_, nullptr, 0);
 }
 
 }  // namespace cox::agent

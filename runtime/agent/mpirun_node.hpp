@@ -65,6 +65,7 @@ class MpirunNode {
   [[nodiscard]] Result<void> open_output(int rank);
   [[nodiscard]] Result<os::Fd> open_file(int rank, int stream) const;
   void read(Stream& stream);
+  void start_guard();
 
   MpirunOrder order_;
   Events events_;
@@ -74,6 +75,8 @@ class MpirunNode {
   std::vector<std::string> bindings_;  ///< as they are reported
   std::optional<RankReports> reports_;
   std::optional<DirectRun> run_;
+  os::Fd guard_;  ///< open as long as this process lives
+  pid_t guard_pid_ = 0;
   std::vector<Stream> streams_;
   std::optional<Clock::time_point> dry_by_;  ///< a descendant that holds a stream is not waited for
 };
