@@ -16,7 +16,9 @@ Result<MpirunLine> read(const std::string& line) { return read_mpirun_line(split
 MpirunLine known(const std::string& line) {
   const auto read_line = read(line);
   EXPECT_TRUE(read_line) << line << ": " << read_line.error().message;
-  return read_line.value_or(MpirunLine{{MpirunProgram{}}});
+  MpirunLine none;
+  none.programs.emplace_back();
+  return read_line.value_or(none);
 }
 
 std::string refused(const std::string& line) {
