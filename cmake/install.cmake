@@ -1,5 +1,5 @@
 # A relocatable tree: programs find each other by the directory of their own executable.
-foreach(program cox coxd cox-agent cox-rank cox-rsh)
+foreach(program cox coxd cox-agent cox-mpirun cox-rank cox-rsh)
   if(TARGET ${program})
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   endif()

@@ -14,8 +14,8 @@
 namespace cox::provider {
 namespace {
 
-constexpr std::array kPrograms = {"cox-agent", "cox-rank", "cox-rsh", "libcox-pmi.so",
-                                  "libcox-mpich.so"};
+constexpr std::array kPrograms = {"cox-agent", "cox-mpirun",    "cox-rank",
+                                  "cox-rsh",   "libcox-pmi.so", "libcox-mpich.so"};
 /// The C library belongs to its machine: its parts and the loader must fit each other.
 constexpr std::array kOfMachine = {"libc.so",  "libm.so",  "libpthread.so", "libdl.so",
                                    "librt.so", "ld-linux", "libresolv.so",  "linux-vdso"};

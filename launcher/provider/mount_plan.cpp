@@ -11,6 +11,9 @@ namespace cox::provider {
 namespace {
 
 constexpr const char* kMpiBin = "/usr/lib64/openmpi/bin";
+/// What stands in front of Open MPI's mpirun, by all names of that.
+constexpr const char* kFront = "/run/coxswain/bin/cox-mpirun";
+constexpr std::array<std::string_view, 3> kFrontNames = {"mpirun", "mpiexec", "orterun"};
 constexpr int kLinksMax = 16;
 
 /// Top-level directories that a node must not change.
@@ -153,6 +156,9 @@ void Planner::add_product(const NodeRoot& root) {
   bind(root.bin_directory, "/run/coxswain/bin", true);
   make_directory("/run/coxswain/node-bin");
   add_link("/run/coxswain/node-bin/ssh", "/run/coxswain/bin/cox-rsh");
+  for (const auto name : kFrontNames) {
+    add_link("/run/coxswain/node-bin/" + std::string(name), kFront);
+  }
   bind(root.api_directory, "/run/coxswain/cluster", false);
   bind(root.scratch_directory, "/run/coxswain/scratch", false);
   if (!root.cgroup_directory.empty()) bind(root.cgroup_directory, "/run/coxswain/cgroup", false);
@@ -279,7 +285,10 @@ Result<void> Planner::add_mpi_programs() {
                                "/usr/local/bin/" + name};
     const auto found = std::find_if(places.begin(), places.end(),
                                     [this](const auto& place) { return host_.look(place); });
-    if (found != places.end()) add_link(*directory + "/" + name, *found);
+    if (found == places.end()) continue;
+    const bool is_front =
+        std::find(kFrontNames.begin(), kFrontNames.end(), name) != kFrontNames.end();
+    add_link(*directory + "/" + name, is_front ? kFront : *found);
   }
   return {};
 }

@@ -101,6 +101,7 @@ void DirectRun::hear(int node, const HubLink::Frame& frame) {
     const auto reason = frame.text.substr(std::min(blank + 1, frame.text.size()));
     hub_->failed({value != 0 ? value : 1, reason});
   }
+  if (heard_) heard_(node, frame);
   settle();
 }
 
@@ -170,7 +171,30 @@ void DirectRun::hear_hub(const HubLink::Frame& frame) {
     const auto code = to_int(std::string_view(frame.text).substr(0, blank));
     end({static_cast<int>(code.value_or(1)),
          frame.text.substr(std::min(blank + 1, frame.text.size()))});
+  } else if (welcome_ && heard_) {
+    heard_(0, frame);
   }
+}
+
+// What others than the launch have to say.
+
+void DirectRun::send_frame(int node, char kind, std::string_view text) {
+  if (link_) return link_->send(kind, text);
+  for (const auto& guest : guests_) {
+    if (guest->node == node && guest->link.fd() >= 0) guest->link.send(kind, text);
+  }
+}
+
+bool DirectRun::is_connected(int node) const {
+  return std::any_of(guests_.begin(), guests_.end(), [node](const auto& guest) {
+    return guest->node == node && guest->link.fd() >= 0;
+  });
+}
+
+void DirectRun::give_up(const mpi::RankFailure& how) {
+  if (!hub_) return end(how);
+  hub_->failed(how);
+  settle();
 }
 
 }  // namespace cox::agent

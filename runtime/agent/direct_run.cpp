@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,8 +46,27 @@ DirectRun::DirectRun(const StepPlan& plan, std::function<void(StepMessage)> tell
       mask_(mask),
       server_(local_ranks(direct_), static_cast<int>(direct_.node_of_rank.size()), direct_.name,
               mpi::process_mapping(direct_.node_of_rank)) {
-  for (const int rank : local_ranks(direct_)) ranks_[rank] = Rank{};
-  if (direct_.node_index == 0) hub_.emplace(direct_.hosts);
+  for (const int rank : local_ranks(direct_)) {
+    ranks_[rank] = Rank{};
+    server_.set_program(rank, program_of(rank));
+  }
+  if (direct_.universe > 0) server_.set_universe(direct_.universe);
+  if (direct_.node_index != 0) return;
+  hub_.emplace(direct_.hosts);
+  const auto& used = direct_.node_of_rank;
+  for (int node = 0; node < static_cast<int>(direct_.hosts.size()); ++node) {
+    if (std::find(used.begin(), used.end(), node) == used.end()) hub_->without_ranks(node);
+  }
+}
+
+int DirectRun::program_of(int rank) const {
+  const auto& programs = direct_.program_of_rank;
+  return programs.empty() ? 0 : programs.at(static_cast<std::size_t>(rank));
+}
+
+void DirectRun::add_input(int rank, os::Fd in) {
+  const auto found = ranks_.find(rank);
+  if (found != ranks_.end()) found->second.in = std::move(in);
 }
 
 void DirectRun::add_output(int rank, os::Fd out, os::Fd err) {
@@ -64,10 +84,14 @@ std::vector<std::string> DirectRun::environment_of(int rank) const {
   seat.pmi_descriptor = kPmiDescriptor;
   seat.pmi_library = direct_.pmi_library;
   seat.session_directory = direct_.session_directory;
+  seat.universe = direct_.universe;
   seat.job_number = mpi::job_number(direct_.name);
   const auto ours = mpi::rank_environment(seat);
   std::vector<std::string> list;
-  for (const auto& variable : plan_.environment) {
+  const auto& base = direct_.programs.empty()
+                         ? plan_.environment
+                         : direct_.programs[static_cast<std::size_t>(program_of(rank))].environment;
+  for (const auto& variable : base) {
     const auto name = std::string_view(variable).substr(0, variable.find('='));
     const bool replaced =
         std::any_of(ours.begin(), ours.end(), [&](const auto& each) { return each.name == name; });
@@ -82,11 +106,12 @@ void DirectRun::launch(const wire::Meeting& meeting) {
   StepMessage started;
   started.kind = 'S';
   tell_(std::move(started));
-  connect(meeting);
+  if (!link_) connect(meeting);
   const os::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   for (auto& [rank, state] : ranks_) {
     const auto begun = over_ ? Result<void>() : start(rank, state, null.get());
     // While they are open here the agent sees no end of output.
+    state.in.reset();
     state.out.reset();
     state.err.reset();
     if (!begun) {
@@ -111,8 +136,14 @@ Result<void> DirectRun::start(int rank, Rank& state, int null) {
   const os::Fd theirs(ends[1]);
   RankStart begin;
   begin.argv = plan_.command;
+  if (!direct_.programs.empty()) {
+    const auto& program = direct_.programs[static_cast<std::size_t>(program_of(rank))];
+    begin.argv = program.argv;
+    begin.path = program.path;
+    begin.directory = program.directory;
+  }
   begin.environment = environment_of(rank);
-  begin.in = null;
+  begin.in = state.in ? state.in.get() : null;
   begin.out = state.out.get();
   begin.err = state.err.get();
   begin.pmi = theirs.get();
@@ -135,7 +166,9 @@ void DirectRun::watch(std::vector<Watch>& watches) {
   if (listener_) watches.push_back({listener_.get(), POLLIN, [this] { accept(); }});
   std::erase_if(guests_, [](const auto& guest) { return guest->link.fd() < 0; });
   for (const auto& guest : guests_) {
-    const short events = guest->link.wants_to_write() ? POLLIN | POLLOUT : POLLIN;
+    const short reading = hold_guests_ ? 0 : POLLIN;
+    const short writing = guest->link.wants_to_write() ? POLLOUT : 0;
+    const auto events = static_cast<short>(reading | writing);
     watches.push_back({guest->link.fd(), events, [this, at = guest.get()] { read_guest(*at); }});
   }
   if (link_) {
@@ -238,6 +271,7 @@ bool DirectRun::child_ended(pid_t pid, int wait_status, const rusage& usage) {
 void DirectRun::rank_ended(int rank, int wait_status, const rusage& usage) {
   const int code = os::exit_code_of(wait_status);
   const auto phase = server_.phase(rank);
+  if (WIFSIGNALED(wait_status)) ranks_.at(rank).signal = WTERMSIG(wait_status);
   if (code != 0) return rank_failed(rank, code, "", usage);
   if (phase == mpi::PmiServer::Phase::initialized) {
     return rank_failed(rank, 1, "exited with code 0 without MPI_Finalize", usage);
@@ -260,6 +294,7 @@ void DirectRun::tell_rank(int rank, int code, const std::string& how, const rusa
   ended.at_ms = os::SystemClock().now().value;
   ended.max_rss_kib = usage.ru_maxrss;
   ended.cpu_us = microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
+  ended.signal = ranks_.at(rank).signal;
   ended.how = how;
   tell_(message_of(ended));
 }

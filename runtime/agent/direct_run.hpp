@@ -42,9 +42,37 @@ class DirectRun {
   /// Makes the ranks' directory; the main node of several listens for the others.
   [[nodiscard]] Result<wire::Meeting> open();
   void add_output(int rank, os::Fd out, os::Fd err);
+  /// Where it is to read; otherwise it has nothing to.
+  void add_input(int rank, os::Fd in);
   void launch(const wire::Meeting& meeting);
   /// The job is being stopped: ranks that end are not failures now.
   void stopping() { stopping_ = true; }
+
+  /// Meets the other nodes before launch(), so that there can be talk of other things.
+  void meet(const wire::Meeting& meeting) { connect(meeting); }
+  /// Who is told of frames that are not of the launch: from a node, or node 0 from the hub.
+  void on_frame(std::function<void(int node, const HubLink::Frame&)> heard) {
+    heard_ = std::move(heard);
+  }
+  /// From the hub to a node, or from another node to it (0). Goes nowhere while they have not met.
+  void send_frame(int node, char kind, std::string_view text);
+  /// Bytes on their way to the hub.
+  [[nodiscard]] std::size_t unsent() const { return link_ ? link_->unsent() : 0; }
+  [[nodiscard]] bool is_connected(int node) const;  ///< with the hub
+  /// Other nodes have to wait with what they say.
+  void hold_guests(bool hold) { hold_guests_ = hold; }
+  /// Of another node: it is connected with the hub, or on its way.
+  [[nodiscard]] bool has_hub() const { return link_ && link_->fd() >= 0; }
+  [[nodiscard]] bool is_over() const { return over_.has_value(); }
+  /// Nothing yet: exit code 0.
+  [[nodiscard]] mpi::RankFailure how_it_ended() const {
+    return over_.value_or(mpi::RankFailure{0, ""});
+  }
+  /// All ranks of this node are gone, and how the job ended is known.
+  [[nodiscard]] bool is_finished() const { return finished_; }
+  /// Ends the job as a failure does.
+  void give_up(const mpi::RankFailure& how);
+  void signal_ranks(int signal) const;
 
   void watch(std::vector<Watch>& watches);
   /// Milliseconds until tick() has something to do; -1: never.
@@ -57,6 +85,8 @@ class DirectRun {
   using Clock = std::chrono::steady_clock;
   struct Rank {
     pid_t pid = 0;
+    int signal = 0;  ///< that ended it
+    os::Fd in;
     os::Fd out;
     os::Fd err;
     os::Fd pmi;
@@ -71,6 +101,7 @@ class DirectRun {
 
   [[nodiscard]] Result<void> start(int rank, Rank& state, int null);
   [[nodiscard]] std::vector<std::string> environment_of(int rank) const;
+  [[nodiscard]] int program_of(int rank) const;
   void read_rank(int rank);
   void take_lines(int rank);
   void outcome(int rank, mpi::PmiServer::Outcome outcome);
@@ -82,7 +113,6 @@ class DirectRun {
   void tell_rank(int rank, int code, const std::string& how, const rusage& usage) const;
   void end(const mpi::RankFailure& how);
   void finish_if_empty();
-  void signal_ranks(int signal) const;
   [[nodiscard]] bool any_left() const;
 
   // As hub.
@@ -100,6 +130,7 @@ class DirectRun {
   const StepPlan& plan_;
   const DirectPlan& direct_;
   std::function<void(StepMessage)> tell_;
+  std::function<void(int, const HubLink::Frame&)> heard_;
   sigset_t mask_;
   std::string secret_;
   std::map<int, Rank> ranks_;  ///< this node's
@@ -116,6 +147,7 @@ class DirectRun {
   os::Fd listener_;
   std::vector<std::unique_ptr<Guest>> guests_;
   bool told_over_ = false;
+  bool hold_guests_ = false;
 
   std::optional<HubLink> link_;  ///< on the others
   std::string own_nonce_;

@@ -34,6 +34,7 @@ class HubLink {
   /// What came is no frame, or what was sent cannot arrive.
   [[nodiscard]] bool is_broken() const { return broken_; }
   [[nodiscard]] bool wants_to_write() const { return !held_ && !outgoing_.empty(); }
+  [[nodiscard]] std::size_t unsent() const { return outgoing_.size(); }
   /// Sends what the socket takes now and keeps the rest for write().
   void send(char kind, std::string_view text);
   void write();

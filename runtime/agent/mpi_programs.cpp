@@ -3,8 +3,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <string_view>
 
 #include "runtime/os/files.hpp"
 
@@ -18,6 +20,9 @@ constexpr std::array kPrograms = {"mpirun",     "mpiexec",    "mpicc",     "mpic
                                   "mpicxx",     "mpiCC",      "mpif77",    "mpif90",
                                   "mpifort",    "orted",      "orterun",   "ompi_info",
                                   "ompi-clean", "orte-clean", "orte-info", "opal_wrapper"};
+
+/// Those that cox-mpirun stands in front of.
+constexpr std::array<std::string_view, 3> kFrontNames = {"mpirun", "mpiexec", "orterun"};
 
 bool is_program(const std::string& path) { return ::access(path.c_str(), X_OK) == 0; }
 
@@ -47,7 +52,12 @@ Result<std::string> link_mpi_programs(const std::string& directory) {
   for (const std::string name : kPrograms) {
     const auto found = find_mpi_program(name);
     if (found.empty()) continue;
-    if (auto made = link(found, bin + "/" + name); !made) return fail(made.error());
+    const bool is_front =
+        std::find(kFrontNames.begin(), kFrontNames.end(), name) != kFrontNames.end();
+    const auto target = is_front ? directory + "/cox-mpirun" : found;
+    if (auto made = link(target, bin + "/" + name); !made) return fail(made.error());
+    if (!is_front) continue;
+    if (auto made = link(target, directory + "/node-bin/" + name); !made) return fail(made.error());
   }
   if (auto made = link(directory + "/cox-rsh", directory + "/node-bin/ssh"); !made) {
     return fail(made.error());

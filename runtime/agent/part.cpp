@@ -108,6 +108,8 @@ std::vector<std::string> Part::environment(const std::string& home) const {
   // Ours win: they are how the job's own processes find their agent.
   values[kPartVariable] = part_text(key_);
   values[kSocketVariable] = options.socket;
+  values["COX_NODES"] = home + "/.nodes";
+  values["COX_LAUNCHES"] = launches_directory();
   for (const auto& variable : prepare_->mpi_environment) {
     values.emplace(variable.name, variable.value);
   }
@@ -140,6 +142,9 @@ void Part::prepare(wire::Prepare prepare) {
   plan.home = home_;
   plan.directory = prepare_->directory;
   plan.hostfile = prepare_->hostfile;
+  for (const auto& peer : prepare_->peers) {
+    plan.nodes += fmt::format("{} {} {}\n", peer.node_index, peer.address, peer.hostname);
+  }
   for (auto& [name, file] : files_) plan.files.push_back(std::move(file));
   files_.clear();
   plan.command = prepare_->command;
@@ -485,6 +490,9 @@ void Part::clear() {
     }
   }
   if (home_.empty()) return;
+  if (const auto removed = os::remove_tree(launches_directory()); !removed) {
+    os::log_warn("{}: {}", part_text(key_), removed.error().message);
+  }
   if (const auto own = shared_directory(); !own.empty()) {
     if (const auto removed = os::remove_tree(own); !removed) {
       os::log_warn("{}: {}", part_text(key_), removed.error().message);

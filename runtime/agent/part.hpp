@@ -122,6 +122,7 @@ class Part {
   [[nodiscard]] Result<DirectPlan> plan_ranks() const;
   [[nodiscard]] std::string session_directory() const;
   [[nodiscard]] std::string shared_directory() const;
+  [[nodiscard]] std::string launches_directory() const;
   void launch_ranks(const wire::Meeting& meeting);
   void step_rank_ended(const RankEnd& end);
   void ranks_over(int exit_code, std::string reason);

@@ -44,6 +44,16 @@ std::string Part::shared_directory() const {
   return all.empty() ? "" : all + "/" + directory_name();
 }
 
+/// Beneath it our mpirun keeps what each launch of its own shares: it is the user's to make.
+std::string Part::launches_directory() const {
+  if (const auto own = shared_directory(); !own.empty()) return own + "/launches";
+  struct stat status {};
+  const bool usable = ::stat(kSharedMemory, &status) == 0 && S_ISDIR(status.st_mode);
+  return usable ? fmt::format("{}/cox-{}.launches.{}", kSharedMemory, directory_name(),
+                              key_.node_index)
+                : home_ + "/.launches";
+}
+
 Result<DirectPlan> Part::plan_ranks() const {
   if (prepare_->mpi_library == "openmpi" && !has_open_mpi_flux(host_.options)) {
     return fail(Errc::conflict, "the Open MPI of this node cannot be launched directly");

@@ -23,6 +23,7 @@ constexpr int kNotFound = 127;
 /// What the child needs, made before it is: it borrows its parent's memory and may not allocate.
 struct Ready {
   const RankStart* rank;
+  const char* path;
   char* const* argv;
   char* const* by_shell;  ///< for a script without an interpreter line
   char* const* environment;
@@ -51,10 +52,16 @@ void say(const char* text) {
   // Cores that this process may not use leave the rank where it is.
   if (ready.cpus != nullptr) ::sched_setaffinity(0, sizeof *ready.cpus, ready.cpus);
   ::sigprocmask(SIG_SETMASK, &rank.mask, nullptr);
-  ::execve(ready.argv[0], ready.argv, ready.environment);
+  // A process made by vfork has a working directory of its own.
+  if (!rank.directory.empty() && ::chdir(rank.directory.c_str()) != 0) {
+    say(rank.directory.c_str());
+    say(": cannot change to it\n");
+    ::_exit(kNotFound);
+  }
+  ::execve(ready.path, ready.argv, ready.environment);
   if (errno == ENOEXEC) ::execve(ready.by_shell[0], ready.by_shell, ready.environment);
   const int why = errno;
-  say(ready.argv[0]);
+  say(ready.path);
   say(why == ENOENT ? ": it, or its interpreter, does not exist\n"
                     : ": it cannot be executed on this node\n");
   ::_exit(why == ENOENT ? kNotFound : kCannotExecute);
@@ -74,6 +81,7 @@ Result<pid_t> start_rank(const RankStart& rank) {
   const auto environment = exec_words(rank.environment);
   std::vector<std::string> by_shell{"/bin/bash"};
   by_shell.insert(by_shell.end(), rank.argv.begin(), rank.argv.end());
+  if (!rank.path.empty()) by_shell[1] = rank.path;
   const auto shell_argv = exec_words(by_shell);
   cpu_set_t cpus;
   CPU_ZERO(&cpus);
@@ -81,6 +89,7 @@ Result<pid_t> start_rank(const RankStart& rank) {
     if (cpu >= 0 && cpu < CPU_SETSIZE) CPU_SET(static_cast<unsigned>(cpu), &cpus);
   }
   const Ready ready{&rank,
+                    rank.path.empty() ? argv[0] : rank.path.c_str(),
                     argv.data(),
                     shell_argv.data(),
                     environment.data(),

@@ -15,7 +15,9 @@ inline constexpr int kPmiDescriptor = 3;
 
 /// A rank, ready to be started.
 struct RankStart {
-  std::vector<std::string> argv;  ///< argv[0] is a path
+  std::vector<std::string> argv;  ///< argv[0] is a path, unless `path` is set
+  std::string path = {};          ///< the program, where argv[0] is only its name
+  std::string directory = {};     ///< to start in; empty: where this process is
   std::vector<std::string> environment;
   int in = -1;
   int out = -1;

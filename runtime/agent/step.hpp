@@ -29,17 +29,30 @@ struct StepFile {
   std::string bytes;
 };
 
+/// One of several programs that ranks of a direct launch are of.
+struct RankProgram {
+  std::vector<std::string> argv;
+  std::string path;                      ///< of the program; empty: argv[0] is it
+  std::vector<std::string> environment;  ///< "NAME=value"
+  std::string directory;                 ///< to start in; empty: where the launcher is
+
+  friend bool operator==(const RankProgram&, const RankProgram&) = default;
+};
+
 /// What a step needs to start its node's ranks of `command` itself.
 struct DirectPlan {
   int node_index = 0;
   std::vector<int> node_of_rank;
-  std::vector<std::string> hosts;        ///< the job's nodes, by index
-  std::string address;                   ///< this node's
-  std::string main_address;              ///< node 0's
-  std::string name;                      ///< of the attempt, unique
-  std::string pmi_library;               ///< for Open MPI's flux component
-  std::string session_directory;         ///< to be made, on tmpfs; the agent removes it
-  std::map<int, std::vector<int>> cpus;  ///< by rank, the system's numbers; none: not bound
+  std::vector<std::string> hosts;          ///< the job's nodes, by index
+  std::string address;                     ///< this node's
+  std::string main_address;                ///< node 0's
+  std::string name;                        ///< of the attempt, unique
+  std::string pmi_library;                 ///< for Open MPI's flux component
+  std::string session_directory;           ///< to be made, on tmpfs; the agent removes it
+  std::map<int, std::vector<int>> cpus;    ///< by rank, the system's numbers; none: not bound
+  std::vector<RankProgram> programs = {};  ///< empty: the plan's own command
+  std::vector<int> program_of_rank = {};   ///< empty: all are of the first
+  int universe = 0;                        ///< slots that there are; 0: as many as ranks
 };
 
 /// What a step needs before it runs anything.
@@ -49,6 +62,7 @@ struct StepPlan {
   std::string home;             ///< exists, belongs to the user
   std::string directory;        ///< below home; empty: home itself
   std::string hostfile;         ///< text; empty: none
+  std::string nodes;            ///< text of what COX_NODES names; empty: none
   std::vector<StepFile> files;  ///< put into the working directory
   std::vector<std::string> command;
   std::vector<std::string> environment;  ///< "NAME=value"
@@ -63,7 +77,8 @@ struct RankEnd {
   std::int64_t at_ms = 0;
   std::int64_t max_rss_kib = 0;
   std::int64_t cpu_us = 0;
-  std::string how;  ///< as wire::RankExited
+  std::int64_t signal = 0;  ///< that ended it; 0: none
+  std::string how;          ///< as wire::RankExited
 };
 
 /// What a step tells.

@@ -78,6 +78,9 @@ Result<void> prepare(const StepPlan& plan) {
   if (!plan.hostfile.empty()) {
     if (auto made = write_file(home.get(), "hostfile", plan.hostfile, 0600); !made) return made;
   }
+  if (!plan.nodes.empty()) {
+    if (auto made = write_file(home.get(), ".nodes", plan.nodes, 0600); !made) return made;
+  }
   ::mkdirat(home.get(), ".ssh", 0700);
   const std::string directory = plan.directory.empty() ? "." : plan.directory;
   if (::mkdirat(home.get(), directory.c_str(), 0700) != 0 && errno != EEXIST) {

@@ -186,6 +186,8 @@ Result<wire::Prepare> make_prepare(const Job& job, int node_index, const PartCon
   } else if (spec.mpi) {
     prepare.command =
         node_index == 0 ? mpi_command(spec, context.paths) : std::vector<std::string>{};
+    // The road is chosen: the mpirun that is meant is Open MPI's own.
+    prepare.environment.push_back({"COX_MPIRUN", "real"});
   } else {
     prepare.directory = fmt::format(
         "job-{}", job.is_multi_node() ? fmt::format("{}#{}", job.id, node_index) : job.id.value);

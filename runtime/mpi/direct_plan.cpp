@@ -132,7 +132,7 @@ std::vector<EnvVar> rank_environment(const RankSeat& seat) {
   set("OMPI_COMM_WORLD_LOCAL_SIZE", text(seat.local_ranks.size()));
   set("OMPI_COMM_WORLD_LOCAL_RANK", local_rank);
   set("OMPI_COMM_WORLD_NODE_RANK", local_rank);
-  set("OMPI_UNIVERSE_SIZE", text(seat.size));
+  set("OMPI_UNIVERSE_SIZE", text(seat.universe > 0 ? seat.universe : seat.size));
   set("MPI_LOCALRANKID", local_rank);
   set("MPI_LOCALNRANKS", text(seat.local_ranks.size()));
   return settings;

@@ -54,6 +54,7 @@ struct Road {
 struct RankSeat {
   int rank = 0;
   int size = 1;                   ///< ranks of the job
+  int universe = 0;               ///< slots that there are; 0: as many as ranks
   std::vector<int> local_ranks;   ///< those of this node, in order; holds `rank`
   int pmi_descriptor = 3;         ///< the rank's end of its socket
   std::string pmi_library = {};   ///< path of the PMI library for Open MPI's flux component

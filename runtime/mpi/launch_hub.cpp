@@ -12,7 +12,13 @@ constexpr int kKilled = 137;
 }
 
 LaunchHub::LaunchHub(std::vector<std::string> hosts) {
-  for (auto& host : hosts) nodes_.push_back({std::move(host), false, false, std::nullopt});
+  for (auto& host : hosts) nodes_.emplace_back().host = std::move(host);
+}
+
+void LaunchHub::without_ranks(int node) {
+  auto& each = nodes_.at(static_cast<std::size_t>(node));
+  each.empty = true;
+  each.done = true;
 }
 
 std::optional<std::string> LaunchHub::entered(int node, std::string_view keys) {
@@ -21,7 +27,7 @@ std::optional<std::string> LaunchHub::entered(int node, std::string_view keys) {
   each.entered = true;
   keys_ += keys;
   const bool all =
-      std::all_of(nodes_.begin(), nodes_.end(), [](const Node& n) { return n.entered; });
+      std::all_of(nodes_.begin(), nodes_.end(), [](const Node& n) { return n.entered || n.empty; });
   if (all) {
     for (auto& n : nodes_) n.entered = false;
     return std::exchange(keys_, {});

@@ -23,6 +23,8 @@ class LaunchHub {
   /// `hosts`: the job's nodes, by index.
   explicit LaunchHub(std::vector<std::string> hosts);
 
+  /// None of the job's ranks is on the node: nobody waits for it.
+  void without_ranks(int node);
   /// All ranks of the node are in the barrier, with these keys. The keys of all nodes once the
   /// last has come.
   [[nodiscard]] std::optional<std::string> entered(int node, std::string_view keys);
@@ -42,6 +44,7 @@ class LaunchHub {
  private:
   struct Node {
     std::string host;
+    bool empty = false;    ///< has no ranks
     bool entered = false;  ///< the barrier that is open
     bool done = false;
     std::optional<int> gone;  ///< a rank that has ended

@@ -23,7 +23,7 @@ std::string word(const std::map<std::string, std::string, std::less<>>& words,
 }  // namespace
 
 PmiServer::PmiServer(std::vector<int> local_ranks, int size, std::string name, std::string mapping)
-    : size_(size), name_(std::move(name)) {
+    : size_(size), universe_(size), name_(std::move(name)) {
   for (const int rank : local_ranks) ranks_[rank] = Rank{};
   keys_["PMI_process_mapping"] = std::move(mapping);
 }
@@ -59,11 +59,11 @@ void PmiServer::answer(int rank, Rank& state, const Words& words, Outcome& outco
     reply(fmt::format("cmd=maxes kvsname_max={} keylen_max={} vallen_max={}", kNameBytesMax,
                       kKeyBytesMax, kValueBytesMax));
   } else if (cmd == "get_appnum") {
-    reply("cmd=appnum appnum=0");
+    reply(fmt::format("cmd=appnum appnum={}", state.program));
   } else if (cmd == "get_my_kvsname") {
     reply("cmd=my_kvsname kvsname=" + name_);
   } else if (cmd == "get_universe_size") {
-    reply(fmt::format("cmd=universe_size size={}", size_));
+    reply(fmt::format("cmd=universe_size size={}", universe_));
   } else if (cmd == "put") {
     put(rank, words, outcome);
   } else if (cmd == "get") {

@@ -39,6 +39,11 @@ class PmiServer {
   /// `name`: of the job's key space; no blanks. `mapping`: see process_mapping().
   PmiServer(std::vector<int> local_ranks, int size, std::string name, std::string mapping);
 
+  /// Which program of several a rank is of, and how many ranks there is room for: 0 and `size`
+  /// where nothing else is said.
+  void set_program(int rank, int program) { ranks_.at(rank).program = program; }
+  void set_universe(int slots) { universe_ = slots; }
+
   /// A line of a rank of this node, without its '\n'.
   [[nodiscard]] Outcome line(int rank, std::string_view line);
   /// The barrier is complete on all nodes, these are the keys of all.
@@ -57,6 +62,7 @@ class PmiServer {
  private:
   struct Rank {
     Phase phase = Phase::fresh;
+    int program = 0;
     bool waits = false;
     bool gone = false;
   };
@@ -68,6 +74,7 @@ class PmiServer {
   void enter_barrier(Rank& state, Outcome& outcome);
 
   int size_;
+  int universe_;
   std::string name_;
   std::map<int, Rank> ranks_;
   std::map<std::string, std::string, std::less<>> keys_;

@@ -173,17 +173,19 @@ def bench_launch(person, rounds):
     """The 6-rank ring: a script's own mpirun and --mpi by both roads, against ssh and mpirun by hand."""
     cluster = person.create("bench", minimum=6, maximum=6)
     person.write("job.sh", SCRIPT, 0o755)
+    person.write("real.sh", SCRIPT.replace("\n", "\nexport COX_MPIRUN=real\n", 1), 0o755)
     cluster.ssh("cat > /shared/ring.c && mpicc -O2 -o /shared/ring /shared/ring.c",
                 stdin=(SOURCE / "mpi_examples/ring_reduce.c").read_text()).ok()
     person.write("ring.c", (SOURCE / "mpi_examples/ring_reduce.c").read_text())
     nodes = Nodes(cluster)
-    taken = {"script": [], "direct": [], "mpirun": [], "ssh": [], "tuned": []}
+    taken = {"script": [], "real": [], "direct": [], "mpirun": [], "ssh": [], "tuned": []}
     by_mpi = ("-n", "3", "--mpi", "--mpi-launch")
     tuned = ("--mca btl self,vader,tcp --mca pml ob1 -x OMPI_MCA_mpi_yield_when_idle=1",)
     try:
         nodes.wait_for_sshd()
         for number in range(rounds + 1):
             sample = {"ssh": nodes.ssh_head_mpirun(), "script": until_output(cluster, "-n", "3", "-cf", "job.sh"),
+                      "real": until_output(cluster, "-n", "3", "-cf", "real.sh"),
                       "tuned": nodes.ssh_head_mpirun(*tuned),
                       "direct": until_output(cluster, *by_mpi, "direct", "ring.c"),
                       "mpirun": until_output(cluster, *by_mpi, "mpirun", "ring.c")}
@@ -195,6 +197,8 @@ def bench_launch(person, rounds):
     person.run("pcluster", "delete-cluster", "-n", "bench", "--wait").ok()
     return [row("6-rank ring by a script's own mpirun, submit to output", taken["script"], taken["ssh"],
                 "ssh head mpirun", 0.4),
+            row("the same by Open MPI's mpirun through our agents", taken["real"], taken["ssh"], "ssh head mpirun", 0.4),
+            row("our mpirun, against Open MPI's through our agents", taken["script"], taken["real"], "COX_MPIRUN=real", None),
             row("the same by awsbsub --mpi, launched directly", taken["direct"], taken["ssh"], "ssh head mpirun", 0.12),
             row("the same by awsbsub --mpi, through mpirun", taken["mpirun"], taken["ssh"], "ssh head mpirun", None),
             row("--mpi launched directly, against mpirun's road", taken["direct"], taken["mpirun"], "--mpi by mpirun", None),

@@ -27,6 +27,20 @@ TEST(LaunchHub, CountsANodeOnceInABarrier) {
   EXPECT_EQ(hub.entered(1, ""), std::nullopt);
 }
 
+TEST(LaunchHub, WaitsForNoNodeThatHasNoRanks) {
+  auto hub = three_nodes();
+  hub.without_ranks(0);
+  (void)hub.entered(1, "b 1\n");
+
+  EXPECT_EQ(hub.entered(2, "c 1\n"), "b 1\nc 1\n");
+  (void)hub.entered(2, "");
+  EXPECT_EQ(hub.entered(1, ""), "") << "nor in the next barrier";
+  hub.done(1, 0);
+  EXPECT_FALSE(hub.is_over());
+  hub.done(2, 0);
+  EXPECT_TRUE(hub.is_over());
+}
+
 TEST(LaunchHub, HasSucceededWhenAllNodesAreDone) {
   auto hub = three_nodes();
   hub.done(2, 0);
