@@ -25,6 +25,7 @@ Result<Described> describe(cluster::Record record, const std::string& text,
   }
   auto settings = config::to_settings(*loaded.config, record.name);
   if (hosts) provider::apply_plan(*hosts, settings);
+  if (site) provider::apply_site(*site, settings);
   return Described{std::move(record), std::move(*loaded.config), std::move(settings),
                    std::move(hosts), std::move(site)};
 }
