@@ -213,7 +213,7 @@ class HeadCore : public Head {
   void went_silent(const NodeId& id, const std::string& why);
   void release(const NodeId& id, const std::string& why);
   void lose(const NodeId& id, const std::string& why);
-  void lose_rest_of(const Node& lost, const std::string& why);
+  void did_not_call(const NodeId& id);
   void tell_jobs_of_loss(const NodeId& id, const std::string& why);
   void clear_away(const NodeId& id, std::function<void()> after);
   void clear_leftovers(const std::function<void()>& done);

@@ -228,11 +228,8 @@ void HeadCore::waits(const NodeId& id, const std::string& why) {
   if (!why.empty()) {
     state_.set_note(node.environment, why, true);
   } else {
-    // It was given, and its agent is to dial home now.
-    silence_[id] = loop_.after(std::chrono::milliseconds(options_.first_call_ms), [this, id] {
-      lose(id, fmt::format("it was given, but its agent did not dial home within {} s",
-                           options_.first_call_ms / 1000));
-    });
+    silence_[id] = loop_.after(std::chrono::milliseconds(options_.first_call_ms),
+                               [this, id] { did_not_call(id); });
   }
   want_pass();  // what jobs wait for is another thing now
 }
@@ -307,24 +304,29 @@ void HeadCore::lose(const NodeId& id, const std::string& why) {
   tell_jobs_of_loss(id, why);
   tell(shown(node), "DELETE_COMPLETE", why);
   if (!ready_) return fail_creation(fmt::format("node {} ({}): {}", node.hostname, id, why));
-  const bool was_up = were_up_.contains(id);
-  if (!was_up) did_not_start(node, why);
+  if (!were_up_.contains(id)) did_not_start(node, why);
   clear_away(id, [this, id] {
     if (id == head_node_) head_node_ = NodeId{};
     want_pass();
   });
-  if (!was_up && !node.allocation.empty()) lose_rest_of(node, why);
 }
 
-/// Of an allocation that did not come whole, what came of it is of no use to whom it was for.
-void HeadCore::lose_rest_of(const Node& lost, const std::string& why) {
+/// It was given, but its agent is not heard of. What else came of its allocation is of no use to
+/// whom it was for.
+void HeadCore::did_not_call(const NodeId& id) {
+  const auto* known = state_.node(id);
+  if (known == nullptr) return;
+  const auto allocation = known->allocation;
+  lose(id, fmt::format("it was given, but its agent did not dial home within {} s",
+                       options_.first_call_ms / 1000));
+  if (allocation.empty()) return;
   std::vector<NodeId> rest;
   for (const auto* node : state_.nodes()) {
-    const bool is_of_it = node->allocation == lost.allocation && node->id != lost.id;
+    const bool is_of_it = node->allocation == allocation && node->id != id;
     if (is_of_it && state_.holders(node->id).empty()) rest.push_back(node->id);
   }
-  for (const auto& id : rest) {
-    lose(id, fmt::format("node {} of its allocation did not come: {}", lost.id, why));
+  for (const auto& other : rest) {
+    lose(other, fmt::format("the agent of node {} of its allocation did not dial home", id));
   }
 }
 

@@ -160,8 +160,9 @@ def test_a_pilot_that_is_preempted(typist, site, partition):
 
 
 def refusals(typist, cluster, job):
-    """What is told of it at the queue, of the environment and of the job."""
-    return [typist.run("awsbqueues", "-c", cluster.name, "-d").ok().out, typist.why(cluster, job)]
+    """What is told of it at the queue, of the job, and of the cluster."""
+    return [typist.run("awsbqueues", "-c", cluster.name, "-d").ok().out, typist.why(cluster, job),
+            typist.run("pcluster", "describe-cluster", "-n", cluster.name).ok().out]
 
 
 def nothing_half_made(site, cluster):
