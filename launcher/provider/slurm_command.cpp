@@ -103,14 +103,18 @@ std::string pilot_script(const SlurmPlan& plan, const std::string& pilot, const 
   const auto agent = staged_agent(plan, hash) + "/cox-agent";
   const auto base = pilot_base(plan, pilot);
   // The agent's options hold a key: the node's first act is to take them away. A node that cannot
-  // start ends the whole allocation, which is of no use without it; one that leaves later does not.
+  // start says so where we look, as the others are of no use without it.
   const auto on_node = fmt::format(
-      "umask 077; trap : TERM INT; t=$(date +%s); b={}; mkdir \"$b\" 2>/dev/null; "
+      "umask 077; trap : TERM INT; t=$(date +%s); b={}; p={}; "
+      "f() {{ echo \"$1\" >&2; echo \"$(hostname): $1\" > \"$p/failed\"; exit 1; }}; "
+      "mkdir \"$b\" 2>/dev/null; "
       "if [ ! -d \"$b\" ] || [ -L \"$b\" ] || [ ! -O \"$b\" ]; then "
-      "echo \"$b cannot be made, or is not this user's\" >&2; exit 1; fi; "
-      "o={}/\"$SLURM_PROCID\".json; exec 4<\"$o\" || exit 1; rm -f \"$o\"; "
+      "f \"$b cannot be made, or is not this user's\"; fi; "
+      "o=$p/\"$SLURM_PROCID\".json; [ -r \"$o\" ] || f \"$o cannot be read\"; "
+      "exec 4<\"$o\"; rm -f \"$o\"; "
       "{} --hold \"$b/node\" <&4 4<&-; s=$?; rm -rf \"$b\" {}; "
-      "[ $(($(date +%s) - t)) -lt 60 ] || s=0; exit $s",
+      "[ $s = 0 ] || [ $(($(date +%s) - t)) -ge 60 ] || f \"its agent ended with status $s\"; "
+      "exit $s",
       base, shell_quote(pilot_stage(plan, pilot)), shell_quote(agent),
       pilot_shared_memory(plan, pilot));
   return fmt::format(
@@ -121,7 +125,7 @@ std::string pilot_script(const SlurmPlan& plan, const std::string& pilot, const 
       "  exit 1\n"
       "fi\n"
       "exec srun --export=ALL --nodes=\"$SLURM_JOB_NUM_NODES\" --ntasks=\"$SLURM_JOB_NUM_NODES\" "
-      "--ntasks-per-node=1 --kill-on-bad-exit=1 --wait=0 --mpi=none --input=none "
+      "--ntasks-per-node=1 --kill-on-bad-exit=0 --wait=0 --mpi=none --input=none "
       "/bin/sh -c {}\n",
       shell_quote(agent), shell_quote(plan.stage), shell_quote(on_node));
 }

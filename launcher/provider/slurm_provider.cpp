@@ -55,6 +55,7 @@ struct Pilot {
   std::vector<TerminateDone> when_ended;
   bool ending = false;  ///< nobody wants it any more
   bool runs = false;
+  bool is_broken = false;                ///< a node of it could not start: it is being given up
   std::optional<std::string> told = {};  ///< why it waits, as last told
   int seconds = 0;                       ///< for how long it was asked for
   Millis lent_until = {};                ///< not later than Slurm ends it; not set: not known
@@ -62,12 +63,6 @@ struct Pilot {
   std::unique_ptr<ProgramRun> task;
   os::SubscriptionPtr again;
 };
-
-/// By the clock on the wall, as the head's.
-Millis wall_now() {
-  using namespace std::chrono;
-  return Millis{duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count()};
-}
 
 class Provider : public SlurmProvider {
  public:
@@ -119,6 +114,7 @@ class Provider : public SlurmProvider {
   void tell_waiting(Pilot& pilot, const std::string& why);
   void note_time(Pilot& pilot, const PilotState& state, bool waits);
   void is_over(Pilot& pilot, std::string why);
+  void tell_ended(const Pilot& pilot, std::string why);
   std::unique_ptr<ProgramRun> call(const std::vector<std::string>& argv, const std::string& input,
                                    Said done);
   void later(std::function<void()> action) {
@@ -230,7 +226,7 @@ void Provider::submit(const std::string& id) {
                          .vcpus = pilot.type.vcpus,
                          .memory_mib = pilot.type.memory.value,
                          .seconds = pilot.seconds};
-  pilot.lent_until = wall_now() + std::int64_t{1000} * pilot.seconds;
+  pilot.lent_until = os::SystemClock().now() + std::int64_t{1000} * pilot.seconds;
   pilot.task = call(sbatch_argv(options_.plan, shape), pilot_script(options_.plan, id, hash_),
                     [this, id](const Result<std::string>& said) { submitted(id, said); });
 }
@@ -372,6 +368,14 @@ void Provider::saw(Pilot& pilot, const PilotState& state) {
     if (state.state == "FAILED" && !words.empty()) why += ": " + words;
     return is_over(pilot, std::move(why));
   }
+  const auto failure = state.state == "RUNNING" && !pilot.is_broken
+                           ? start_failure(options_.plan, pilot.record.id)
+                           : std::string();
+  if (!failure.empty()) {
+    pilot.is_broken = true;
+    return tell_ended(pilot,
+                      fmt::format("Slurm job {} did not start whole: {}", state.job, failure));
+  }
   const bool waits = is_waiting(state);
   pilot.runs = !waits && state.state != "COMPLETING";
   note_time(pilot, state, waits);
@@ -382,7 +386,7 @@ void Provider::saw(Pilot& pilot, const PilotState& state) {
 void Provider::note_time(Pilot& pilot, const PilotState& state, bool waits) {
   const auto seconds = waits ? state.limit_s : state.left_s;
   if (!seconds) return;
-  const auto until = wall_now() + std::int64_t{1000} * *seconds;
+  const auto until = os::SystemClock().now() + std::int64_t{1000} * *seconds;
   const auto moved = until - pilot.lent_until;
   if (moved > -kSameTimeMs && moved < kSameTimeMs) return;
   pilot.lent_until = until;
@@ -411,8 +415,11 @@ void Provider::is_over(Pilot& pilot, std::string why) {
   pilot.runs = false;
   os::log_info("pilot {}: {}", pilot.record.id, why);
   if (pilot.ending) return cancel(pilot.record.id);
-  const auto nodes = pilot.left;
-  later([this, nodes, why = std::move(why)] {
+  tell_ended(pilot, std::move(why));
+}
+
+void Provider::tell_ended(const Pilot& pilot, std::string why) {
+  later([this, nodes = pilot.left, why = std::move(why)] {
     for (const auto& node : nodes) {
       if (ended_) ended_(node, why);
     }

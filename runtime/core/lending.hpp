@@ -62,7 +62,8 @@ template <class T, class Taken>
 }
 
 /// Of free nodes that could take (a node's part of) the job the best, as many as it needs or all
-/// that one allocation has. `free_of` tells what is free of a node.
+/// that one allocation has. Other jobs leave the larger allocations to those of several nodes.
+/// `free_of` tells what is free of a node.
 template <class T, class FreeOf>
 [[nodiscard]] std::vector<T> best_lent(const std::vector<T>& list, const Job& job, Millis now,
                                        FreeOf free_of) {
@@ -72,9 +73,13 @@ template <class T, class FreeOf>
     for (const auto& each : list) allocations[allocation_of(*free_of(each).node)].push_back(each);
     return best_allocation(allocations, static_cast<std::size_t>(job.node_count()), taken);
   }
+  std::map<std::string_view, int> empty;  // of each allocation: a wide job wants them together
+  for (const auto& each : list)
+    empty[allocation_of(*free_of(each).node)] += free_of(each).jobs == 0 ? 1 : 0;
   const auto rank = [&](const T& each) {
     const FreeNode& free = free_of(each);
-    return std::tuple(free.free_vcpus, free.free_memory, taken(each));
+    return std::tuple(free.free_vcpus, free.free_memory, empty[allocation_of(*free.node)],
+                      taken(each));
   };
   const auto best = std::min_element(list.begin(), list.end(),
                                      [&](const T& a, const T& b) { return rank(a) < rank(b); });

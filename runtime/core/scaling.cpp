@@ -235,9 +235,14 @@ class Scaler {
   /// The best `count`, as place() has it. By what a slot has and not by its id: once they are
   /// there, the nodes ordered now must be packed as they were when they were ordered.
   void keep_best(std::vector<Slot*>& slots, std::size_t count) const {
-    const auto rank = [this](const Slot* slot) {
-      return std::tuple(slot->free.free_vcpus, slot->free.free_memory, end_of(*slot), slot->vcpus,
-                        slot->memory, slot->free.jobs == 0, !is_up(*slot));
+    std::map<std::string_view, int> empty;  // of each allocation, as place() counts them
+    for (const auto* slot : slots) {
+      if (lending_ != nullptr) empty[slot->allocation] += slot->free.jobs == 0 ? 1 : 0;
+    }
+    const auto rank = [&](const Slot* slot) {
+      return std::tuple(slot->free.free_vcpus, slot->free.free_memory,
+                        lending_ != nullptr ? empty[slot->allocation] : 0, end_of(*slot),
+                        slot->vcpus, slot->memory, slot->free.jobs == 0, !is_up(*slot));
     };
     const auto kept = std::min(count, slots.size());
     std::partial_sort(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(kept), slots.end(),

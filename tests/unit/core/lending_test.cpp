@@ -133,6 +133,15 @@ TEST(PlaceLent, TakesOfAlikeNodesTheOneThatGoesFirst) {
   EXPECT_THAT(shown(place(world.snapshot()).placed), ElementsAre("w1 on b1", "w2 on a1"));
 }
 
+TEST(PlaceLent, LeavesAWideAllocationToAWideJob) {
+  auto world = lent_world(20);
+  world.node("a1", kSmall).lent("p1", 3600).node("a2", kSmall).lent("p1", 3600);
+  world.node("b1", kSmall).lent("p2", 3600);
+  world.waits("w1", spec_of()).waits("w2", wide_spec(2));
+
+  EXPECT_THAT(shown(place(world.snapshot()).placed), ElementsAre("w1 on b1", "w2 on a1 a2"));
+}
+
 TEST(PlaceLent, KeepsTheNodesOfASmallAllocationUntilAWideJobHasRoom) {
   auto world = lent_world(4);
   world.node("a1", kSmall).lent("p1", 3600).node("b1", kSmall).lent("p2", 3600);

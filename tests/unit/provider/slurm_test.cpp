@@ -73,6 +73,7 @@ TEST(PilotScript, NamesNoSecretAndQuotesItsPaths) {
 
   EXPECT_THAT(script, StartsWith("#!/bin/sh\n"));
   EXPECT_THAT(script, HasSubstr("--hold"));
+  EXPECT_THAT(script, HasSubstr("/failed"));  // where we are told that a node cannot start
   EXPECT_THAT(script, HasSubstr("/var/tmp/coxswain-0123abcd-p1"));
   EXPECT_THAT(script, HasSubstr("[ ! -x " + shell_quote(site.stage + "/cafe/cox-agent") + " ]"));
   EXPECT_THAT(script, HasSubstr("see\" " + shell_quote(site.stage) + "\":"));
