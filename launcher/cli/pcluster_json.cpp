@@ -193,6 +193,11 @@ json::object cluster_description(const cluster::Record& record, const json::valu
   shown["clusterName"] = record.name;
   const bool ready = cluster::is_made(record.status) && live != nullptr;
   shown["computeFleetStatus"] = ready ? fleet_status(record, text_of(*live, "fleet")) : "UNKNOWN";
+  if (ready) {
+    // Ours: what stands between the jobs that wait and their nodes.
+    const auto reason = text_of(*live, "fleetReason");
+    if (!reason.empty()) shown["computeFleetStatusReason"] = reason;
+  }
   shown["cloudformationStackArn"] = stack_arn(record);
   shown["lastUpdatedTime"] = render_utc(record.updated_at.value);
   shown["region"] = record.region;

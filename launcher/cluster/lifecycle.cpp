@@ -204,8 +204,9 @@ Result<void> write_files(const std::string& directory, const CreateRequest& requ
 /// Asks the file's Slurm site whether it would take the smallest pilot of each environment.
 Result<void> find_site(const std::string& directory, const CreateRequest& request) {
   if (!uses_site(request.config)) return {};
-  const auto plan = plan_site(request.config, request.name, directory);
+  auto plan = plan_site(request.config, request.name, directory);
   if (!plan) return fail(plan.error());
+  plan->max_seconds = provider::longest_time(*plan);
   // Directories are shared there as they are here.
   if (const auto demands = demands_of(request.config); !demands) return fail(demands.error());
   const auto settings = config::to_settings(request.config, request.name);
@@ -214,11 +215,12 @@ Result<void> find_site(const std::string& directory, const CreateRequest& reques
     const bool is_ours = std::find(ours.begin(), ours.end(), environment.name.value) != ours.end();
     if (!is_ours || environment.instance_types.empty()) continue;
     const auto& type = environment.instance_types.front();
-    const auto checked = provider::check_site(*plan, {.id = "test",
-                                                      .nodes = 1,
-                                                      .vcpus = type.vcpus,
-                                                      .memory_mib = type.memory.value,
-                                                      .seconds = plan->pilot_seconds});
+    const auto checked =
+        provider::check_site(*plan, {.id = "test",
+                                     .nodes = 1,
+                                     .vcpus = type.vcpus,
+                                     .memory_mib = type.memory.value,
+                                     .seconds = provider::lending_of(*plan).default_s});
     if (!checked)
       return fail(within("compute environment " + environment.name.value, checked.error()));
   }

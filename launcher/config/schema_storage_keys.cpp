@@ -144,7 +144,7 @@ void add_own_keys(Keys& keys) {
        served({"Slurm/Qos", text, false, "", "the account's default"}, "sbatch --qos"),
        served({"Slurm/ExtraArgs", texts}, "more arguments of sbatch"),
        served({"Slurm/PilotSeconds", integer, false, ">=60", "3600"},
-              "how long nodes are asked for"),
+              "how long nodes are asked for, by jobs without a timeout"),
        served({"SharedStorage", list}, "where the content of shared directories comes from"),
        served({"SharedStorage[]/MountDir", text, true, "mount"},
               "of an entry of SharedStorage, or a directory more"),

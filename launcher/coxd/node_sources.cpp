@@ -39,6 +39,14 @@ void NodeSources::on_node_waiting(std::function<void(NodeId, std::string)> handl
   if (slurm_) slurm_->on_node_waiting(std::move(handler));
 }
 
+void NodeSources::on_node_lent(std::function<void(NodeId)> handler) {
+  if (slurm_) slurm_->on_node_lent(std::move(handler));
+}
+
+Millis NodeSources::lent_until(const NodeId& id) const {
+  return slurm_ ? slurm_->lent_until(id) : Millis{};
+}
+
 bool NodeSources::may_wait(const NodeId& id) const { return slurm_ && slurm_->may_wait(id); }
 
 void NodeSources::suspect(const NodeId& id) {

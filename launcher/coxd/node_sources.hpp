@@ -26,6 +26,8 @@ class NodeSources : public NodeProvider {
   void terminate(const NodeId& id, std::function<void(Result<void>)> done) override;
   void on_node_ended(std::function<void(NodeId, std::string)> handler) override;
   void on_node_waiting(std::function<void(NodeId, std::string)> handler) override;
+  void on_node_lent(std::function<void(NodeId)> handler) override;
+  [[nodiscard]] Millis lent_until(const NodeId& id) const override;
   [[nodiscard]] bool may_wait(const NodeId& id) const override;
   void suspect(const NodeId& id) override;
   std::vector<NodeId> adopt(const std::vector<Node>& known) override;

@@ -102,13 +102,19 @@ std::string pilot_shared_memory(const SlurmPlan& plan, const std::string& pilot)
 std::string pilot_script(const SlurmPlan& plan, const std::string& pilot, const std::string& hash) {
   const auto agent = staged_agent(plan, hash) + "/cox-agent";
   const auto base = pilot_base(plan, pilot);
-  // The agent's options hold a key: the node's first act is to take them away.
+  // The agent's options hold a key: the node's first act is to take them away. A node that cannot
+  // start says so where we look, as the others are of no use without it.
   const auto on_node = fmt::format(
-      "umask 077; trap : TERM INT; b={}; mkdir \"$b\" 2>/dev/null; "
+      "umask 077; trap : TERM INT; t=$(date +%s); b={}; p={}; "
+      "f() {{ echo \"$1\" >&2; echo \"$(hostname): $1\" > \"$p/failed\"; exit 1; }}; "
+      "mkdir \"$b\" 2>/dev/null; "
       "if [ ! -d \"$b\" ] || [ -L \"$b\" ] || [ ! -O \"$b\" ]; then "
-      "echo \"$b cannot be made, or is not this user's\" >&2; exit 1; fi; "
-      "o={}/\"$SLURM_PROCID\".json; exec 4<\"$o\" || exit 1; rm -f \"$o\"; "
-      "{} --hold \"$b/node\" <&4 4<&-; s=$?; rm -rf \"$b\" {}; exit $s",
+      "f \"$b cannot be made, or is not this user's\"; fi; "
+      "o=$p/\"$SLURM_PROCID\".json; [ -r \"$o\" ] || f \"$o cannot be read\"; "
+      "exec 4<\"$o\"; rm -f \"$o\"; "
+      "{} --hold \"$b/node\" <&4 4<&-; s=$?; rm -rf \"$b\" {}; "
+      "[ $s = 0 ] || [ $(($(date +%s) - t)) -ge 60 ] || f \"its agent ended with status $s\"; "
+      "exit $s",
       base, shell_quote(pilot_stage(plan, pilot)), shell_quote(agent),
       pilot_shared_memory(plan, pilot));
   return fmt::format(
@@ -133,7 +139,7 @@ Result<std::string> submitted_job(const std::string& said) {
 }
 
 std::vector<std::string> squeue_argv() {
-  return {"squeue", "--noheader", "--me", "--states=all", "--format=%A|%T|%r|%k"};
+  return {"squeue", "--noheader", "--me", "--states=all", "--format=%A|%T|%r|%l|%L|%k"};
 }
 
 std::vector<PilotState> parse_squeue(const SlurmPlan& plan, const std::string& said) {
@@ -141,8 +147,9 @@ std::vector<PilotState> parse_squeue(const SlurmPlan& plan, const std::string& s
   std::vector<PilotState> states;
   for (const auto& line : split(said, '\n')) {
     const auto fields = split(trim(line), '|');
-    if (fields.size() < 4 || !fields[3].starts_with(ours)) continue;
-    states.push_back({fields[0], fields[1], fields[2], fields[3].substr(ours.size())});
+    if (fields.size() < 6 || !fields[5].starts_with(ours)) continue;
+    states.push_back({fields[0], fields[1], fields[2], fields[5].substr(ours.size()),
+                      slurm_seconds(fields[3]), slurm_seconds(fields[4])});
   }
   return states;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,9 +48,11 @@ struct PilotShape {
 /// A pilot as Slurm has it.
 struct PilotState {
   std::string job;
-  std::string state;   ///< "PENDING"
-  std::string reason;  ///< "Resources"
-  std::string pilot;   ///< its id; of this cluster's alone
+  std::string state;                ///< "PENDING"
+  std::string reason;               ///< "Resources"
+  std::string pilot;                ///< its id; of this cluster's alone
+  std::optional<int> limit_s = {};  ///< how long it may run, in all
+  std::optional<int> left_s = {};   ///< and from now on
 
   friend bool operator==(const PilotState&, const PilotState&) = default;
 };

@@ -1,7 +1,6 @@
 #include "launcher/provider/slurm_provider.hpp"
 
 #include <fmt/format.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,14 +27,15 @@ using ProvisionDone = std::function<void(Result<ProvisionedNode>)>;
 using TerminateDone = std::function<void(Result<void>)>;
 using Said = std::function<void(Result<std::string>)>;
 
-constexpr auto kGatherTime = 5ms;  ///< nodes that are asked for within it are one pilot
+constexpr auto kGatherTime = 5ms;  ///< until all nodes of an allocation have been asked for
 constexpr auto kCommandTime = 60s;
 constexpr auto kLookOften = 1s;    ///< while a pilot waits for its turn, or something is odd
 constexpr auto kLookSeldom = 15s;  ///< while all is well: their agents are connected
 constexpr auto kOddTime = 30s;     ///< how long something stays odd
 constexpr auto kCancelAgain = 2s;
 constexpr auto kEndTime = 60s;
-constexpr int kAtOnce = 8;       ///< that sbatch runs for
+constexpr std::int64_t kSameTimeMs = 3000;  ///< Slurm counts in seconds, and we ask in between
+constexpr int kAtOnce = 8;                  ///< that sbatch runs for
 constexpr int kTimesUnseen = 3;  ///< until a job that Slurm does not name is taken for gone
 
 enum class Phase : std::uint8_t {
@@ -55,17 +55,14 @@ struct Pilot {
   std::vector<TerminateDone> when_ended;
   bool ending = false;  ///< nobody wants it any more
   bool runs = false;
-  std::string told;  ///< why it waits, as last told
+  bool is_broken = false;                ///< a node of it could not start: it is being given up
+  std::optional<std::string> told = {};  ///< why it waits, as last told
+  int seconds = 0;                       ///< for how long it was asked for
+  Millis lent_until = {};                ///< not later than Slurm ends it; not set: not known
   int unseen = 0;
   std::unique_ptr<ProgramRun> task;
   os::SubscriptionPtr again;
 };
-
-std::string new_pilot_id() {
-  std::uint64_t bits = 0;
-  (void)!::getrandom(&bits, sizeof bits, 0);
-  return fmt::format("p{:016x}", bits);
-}
 
 class Provider : public SlurmProvider {
  public:
@@ -87,6 +84,11 @@ class Provider : public SlurmProvider {
   }
   void on_node_waiting(std::function<void(NodeId, std::string)> handler) override {
     waiting_ = std::move(handler);
+  }
+  void on_node_lent(std::function<void(NodeId)> handler) override { lent_ = std::move(handler); }
+  Millis lent_until(const NodeId& id) const override {
+    const auto found = pilot_of_.find(id);
+    return found == pilot_of_.end() ? Millis{} : pilots_.at(found->second).lent_until;
   }
   void suspect(const NodeId& id) override {
     if (!knows(id)) return;
@@ -110,7 +112,9 @@ class Provider : public SlurmProvider {
   void looked(const Result<std::string>& said);
   void saw(Pilot& pilot, const PilotState& state);
   void tell_waiting(Pilot& pilot, const std::string& why);
+  void note_time(Pilot& pilot, const PilotState& state, bool waits);
   void is_over(Pilot& pilot, std::string why);
+  void tell_ended(const Pilot& pilot, std::string why);
   std::unique_ptr<ProgramRun> call(const std::vector<std::string>& argv, const std::string& input,
                                    Said done);
   void later(std::function<void()> action) {
@@ -126,6 +130,7 @@ class Provider : public SlurmProvider {
   std::map<NodeId, std::string> pilot_of_;
   std::function<void(NodeId, std::string)> ended_;
   std::function<void(NodeId, std::string)> waiting_;
+  std::function<void(NodeId)> lent_;
   std::unique_ptr<ProgramRun> looking_;
   os::SubscriptionPtr next_look_;
   Clock::time_point odd_until_{};
@@ -170,6 +175,10 @@ void Provider::provision(NodeRequest request, ProvisionDone done) {
     return;
   }
   auto& pilot = gathering_for(request);
+  if (pilot.phase != Phase::gathering) {
+    later([done] { done(fail(Errc::conflict, "its allocation was asked for without it")); });
+    return;
+  }
   pilot.record.nodes.push_back(id);
   pilot.left.insert(id);
   pilot_of_[id] = pilot.record.id;
@@ -177,17 +186,15 @@ void Provider::provision(NodeRequest request, ProvisionDone done) {
   pilot.requests.push_back(std::move(request));
 }
 
-/// The pilot that such a node is to be part of: those asked for at once are one.
+/// The pilot that such a node is to be part of: an allocation is one.
 Pilot& Provider::gathering_for(const NodeRequest& request) {
-  for (auto& [id, pilot] : pilots_) {
-    const bool alike =
-        pilot.record.environment == request.environment.value && pilot.type == request.type;
-    if (pilot.phase == Phase::gathering && alike) return pilot;
-  }
-  const auto id = new_pilot_id();
-  auto& pilot = pilots_[id];
+  const auto& id = request.allocation;
+  const auto [found, is_new] = pilots_.try_emplace(id);
+  auto& pilot = found->second;
+  if (!is_new) return pilot;
   pilot.record = {id, "", request.environment.value, {}};
   pilot.type = request.type;
+  pilot.seconds = request.lent_s;
   pilot.again = loop_.after(kGatherTime, [this, id] { submit(id); });
   return pilot;
 }
@@ -218,7 +225,8 @@ void Provider::submit(const std::string& id) {
                          .nodes = static_cast<int>(pilot.requests.size()),
                          .vcpus = pilot.type.vcpus,
                          .memory_mib = pilot.type.memory.value,
-                         .seconds = options_.plan.pilot_seconds};
+                         .seconds = pilot.seconds};
+  pilot.lent_until = os::SystemClock().now() + std::int64_t{1000} * pilot.seconds;
   pilot.task = call(sbatch_argv(options_.plan, shape), pilot_script(options_.plan, id, hash_),
                     [this, id](const Result<std::string>& said) { submitted(id, said); });
 }
@@ -360,9 +368,34 @@ void Provider::saw(Pilot& pilot, const PilotState& state) {
     if (state.state == "FAILED" && !words.empty()) why += ": " + words;
     return is_over(pilot, std::move(why));
   }
+  const auto failure = state.state == "RUNNING" && !pilot.is_broken
+                           ? start_failure(options_.plan, pilot.record.id)
+                           : std::string();
+  if (!failure.empty()) {
+    pilot.is_broken = true;
+    return tell_ended(pilot,
+                      fmt::format("Slurm job {} did not start whole: {}", state.job, failure));
+  }
   const bool waits = is_waiting(state);
   pilot.runs = !waits && state.state != "COMPLETING";
+  note_time(pilot, state, waits);
   tell_waiting(pilot, waits ? why_it_waits(state) : "");
+}
+
+/// Of a pilot that waits it is known that it does not start before now.
+void Provider::note_time(Pilot& pilot, const PilotState& state, bool waits) {
+  const auto seconds = waits ? state.limit_s : state.left_s;
+  if (!seconds) return;
+  const auto until = os::SystemClock().now() + std::int64_t{1000} * *seconds;
+  const auto moved = until - pilot.lent_until;
+  if (moved > -kSameTimeMs && moved < kSameTimeMs) return;
+  pilot.lent_until = until;
+  if (waits) return;  // who asks when it comes is told
+  later([this, nodes = pilot.left] {
+    for (const auto& node : nodes) {
+      if (lent_) lent_(node);
+    }
+  });
 }
 
 void Provider::tell_waiting(Pilot& pilot, const std::string& why) {
@@ -382,8 +415,11 @@ void Provider::is_over(Pilot& pilot, std::string why) {
   pilot.runs = false;
   os::log_info("pilot {}: {}", pilot.record.id, why);
   if (pilot.ending) return cancel(pilot.record.id);
-  const auto nodes = pilot.left;
-  later([this, nodes, why = std::move(why)] {
+  tell_ended(pilot, std::move(why));
+}
+
+void Provider::tell_ended(const Pilot& pilot, std::string why) {
+  later([this, nodes = pilot.left, why = std::move(why)] {
     for (const auto& node : nodes) {
       if (ended_) ended_(node, why);
     }
@@ -399,6 +435,7 @@ std::vector<NodeId> Provider::adopt(const std::vector<Node>& known) {
           std::find(record.nodes.begin(), record.nodes.end(), node.id) != record.nodes.end();
       if (!its) continue;
       pilot.left.insert(node.id);
+      pilot.lent_until = node.lent_until;
       pilot_of_[node.id] = record.id;
     }
     pilot.record = std::move(record);

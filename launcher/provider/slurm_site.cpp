@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 
@@ -54,6 +55,21 @@ Result<void> check_site(const SlurmPlan& plan, const PilotShape& shape) {
   }
   if (error.message.find("partition") != std::string::npos) error.message += partitions();
   return fail(error);
+}
+
+int longest_time(const SlurmPlan& plan) {
+  // "day* infinite": the mark is the default partition's.
+  std::vector<std::string> argv{"sinfo", "--noheader", "--format=%P %l"};
+  if (!plan.partition.empty()) argv.push_back("--partition=" + plan.partition);
+  const auto said = run_slurm(argv);
+  int longest = 0;
+  for (const auto& line : said ? split(*said, '\n') : std::vector<std::string>{}) {
+    const auto words = split(trim(line), ' ');
+    if (words.size() < 2 || (plan.partition.empty() && !words.front().ends_with('*'))) continue;
+    // Of several partitions Slurm takes one that it may run in.
+    longest = std::max(longest, slurm_seconds(words.back()).value_or(0));
+  }
+  return longest == kNoTimeLimit ? 0 : longest;
 }
 
 Result<void> stage_agent(const SlurmPlan& plan, const AgentBundle& bundle) {

@@ -15,6 +15,9 @@ namespace cox::provider {
 /// the partition is unknown, with those that there are.
 [[nodiscard]] Result<void> check_site(const SlurmPlan& plan, const PilotShape& shape);
 
+/// How long a job may run in the plan's partition, in seconds; 0: no limit, or Slurm does not tell.
+[[nodiscard]] int longest_time(const SlurmPlan& plan);
+
 /// Puts the agent where the site's nodes see it, once for each content.
 [[nodiscard]] Result<void> stage_agent(const SlurmPlan& plan, const AgentBundle& bundle);
 

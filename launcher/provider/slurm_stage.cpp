@@ -63,6 +63,11 @@ Result<void> stage_pilot(const SlurmProviderOptions& options, const std::string&
   return {};
 }
 
+std::string start_failure(const SlurmPlan& plan, const std::string& pilot) {
+  const auto text = os::read_file(pilot_stage(plan, pilot) + "/failed", kKeptOutput);
+  return text ? std::string(trim(*text)) : std::string();
+}
+
 std::string last_words(const SlurmPlan& plan, const std::string& pilot) {
   const auto text = os::read_file(pilot_stage(plan, pilot) + "/output", kKeptOutput);
   std::string last;

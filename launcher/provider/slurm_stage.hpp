@@ -16,4 +16,7 @@ namespace cox::provider {
 /// The last line of what the pilot's agents have written; not srun's own.
 [[nodiscard]] std::string last_words(const SlurmPlan& plan, const std::string& pilot);
 
+/// What a node of the pilot said that could not start; empty: none did.
+[[nodiscard]] std::string start_failure(const SlurmPlan& plan, const std::string& pilot);
+
 }  // namespace cox::provider

@@ -41,6 +41,18 @@ std::string reason_of(const Block& block) {
           "vCPUs of job queue {} are kept for shares that have no jobs yet: {} wanted, {} left for "
           "those that have",
           block.queue, block.wanted, block.have);
+    case BlockKind::lent_too_short:
+      return fmt::format(
+          "free nodes of compute environment {} are taken away in {} s: it may take {} s, with "
+          "time "
+          "to stop",
+          name, block.have, block.wanted);
+    case BlockKind::never_lent_so_long:
+      return fmt::format(
+          "nodes of compute environment {} are lent for {} s at most: {} s wanted, its timeout "
+          "with "
+          "time to start and stop",
+          name, block.have, block.wanted);
   }
   return "";
 }
@@ -67,6 +79,10 @@ const char* to_string(BlockKind kind) {
       return "queue_limit";
     case BlockKind::share_reservation:
       return "share_reservation";
+    case BlockKind::lent_too_short:
+      return "lent_too_short";
+    case BlockKind::never_lent_so_long:
+      return "never_lent_so_long";
   }
   return "";
 }

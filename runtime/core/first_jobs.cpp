@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/core/lending.hpp"
 #include "runtime/core/serving.hpp"
 
 namespace cox::core {
@@ -42,12 +43,14 @@ void FreeNodes::take_out(const Known& known) {
 }
 
 std::vector<const FreeNode*> FreeNodes::best(const ComputeEnvironmentName& environment,
-                                             const Job& job, Work& work) const {
+                                             const Job& job, Millis now, const Lending* lending,
+                                             Work& work) const {
   std::vector<const FreeNode*> list;
   const auto group = groups_.find(environment);
   if (group == groups_.end()) return list;
   const auto& rooms = job.is_multi_node() ? group->second.empty : group->second.free;
-  const auto wanted = static_cast<std::size_t>(job.node_count());
+  const auto needed = static_cast<std::size_t>(job.node_count());
+  const auto wanted = lending != nullptr ? rooms.size() : needed;
   auto at = rooms.lower_bound({job.spec.vcpus, job.spec.memory, NodeId{}});
   while (at != rooms.end() && list.size() < wanted) {
     ++work.nodes;
@@ -57,12 +60,14 @@ std::vector<const FreeNode*> FreeNodes::best(const ComputeEnvironmentName& envir
       continue;
     }
     const auto& free = known_.at(id).free;
-    if (free.node->vcpus >= job.spec.vcpus && free.node->memory >= job.spec.memory) {
+    if (free.node->vcpus >= job.spec.vcpus && free.node->memory >= job.spec.memory &&
+        (lending == nullptr || lasts_for(*free.node, *lending, job.spec, now))) {
       list.push_back(&free);
     }
     ++at;
   }
-  return list;
+  if (lending == nullptr) return list;
+  return best_lent(list, job, now, [](const FreeNode* each) -> const FreeNode& { return *each; });
 }
 
 int FreeNodes::vcpus(const ComputeEnvironmentName& environment) const {
@@ -107,14 +112,16 @@ class Taken {
   std::vector<FreeNode> before_;
 };
 
-bool lets_in(const ComputeEnvironment& environment, const Job& job) {
-  return environment.enabled && !(job.is_multi_node() && environment.spot);
+bool lets_in(const ComputeEnvironment& environment, const Lending* lending, const Job& job) {
+  return environment.enabled && !(job.is_multi_node() && environment.spot) &&
+         (lending == nullptr || is_lent_for(*lending, job.spec));
 }
 
 }  // namespace
 
 std::optional<std::vector<Placement>> place_first(const ClusterSettings& cluster, QueueGates gates,
-                                                  FreeNodes& nodes, WaitingLine& line, Work& work) {
+                                                  FreeNodes& nodes, WaitingLine& line, Millis now,
+                                                  Work& work) {
   Taken taken(nodes);
   std::vector<Placement> plan;
   const auto fits_somewhere = [&](const Job& job) {
@@ -122,8 +129,10 @@ std::optional<std::vector<Placement>> place_first(const ClusterSettings& cluster
     if (gates.shut(job)) return false;
     const auto environments = environments_of(cluster, job);
     return std::any_of(environments.begin(), environments.end(), [&](const auto* each) {
-      return lets_in(*each, job) &&
-             nodes.best(each->name, job, work).size() == static_cast<std::size_t>(job.node_count());
+      const auto* lending = lending_of(cluster, each->name);
+      return lets_in(*each, lending, job) &&
+             nodes.best(each->name, job, now, lending, work).size() ==
+                 static_cast<std::size_t>(job.node_count());
     });
   };
   while (const auto* job = line.next()) {
@@ -135,8 +144,9 @@ std::optional<std::vector<Placement>> place_first(const ClusterSettings& cluster
     Placement placement{job->id, {}};
     bool sets_aside = false;
     for (const auto* environment : environments_of(cluster, *job)) {
-      if (!lets_in(*environment, *job)) continue;
-      const auto found = nodes.best(environment->name, *job, work);
+      const auto* lending = lending_of(cluster, environment->name);
+      if (!lets_in(*environment, lending, *job)) continue;
+      const auto found = nodes.best(environment->name, *job, now, lending, work);
       if (found.size() == static_cast<std::size_t>(job->node_count())) {
         for (const auto* node : found) placement.nodes.push_back(node->node->id);
         break;

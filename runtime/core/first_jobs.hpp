@@ -32,9 +32,10 @@ class FreeNodes {
   void remove(const NodeId& id);
 
   /// Up nodes of the environment that could take (a node's part of) the job, as many as it needs or
-  /// all that there are; the best first, as place() has it.
+  /// all that there are; the best first, as place() has it. Lent ones are all looked at.
   [[nodiscard]] std::vector<const FreeNode*> best(const ComputeEnvironmentName& environment,
-                                                  const Job& job, Work& work) const;
+                                                  const Job& job, Millis now,
+                                                  const Lending* lending, Work& work) const;
   /// vCPUs of the environment's nodes that are there or on their way.
   [[nodiscard]] int vcpus(const ComputeEnvironmentName& environment) const;
   /// Whether the environment has nodes that are up and hold no job.
@@ -82,7 +83,8 @@ class WaitingLine {
 /// must wait, nodes are set aside for it, and one behind it might fit on what is free.
 [[nodiscard]] std::optional<std::vector<Placement>> place_first(const ClusterSettings& cluster,
                                                                 QueueGates gates, FreeNodes& nodes,
-                                                                WaitingLine& line, Work& work);
+                                                                WaitingLine& line, Millis now,
+                                                                Work& work);
 
 /// As place(), without the reasons of those that wait: ends as soon as nobody can get anything any
 /// more. Pure.

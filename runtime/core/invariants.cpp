@@ -166,6 +166,7 @@ class Audit {
   void audit_holding(const Job& job) {
     const auto* attempt = job.current();
     if (attempt == nullptr) return;
+    std::set<std::string> allocations;
     for (const auto& run : attempt->nodes) {
       if (run.phase == NodePhase::exited) continue;
       const auto found = nodes_.find(run.node);
@@ -185,7 +186,9 @@ class Audit {
       use.vcpus += job.spec.vcpus;
       use.memory = use.memory + job.spec.memory;
       if (job.is_multi_node()) use.whole = true;
+      allocations.insert(use.node->allocation);
     }
+    if (allocations.size() > 1) fault("job {} has nodes of several allocations", job.id);
   }
 
   [[nodiscard]] bool serves(const ComputeEnvironmentName& name, const QueueName& queue) const {

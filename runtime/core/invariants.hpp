@@ -23,9 +23,8 @@ struct Everything {
 /// the states of a live attempt and no other is; an older attempt holds nothing; a job waits only
 /// for jobs that can still end; an array's parent counts its children right and ends with the last.
 /// Of nodes: ids and ordinals are unique; no node gives more vCPUs or memory than it has; a
-/// multi-node job has its nodes to itself; what is held exists, is not being given back and serves
-/// the job's queue; no environment has more than MaxvCpus.
-/// Pure.
+/// multi-node job has its nodes to itself, and lent ones of one allocation; what is held exists, is
+/// not being given back and serves the job's queue; no environment has more than MaxvCpus. Pure.
 [[nodiscard]] std::vector<std::string> faults_in(const Everything& everything);
 
 }  // namespace cox::core

@@ -9,7 +9,9 @@
 #include "runtime/core/estimates.hpp"
 #include "runtime/core/first_jobs.hpp"
 #include "runtime/core/free_list.hpp"
+#include "runtime/core/lending.hpp"
 #include "runtime/core/lifecycle.hpp"
+#include "runtime/core/place_group.hpp"
 #include "runtime/core/queue_gates.hpp"
 #include "runtime/core/scheduler.hpp"
 #include "runtime/core/serving.hpp"
@@ -23,63 +25,6 @@ namespace {
 /// can get anything any more.
 enum class Reasons : bool { told, left_out };
 
-/// A node as a pass sees it.
-struct Place {
-  FreeNode free;
-  int vcpus = 0;  ///< of the whole node
-  MiB memory;
-  NodeStatus status = NodeStatus::pending;
-  std::size_t index = 0;          ///< among its environment's
-  const Job* kept_for = nullptr;  ///< set aside for this job
-  Millis kept_from = {};          ///< when that job will need it; not set: not known
-  Holdings holdings = {};         ///< of the jobs on it, once estimate() has looked
-
-  /// Whether the node, were it empty, could take (a node's part of) the job.
-  [[nodiscard]] bool suits(const Job& job) const {
-    return vcpus >= job.spec.vcpus && memory >= job.spec.memory;
-  }
-  [[nodiscard]] Room room() const { return {free.free_vcpus, free.free_memory, index}; }
-};
-
-/// What jobs ask of one node. Of jobs of one shape the same nodes are the best.
-struct Shape {
-  int vcpus = 0;
-  MiB memory;
-  bool whole = false;  ///< of a multi-node job
-
-  friend auto operator<=>(const Shape&, const Shape&) = default;
-};
-
-Shape shape_of(const Job& job) { return {job.spec.vcpus, job.spec.memory, job.is_multi_node()}; }
-
-/// When it will do, jobs on it, minus free vCPUs, and where it lies: the first is set aside first.
-using Rank = std::tuple<Millis, int, int, std::size_t>;
-
-/// Places in the order in which they are set aside for jobs of one shape. Whatever changes a
-/// place's rank puts it in once more; what is old of it is dropped when it comes to the front.
-using RankLine = std::priority_queue<Rank, std::vector<Rank>, std::greater<>>;
-
-/// The nodes of an environment, in id order, with what is asked of them for every job.
-struct Group {
-  const ComputeEnvironment* environment = nullptr;
-  std::vector<Place> places;
-  int vcpus = 0;                  ///< of those there or on their way
-  FreeList free;                  ///< up, not set aside
-  FreeList empty;                 ///< those of them that no job holds
-  FreeList kept_free;             ///< up, set aside
-  FreeList kept_empty;            ///< those of them that no job holds
-  std::set<std::size_t> kept;     ///< set aside
-  std::set<std::size_t> pending;  ///< on their way, not set aside
-  struct Lines {
-    RankLine busy;
-    RankLine unfit;
-  };
-  std::map<Shape, Lines> lines;
-  bool is_lent = false;  ///< it has been said of some place when it will be needed
-  /// Of needs that nothing here could meet: nor can it later in the pass, as room only shrinks.
-  std::set<std::tuple<Shape, int, std::optional<int>>> refused;
-};
-
 /// A pass of place(): what is free shrinks as jobs are placed, and nodes are set aside for jobs
 /// that wait for more of them.
 class Placer {
@@ -87,7 +32,9 @@ class Placer {
   Placer(const Snapshot& snapshot, Reasons reasons)
       : snapshot_(snapshot), reasons_(reasons), gates_(snapshot) {
     for (const auto& environment : snapshot.cluster->environments) {
-      groups_[environment.name].environment = &environment;
+      auto& made = groups_[environment.name];
+      made.environment = &environment;
+      made.lending = lending_of(*snapshot.cluster, environment.name);
     }
     Group* group = nullptr;
     for (const auto& each : snapshot.nodes) {
@@ -174,6 +121,12 @@ class Placer {
       block.kind = BlockKind::spot_multi_node;
       return block;
     }
+    if (group.lending != nullptr && !is_lent_for(*group.lending, job.spec)) {
+      block.kind = BlockKind::never_lent_so_long;
+      block.wanted = seconds_for(job.spec) + kLentStartSeconds;
+      block.have = group.lending->max_s;
+      return block;
+    }
     const auto candidates = free_places(job, group);
     block.have = static_cast<int>(candidates.size());
     if (block.have >= job.node_count()) {
@@ -188,7 +141,11 @@ class Placer {
       return block;
     }
     if (reasons_ == Reasons::told) explain(job, group, *fit, block);
-    set_aside(job, group, *fit, candidates);
+    if (group.lending != nullptr) {
+      set_aside_lent(job, group, *fit);
+    } else {
+      set_aside(job, group, *fit, candidates);
+    }
     return block;
   }
 
@@ -198,12 +155,15 @@ class Placer {
     std::vector<Place*> list;
     const std::tuple needs(shape_of(job), job.node_count(), job.spec.timeout_s);
     if (group.refused.contains(needs)) return list;
-    const auto wanted = static_cast<std::size_t>(job.node_count());
+    const bool are_lent = group.lending != nullptr;
+    const auto wanted = are_lent ? group.places.size() : static_cast<std::size_t>(job.node_count());
     const auto collect = [&](const FreeList& from, bool set_aside) {
       if (list.size() >= wanted) return;
       from.each_with(job.spec.vcpus, job.spec.memory, [&](const Room& room) {
         auto& place = group.places[room.place];
-        if (place.suits(job) && (!set_aside || may_use(place))) list.push_back(&place);
+        const bool lasts =
+            !are_lent || lasts_for(*place.free.node, *group.lending, job.spec, snapshot_.now);
+        if (place.suits(job) && lasts && (!set_aside || may_use(place))) list.push_back(&place);
         return list.size() < wanted;
       });
     };
@@ -213,7 +173,9 @@ class Placer {
       collect(job.is_multi_node() ? group.kept_empty : group.kept_free, true);
     }
     if (list.empty()) group.refused.insert(needs);
-    return list;
+    if (!are_lent) return list;
+    return best_lent(list, job, snapshot_.now,
+                     [](const Place* each) -> const FreeNode& { return each->free; });
   }
 
   /// Whether the job that is considered may have what is free of a place that is set aside: whoever
@@ -257,7 +219,7 @@ class Placer {
     if (place.free.jobs == 0) (kept ? group.kept_empty : group.empty).erase(place.room());
   }
 
-  static void explain(const Job& job, Group& group, const Fit& fit, Block& block) {
+  void explain(const Job& job, Group& group, const Fit& fit, Block& block) const {
     const Job* before = nullptr;
     for (auto index = group.kept.rbegin(); index != group.kept.rend() && before == nullptr;
          ++index) {
@@ -269,22 +231,19 @@ class Placer {
       block.by = before->id;
       return;
     }
-    const int starting = starting_of(job, group);
-    if (starting + block.have >= job.node_count()) {
+    const int starting = starting_of(group, job, snapshot_.now);
+    if (starting + block.have >= job.node_count() || (group.lending != nullptr && starting > 0)) {
       block.kind = BlockKind::nodes_starting;
-      block.have += starting;
+      block.have = std::min(block.have + starting, job.node_count());
+    } else if (const auto left = time_left(group, job, snapshot_.now)) {
+      block.kind = BlockKind::lent_too_short;
+      block.wanted = seconds_for(job.spec);
+      block.have = *left;
     } else if (group.vcpus + fit.type.vcpus > group.environment->max_vcpus) {
       block.kind = BlockKind::environment_full;
       block.wanted = fit.type.vcpus * (job.node_count() - block.have);
       block.have = group.environment->max_vcpus - group.vcpus;
     }
-  }
-
-  /// Nodes on their way that suit the job. Nobody has had any set aside.
-  static int starting_of(const Job& job, const Group& group) {
-    return static_cast<int>(
-        std::count_if(group.pending.begin(), group.pending.end(),
-                      [&](std::size_t index) { return group.places[index].suits(job); }));
   }
 
   // Setting aside.
@@ -344,6 +303,32 @@ class Placer {
       keep(group, *place, job);
       room += place->vcpus;
     }
+  }
+
+  /// The same of lent nodes.
+  void set_aside_lent(const Job& job, Group& group, const Fit& fit) {
+    std::vector<LentPlace> places;
+    for (const auto& place : group.places) {
+      const auto& node = *place.free.node;
+      if (place.kept_for != nullptr || !counts(node)) continue;
+      const bool is_coming = place.status == NodeStatus::pending;
+      const bool is_empty = place.status == NodeStatus::up && place.free.jobs == 0;
+      const auto at = is_coming ? snapshot_.now : free_at(place, job);
+      const auto from = at == kNotKnown ? snapshot_.now : at;
+      places.push_back(
+          {.index = place.index,
+           .allocation = allocation_of(node),
+           .vcpus = place.vcpus,
+           .jobs = place.free.jobs,
+           .suits = place.suits(job) && lasts_for(node, *group.lending, job.spec, from),
+           .is_free = is_coming || is_empty,
+           .free_at = at});
+    }
+    const int room = group.environment->max_vcpus - group.vcpus;
+    const auto kept = to_set_aside(places, job.node_count(), fit.type.vcpus, room);
+    const auto first = kept_.size();
+    for (const auto index : kept.places) keep(group, group.places[index], job);
+    if (kept.for_use) reserve(job, first);
   }
 
   [[nodiscard]] Rank rank_of(const Place& place, const Job& job, bool is_fit) {

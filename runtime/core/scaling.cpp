@@ -4,6 +4,7 @@
 #include <tuple>
 #include <utility>
 
+#include "runtime/core/lending.hpp"
 #include "runtime/core/lifecycle.hpp"
 #include "runtime/core/queue_gates.hpp"
 #include "runtime/core/scheduler.hpp"
@@ -18,10 +19,17 @@ namespace {
 class Scaler {
  public:
   Scaler(const Snapshot& snapshot, const ComputeEnvironment& environment)
-      : snapshot_(snapshot), environment_(environment) {
+      : snapshot_(snapshot),
+        environment_(environment),
+        lending_(lending_of(*snapshot.cluster, environment.name)) {
     for (const auto& each : snapshot.nodes) {
       if (each.node->environment != environment.name || !counts(*each.node)) continue;
-      slots_.push_back({each, each, each.node->vcpus, each.node->memory});
+      slots_.push_back({each,
+                        each,
+                        each.node->vcpus,
+                        each.node->memory,
+                        std::string(allocation_of(*each.node)),
+                        {}});
       total_ += each.node->vcpus;
     }
   }
@@ -32,7 +40,7 @@ class Scaler {
       slot.free = slot.at_start;
       slot.used = slot.leaves = false;
     }
-    room_is_kept_ = grew_ = false;
+    room_is_kept_ = grew_ = jobs_are_left_ = false;
   }
 
   /// True when the environment can take the job: on its nodes, or by growing.
@@ -44,9 +52,15 @@ class Scaler {
   }
 
   /// True when busy nodes will come free for the job, so that it waits for them; a part of its
-  /// nodes may be launched now.
+  /// nodes may be launched now, where they are not lent.
   bool wait_for_busy(const Job& job) {
     const auto need = need_of(job);
+    if (need && lending_ != nullptr) {
+      if (need->busy < need->missing) return false;
+      jobs_are_left_ = true;
+      take(job, *need, 0);
+      return true;
+    }
     if (!need || room() / need->fit.type.vcpus + need->busy < need->missing) return false;
     take(job, *need, std::min(room() / need->fit.type.vcpus, need->missing));
     return true;
@@ -58,6 +72,7 @@ class Scaler {
   bool make_room(const Job& job) {
     auto need = need_of(job);
     if (!need) return false;
+    jobs_are_left_ = true;
     if (room_is_kept_) {  // what could be made would be for the job before this one
       take(job, *need, 0);
       return true;
@@ -70,12 +85,17 @@ class Scaler {
       leaving.push_back(&slot);
     };
     const std::set<const Slot*> found(need->found.begin(), need->found.end());
-    for (auto& slot : slots_) {
+    for (const auto& together : given_back_together()) {
       if (made >= wanted) break;
-      if (is_idle(slot) && !found.contains(&slot)) let_go(slot);
+      const bool is_spare = std::all_of(together.begin(), together.end(), [&](const Slot* slot) {
+        return is_unused(*slot) && !found.contains(slot);
+      });
+      if (!is_spare) continue;
+      for (auto* slot : together) let_go(*slot);
     }
     for (auto slot = need->found.rbegin(); slot != need->found.rend() && made < wanted; ++slot) {
-      if (!is_idle(**slot) || (*slot)->vcpus <= need->fit.type.vcpus) continue;
+      const bool is_larger = (*slot)->vcpus > need->fit.type.vcpus;
+      if (lending_ != nullptr || !is_idle(**slot) || !is_larger) continue;
       let_go(**slot);
       wanted += need->fit.type.vcpus;  // another takes its place
     }
@@ -95,17 +115,36 @@ class Scaler {
              total_ + (count + 1) * type.vcpus <= environment_.max_vcpus) {
         ++count;
       }
-      if (count > 0) order(type, count, fmt::format("MinvCpus is {}", environment_.min_vcpus));
+      const int lent_s = lending_ != nullptr ? seconds_asked(*lending_, JobSpec{}) : 0;
+      const auto why = fmt::format("MinvCpus is {}", environment_.min_vcpus);
+      if (count > 0) order({environment_.name, type, count, why, lent_s, true});
     }
     return grew_;
   }
 
   void finish(ScalePlan& plan) {
-    for (auto& [type, wanted] : wanted_) plan.launch.push_back(std::move(wanted));
-    for (const auto& slot : slots_) {
-      if (!slot.leaves && !(is_idle(slot) && may_go(*slot.free.node))) continue;
-      plan.release.push_back(slot.free.node->id);
-      total_ -= slot.vcpus;
+    if (lending_ == nullptr) {
+      std::sort(wanted_.begin(), wanted_.end(), [](const NodesWanted& a, const NodesWanted& b) {
+        return a.type.name < b.type.name;
+      });
+    }
+    for (auto& wanted : wanted_) {
+      // Nodes for which more jobs wait than they can take are of use for longer than for one.
+      if (lending_ != nullptr && jobs_are_left_) {
+        wanted.lent_s = std::max(wanted.lent_s, seconds_asked(*lending_, JobSpec{}));
+      }
+      plan.launch.push_back(std::move(wanted));
+    }
+    for (const auto& together : given_back_together()) {
+      const bool may_all = std::all_of(together.begin(), together.end(), [&](const Slot* slot) {
+        return is_given_up(*slot) && may_go(*slot->free.node);
+      });
+      int vcpus = 0;
+      for (const auto* slot : together) vcpus += slot->vcpus;
+      const bool leave = together.front()->leaves;
+      if (!leave && (!may_all || total_ - vcpus < environment_.min_vcpus)) continue;
+      for (const auto* slot : together) plan.release.push_back(slot->free.node->id);
+      total_ -= vcpus;
     }
   }
 
@@ -116,8 +155,10 @@ class Scaler {
     FreeNode free;
     int vcpus = 0;
     MiB memory;
-    bool used = false;    ///< by a job of this pass
-    bool leaves = false;  ///< given back to make room
+    std::string allocation;
+    std::optional<std::size_t> order;  ///< of this plan, which it will come by
+    bool used = false;                 ///< by a job of this pass
+    bool leaves = false;               ///< given back to make room
   };
 
   /// What a job takes of the environment.
@@ -130,12 +171,16 @@ class Scaler {
 
   /// Nothing when the environment can never take the job.
   std::optional<Need> need_of(const Job& job) {
-    const bool refused = !environment_.enabled || (job.is_multi_node() && environment_.spot);
+    const bool refused = !environment_.enabled || (job.is_multi_node() && environment_.spot) ||
+                         (lending_ != nullptr && !is_lent_for(*lending_, job.spec));
     const auto fit = refused ? std::nullopt : smallest_fit(environment_, job.spec);
     if (!fit) return std::nullopt;
     Need need{*fit, {}, 0, 0};
+    std::map<std::string_view, int> suit;  // of each allocation
     for (auto& slot : slots_) {
       if (slot.vcpus < job.spec.vcpus || slot.memory < job.spec.memory || slot.leaves) continue;
+      if (!lasts(slot, job)) continue;
+      if (!is_away(slot)) ++suit[slot.allocation];
       const bool is_free = job.is_multi_node() ? slot.free.jobs == 0
                                                : slot.free.free_vcpus >= job.spec.vcpus &&
                                                      slot.free.free_memory >= job.spec.memory;
@@ -145,17 +190,59 @@ class Scaler {
         ++need.busy;
       }
     }
+    if (lending_ != nullptr && job.is_multi_node()) keep_one_allocation(need, suit);
     keep_best(need.found, static_cast<std::size_t>(fit->nodes));
     need.missing = fit->nodes - static_cast<int>(need.found.size());
     return need;
   }
 
+  /// A multi-node job's lent nodes are of one allocation: all of them, or none yet. `suit`: how
+  /// many of each suit it, busy or not.
+  void keep_one_allocation(Need& need, const std::map<std::string_view, int>& suit) const {
+    const auto wanted = static_cast<std::size_t>(need.fit.nodes);
+    std::map<std::string_view, std::vector<Slot*>> found;
+    for (auto* slot : need.found) found[slot->allocation].push_back(slot);
+    need.found = best_allocation(found, wanted, [this](const Slot* slot) { return end_of(*slot); });
+    if (need.found.size() < wanted) need.found.clear();
+    const bool may_come_free = std::any_of(
+        suit.begin(), suit.end(), [&](const auto& each) { return each.second >= need.fit.nodes; });
+    need.busy = may_come_free ? need.fit.nodes : 0;
+  }
+
+  [[nodiscard]] bool lasts(const Slot& slot, const Job& job) const {
+    return lending_ == nullptr || slot.order ||
+           lasts_for(*slot.free.node, *lending_, job.spec, snapshot_.now);
+  }
+  /// When a node will be taken away.
+  [[nodiscard]] Millis end_of(const Slot& slot) const {
+    if (lending_ == nullptr) return kNotKnown;
+    if (!slot.order) return taken_at(*slot.free.node, snapshot_.now);
+    return snapshot_.now + std::int64_t{1000} * wanted_[*slot.order].lent_s;
+  }
+
+  /// Nodes as they are given back: each alone, but lent ones by their allocations.
+  std::vector<std::vector<Slot*>> given_back_together() {
+    std::vector<std::vector<Slot*>> list;
+    std::map<std::string_view, std::size_t> at;
+    for (auto& slot : slots_) {
+      const bool is_new = lending_ == nullptr || at.emplace(slot.allocation, list.size()).second;
+      if (is_new) list.emplace_back();
+      (lending_ == nullptr ? list.back() : list[at[slot.allocation]]).push_back(&slot);
+    }
+    return list;
+  }
+
   /// The best `count`, as place() has it. By what a slot has and not by its id: once they are
   /// there, the nodes ordered now must be packed as they were when they were ordered.
-  static void keep_best(std::vector<Slot*>& slots, std::size_t count) {
-    const auto rank = [](const Slot* slot) {
-      return std::tuple(slot->free.free_vcpus, slot->free.free_memory, slot->vcpus, slot->memory,
-                        slot->free.jobs == 0, !is_up(*slot));
+  void keep_best(std::vector<Slot*>& slots, std::size_t count) const {
+    std::map<std::string_view, int> empty;  // of each allocation, as place() counts them
+    for (const auto* slot : slots) {
+      if (lending_ != nullptr) empty[slot->allocation] += slot->free.jobs == 0 ? 1 : 0;
+    }
+    const auto rank = [&](const Slot* slot) {
+      return std::tuple(slot->free.free_vcpus, slot->free.free_memory,
+                        lending_ != nullptr ? empty[slot->allocation] : 0, end_of(*slot),
+                        slot->vcpus, slot->memory, slot->free.jobs == 0, !is_up(*slot));
     };
     const auto kept = std::min(count, slots.size());
     std::partial_sort(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(kept), slots.end(),
@@ -175,33 +262,62 @@ class Scaler {
     return is_up(slot) && !slot.used && !slot.leaves && slot.free.jobs == 0;
   }
 
+  /// Idle, or a fault keeps jobs from it: nobody has any use of it. Of a lent one that is enough to
+  /// give it back.
+  [[nodiscard]] bool is_unused(const Slot& slot) const {
+    if (lending_ == nullptr) return is_idle(slot);
+    return slot.free.node != nullptr && slot.free.node->status != NodeStatus::pending &&
+           !slot.used && !slot.leaves && slot.free.jobs == 0;
+  }
+
+  /// The same, and lent ones that have not come, and that nobody waits for any more.
+  [[nodiscard]] bool is_given_up(const Slot& slot) const {
+    if (lending_ == nullptr) return is_idle(slot);
+    return slot.free.node != nullptr && !slot.used && !slot.leaves && slot.free.jobs == 0;
+  }
+
   [[nodiscard]] int room() const { return room_is_kept_ ? 0 : environment_.max_vcpus - total_; }
 
   void take(const Job& job, const Need& need, int launched) {
     for (auto* slot : need.found) use(*slot, job);
     if (launched <= 0) return;
     const auto first = slots_.size();
-    order(need.fit.type, launched, fmt::format("job {} waits", job.id));
+    const int lent_s = lending_ != nullptr ? seconds_asked(*lending_, job.spec) : 0;
+    order({environment_.name, need.fit.type, launched, fmt::format("job {} waits", job.id), lent_s,
+           job.is_multi_node()});
     for (auto i = first; i < slots_.size(); ++i) use(slots_[i], job);
   }
 
-  static void use(Slot& slot, const Job& job) {
+  void use(Slot& slot, const Job& job) {
+    if (lending_ != nullptr && slot.order) {
+      auto& lent_s = wanted_[*slot.order].lent_s;
+      lent_s = std::max(lent_s, seconds_asked(*lending_, job.spec));
+    }
     slot.used = true;
     slot.free.jobs += 1;
     slot.free.free_vcpus = job.is_multi_node() ? 0 : slot.free.free_vcpus - job.spec.vcpus;
     slot.free.free_memory = job.is_multi_node() ? MiB{} : slot.free.free_memory - job.spec.memory;
   }
 
-  void order(const InstanceType& type, int count, std::string why) {
-    const auto entry =
-        wanted_.try_emplace(type.name, NodesWanted{environment_.name, type, 0, std::move(why)})
-            .first;
-    entry->second.count += count;
+  void order(NodesWanted wanted) {
+    const auto type = wanted.type;
+    const int count = wanted.count;
+    // Lent ones are asked for one by one; of others those of one type are one wish.
+    auto known = std::find_if(wanted_.begin(), wanted_.end(), [&](const NodesWanted& each) {
+      return lending_ == nullptr && each.type.name == type.name;
+    });
+    const auto place = static_cast<std::size_t>(known - wanted_.begin());
+    if (known == wanted_.end()) {
+      if (lending_ == nullptr) wanted.together = false;
+      wanted_.push_back(std::move(wanted));
+    } else {
+      known->count += count;
+    }
     total_ += count * type.vcpus;
     grew_ = true;
     const FreeNode empty{nullptr, type.vcpus, type.memory, 0};
     slots_.insert(slots_.end(), static_cast<std::size_t>(count),
-                  Slot{empty, empty, type.vcpus, type.memory});
+                  Slot{empty, empty, type.vcpus, type.memory, fmt::format("new {}", place), place});
   }
 
   [[nodiscard]] bool may_go(const Node& node) const {
@@ -212,11 +328,13 @@ class Scaler {
 
   const Snapshot& snapshot_;
   const ComputeEnvironment& environment_;
+  const Lending* lending_;
   std::vector<Slot> slots_;
-  std::map<std::string, NodesWanted> wanted_;
+  std::vector<NodesWanted> wanted_;
   int total_ = 0;
   bool grew_ = false;
-  bool room_is_kept_ = false;  ///< for a job that waits for more of it
+  bool room_is_kept_ = false;   ///< for a job that waits for more of it
+  bool jobs_are_left_ = false;  ///< that nodes, there or ordered, have no room for
 };
 
 }  // namespace

@@ -46,12 +46,14 @@ enum class BlockKind : std::uint8_t {
   no_environment_fits,  ///< no instance type of the queue's environments can ever hold it
   environment_full,     ///< max_vcpus reached
   environment_disabled,
-  nodes_starting,     ///< nodes were asked for and are on their way
-  nodes_busy,         ///< held by other jobs
-  behind_wide_job,    ///< nodes are kept free for an earlier, wider job
-  spot_multi_node,    ///< AWS Batch: multi-node jobs do not run on Spot
-  queue_limit,        ///< as many jobs of the queue run as may
-  share_reservation,  ///< computeReservation: kept for shares that have no jobs yet
+  nodes_starting,      ///< nodes were asked for and are on their way
+  nodes_busy,          ///< held by other jobs
+  behind_wide_job,     ///< nodes are kept free for an earlier, wider job
+  spot_multi_node,     ///< AWS Batch: multi-node jobs do not run on Spot
+  queue_limit,         ///< as many jobs of the queue run as may
+  share_reservation,   ///< computeReservation: kept for shares that have no jobs yet
+  lent_too_short,      ///< free nodes will be taken away before the job's timeout
+  never_lent_so_long,  ///< no node of the environment is ever lent for the job's timeout
 };
 
 /// Its name as above: "nodes_busy". Pure.
@@ -60,7 +62,7 @@ enum class BlockKind : std::uint8_t {
 struct Block {
   BlockKind kind = BlockKind::nodes_busy;
   ComputeEnvironmentName environment;
-  int wanted = 0;  ///< nodes, or vCPUs where the kind speaks of vCPUs
+  int wanted = 0;  ///< nodes, or vCPUs where the kind speaks of vCPUs, or seconds of time
   int have = 0;
   JobId by;               ///< the job that holds or reserves, where one does
   std::string note = {};  ///< what else is known: why the environment's nodes do not start
@@ -90,6 +92,8 @@ struct Placements {
 /// when the reservation begins: at the time at which the timeouts of what runs there leave the
 /// first job enough. Where one of those has no timeout, that time is not known, and nobody passes.
 /// So the first of the jobs that wait is never later for those behind it.
+/// Of lent nodes a job gets such as are there until it has ended, at the latest by its timeout, and
+/// a multi-node job gets those of one allocation.
 /// Cost: what waits times the nodes of its environments. Pure.
 [[nodiscard]] Placements place(const Snapshot& snapshot);
 
@@ -98,6 +102,8 @@ struct NodesWanted {
   InstanceType type;
   int count = 0;
   std::string why;
+  int lent_s = 0;         ///< of lent nodes: for how long
+  bool together = false;  ///< of lent nodes: in one allocation, else each in its own
 };
 
 struct ScalePlan {
@@ -111,8 +117,9 @@ struct ScalePlan {
 /// time, down to min_vcpus. A job goes to the first environment of its queue with room for it, else
 /// to the first where busy nodes will come free; else it keeps the room of the first that could
 /// hold it, and idle nodes there are given back at once when that makes enough.
-/// Once a plan is carried out, the next one wants nothing more. Never names a node that holds a
-/// job. Pure.
+/// Lent nodes are asked for by the jobs' timeouts; those for a multi-node job come in one
+/// allocation, and an allocation is given back when all its nodes may be. Once a plan is carried
+/// out, the next one wants nothing more. Never names a node that holds a job. Pure.
 [[nodiscard]] ScalePlan scale(const Snapshot& snapshot);
 
 /// How many nodes, and of which type, a job needs in an environment; nothing when no type fits or

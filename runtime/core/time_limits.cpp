@@ -25,7 +25,8 @@ Millis due_at(const LimitAction& action, const HeadOfQueue& head) {
 std::string blocked_cause(const std::vector<Block>& blocks) {
   if (blocks.empty()) return "";
   const auto never_fits = [](const Block& block) {
-    return block.kind == BlockKind::no_environment_fits;
+    return block.kind == BlockKind::no_environment_fits ||
+           block.kind == BlockKind::never_lent_so_long;
   };
   if (std::all_of(blocks.begin(), blocks.end(), never_fits)) {
     const bool too_large = std::all_of(

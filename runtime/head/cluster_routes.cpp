@@ -1,5 +1,6 @@
 #include <boost/json.hpp>
 
+#include "runtime/base/text.hpp"
 #include "runtime/head/head_core.hpp"
 #include "runtime/os/files.hpp"
 
@@ -84,6 +85,12 @@ std::string HeadCore::cluster_json() const {
   if (!cluster.queues.empty()) {
     shown["jobQueueArn"] = arn("job-queue", cluster.queues[0].name.value);
   }
+  std::vector<std::string> notes;
+  for (const auto& environment : cluster.environments) {
+    const auto note = state_.environment_note(environment.name);
+    if (!note.empty()) notes.push_back(fmt::format("{}: {}", environment.name, note));
+  }
+  shown["fleetReason"] = join(notes, "; ");
   int nodes = 0;
   for (const auto* node : state_.nodes()) {
     if (node->ordinal == 0) {

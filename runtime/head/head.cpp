@@ -50,6 +50,7 @@ Result<void> HeadCore::start() {
       guarded([this](const NodeId& id, const std::string& how) { lose(id, how); }));
   provider_.on_node_waiting(
       guarded([this](const NodeId& id, const std::string& why) { waits(id, why); }));
+  provider_.on_node_lent(guarded([this](const NodeId& id) { is_lent(id); }));
   if (auto opened = open_directory(); !opened) return opened;
   journal_->at_turn_end([this] { turn_end(); });
   read_story();

@@ -38,6 +38,7 @@ struct HeadOptions {
   os::Fd host_listener;  ///< a further TCP socket that agents dial: those on other hosts; or none
   int creation_ms = 30'000;         ///< the first nodes' agents must have dialled home by then
   int node_lost_after_ms = 10'000;  ///< a silent node is lost after so long
+  int first_call_ms = 120'000;      ///< and one that was waited for, if it does not dial home
 };
 
 /// The state of the cluster's making, for `pcluster create`.

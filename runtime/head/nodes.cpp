@@ -101,10 +101,16 @@ void HeadCore::launch(const core::NodesWanted& wanted) {
     state_.set_note(wanted.environment, fmt::format("Growing by {} {}: {}", wanted.count,
                                                     wanted.type.name, wanted.why));
   }
+  std::string allocation;
   for (int i = 0; i < wanted.count; ++i) {
     auto node = of_type(wanted.type);
     node.ordinal = state_.free_ordinal();
     node.environment = wanted.environment;
+    if (wanted.lent_s > 0) {
+      if (allocation.empty() || !wanted.together) allocation = new_allocation();
+      node.allocation = allocation;
+      node.lent_s = wanted.lent_s;
+    }
     provision(std::move(node));
   }
 }
@@ -112,6 +118,11 @@ void HeadCore::launch(const core::NodesWanted& wanted) {
 void HeadCore::provision_head_node() {
   auto node = of_type(state_.cluster().head_node);
   provision(std::move(node));
+}
+
+std::string HeadCore::new_allocation() {
+  std::uniform_int_distribution<std::uint64_t> bits;
+  return fmt::format("p{:016x}", bits(random_));
 }
 
 void HeadCore::provision(Node node) {
@@ -133,7 +144,9 @@ void HeadCore::provision(Node node) {
                         node.environment,
                         InstanceType{node.instance_type, node.vcpus, node.memory},
                         {std::move(identity->certificate), std::move(identity->private_key),
-                         std::move(identity->ca_certificate)}};
+                         std::move(identity->ca_certificate)},
+                        node.allocation,
+                        node.lent_s};
     provider_.provision(std::move(request),
                         guarded([this, id = node.id](Result<ProvisionedNode> result) {
                           provisioned(id, std::move(result));
@@ -178,6 +191,7 @@ void HeadCore::is_up(const NodeId& id) {
   Node node = *known;
   node.status = NodeStatus::up;
   node.reason.clear();
+  if (const auto until = provider_.lent_until(id); until.set()) node.lent_until = until;
   const bool first_time = were_up_.insert(id).second;
   if (first_time) {
     node.idle_since = clock_.now();
@@ -210,8 +224,27 @@ void HeadCore::waits(const NodeId& id, const std::string& why) {
   Node node = *known;
   node.reason = why;
   state_.put_node(node);
-  if (!why.empty()) state_.set_note(node.environment, why, true);
+  silence_.erase(id);
+  if (!why.empty()) {
+    state_.set_note(node.environment, why, true);
+  } else {
+    silence_[id] = loop_.after(std::chrono::milliseconds(options_.first_call_ms),
+                               [this, id] { did_not_call(id); });
+  }
   want_pass();  // what jobs wait for is another thing now
+}
+
+/// It will be taken away at another time than was known.
+void HeadCore::is_lent(const NodeId& id) {
+  const auto* known = state_.node(id);
+  const auto until = provider_.lent_until(id);
+  if (known == nullptr || known->status == NodeStatus::pending || known->lent_until == until)
+    return;
+  Node node = *known;
+  node.lent_until = until;
+  state_.put_node(node);
+  journal_->add(node);
+  want_pass();
 }
 
 /// A node that never came up: the next try is later, and who waits is told why.
@@ -276,6 +309,25 @@ void HeadCore::lose(const NodeId& id, const std::string& why) {
     if (id == head_node_) head_node_ = NodeId{};
     want_pass();
   });
+}
+
+/// It was given, but its agent is not heard of. What else came of its allocation is of no use to
+/// whom it was for.
+void HeadCore::did_not_call(const NodeId& id) {
+  const auto* known = state_.node(id);
+  if (known == nullptr) return;
+  const auto allocation = known->allocation;
+  lose(id, fmt::format("it was given, but its agent did not dial home within {} s",
+                       options_.first_call_ms / 1000));
+  if (allocation.empty()) return;
+  std::vector<NodeId> rest;
+  for (const auto* node : state_.nodes()) {
+    const bool is_of_it = node->allocation == allocation && node->id != id;
+    if (is_of_it && state_.holders(node->id).empty()) rest.push_back(node->id);
+  }
+  for (const auto& other : rest) {
+    lose(other, fmt::format("the agent of node {} of its allocation did not dial home", id));
+  }
 }
 
 void HeadCore::tell_jobs_of_loss(const NodeId& id, const std::string& why) {
@@ -348,7 +400,13 @@ void HeadCore::grow_to(const ComputeEnvironment& environment, int vcpus) {
     ++count;
   }
   if (count == 0) return;
-  launch({environment.name, type, count, fmt::format("DesiredvCpus is {}", vcpus)});
+  core::NodesWanted wanted{environment.name, type, count, fmt::format("DesiredvCpus is {}", vcpus)};
+  const auto& lent = state_.cluster().lent;
+  if (const auto lending = lent.find(environment.name); lending != lent.end()) {
+    wanted.lent_s = lending->second.default_s;
+    wanted.together = true;
+  }
+  launch(wanted);
 }
 
 void HeadCore::end_nodes(std::function<void()> done) {

@@ -130,7 +130,8 @@ std::vector<core::Placement> State::place(Millis now) {
   seen.now = now;
   add_shares(seen);
   AllLines line(*this, seen);
-  auto plan = core::place_first(cluster_, core::QueueGates(seen, queue_uses()), free_, line, work_);
+  auto plan =
+      core::place_first(cluster_, core::QueueGates(seen, queue_uses()), free_, line, now, work_);
   if (!plan) {
     const auto all = snapshot(now);
     work_.jobs += all.waiting.size() + all.active.size();

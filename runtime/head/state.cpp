@@ -211,7 +211,10 @@ int State::priority_of(const QueueName& name) const {
 // Nodes.
 
 std::optional<Millis> State::release_at(const Node& node) const {
-  if (node.status != NodeStatus::up || !is_idle(node.id)) return std::nullopt;
+  // A lent one that has not come may be wanted by nobody any more.
+  const bool may_go =
+      node.status == NodeStatus::up || (node.status == NodeStatus::pending && node.lent_s > 0);
+  if (!may_go || !is_idle(node.id)) return std::nullopt;
   for (const auto& environment : cluster_.environments) {
     if (environment.name != node.environment || environment.idle_ms_before_release < 0) continue;
     return node.idle_since + environment.idle_ms_before_release;

@@ -86,6 +86,14 @@ struct SharedDirectory {
   friend bool operator==(const SharedDirectory&, const SharedDirectory&) = default;
 };
 
+/// How nodes are lent where a site's own engine gives them out: in allocations, for a time.
+struct Lending {
+  int default_s = 3600;  ///< asked for where a job has no timeout
+  int max_s = 0;         ///< the longest that is given; 0: no limit
+
+  friend bool operator==(const Lending&, const Lending&) = default;
+};
+
 /// All that the head must know of the cluster's configuration. Changed by an update only.
 struct ClusterSettings {
   std::string name;
@@ -100,6 +108,8 @@ struct ClusterSettings {
   InstanceType head_node;
   int history_days = 7;    ///< how long jobs are kept that have ended (AWS Batch: at least 7)
   bool containers = true;  ///< images run in podman; false: they are ignored
+  /// Of environments whose nodes are lent; those of the others stay for as long as they are wanted.
+  std::map<ComputeEnvironmentName, Lending> lent = {};
 
   friend bool operator==(const ClusterSettings&, const ClusterSettings&) = default;
 };
@@ -126,6 +136,10 @@ struct Node {
   Millis launched_at;
   Millis idle_since;   ///< when its last job left; launched_at before the first
   std::string reason;  ///< why it is not up, where it is not
+  /// Of a lent node: those with the same come, and are given back, together.
+  std::string allocation = {};
+  int lent_s = 0;          ///< for how long it was asked for; 0: it is not lent
+  Millis lent_until = {};  ///< when it will be taken away; not set: not known
 
   friend bool operator==(const Node&, const Node&) = default;
 };

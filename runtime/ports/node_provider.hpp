@@ -23,6 +23,8 @@ struct NodeRequest {
   ComputeEnvironmentName environment;  ///< empty for the head node
   InstanceType type;
   NodeIdentity identity;
+  std::string allocation = {};  ///< nodes with the same are asked for as one; empty: not lent
+  int lent_s = 0;               ///< for how long
 };
 
 /// A node that the provider has started, or has asked for where somebody else decides when. Its
@@ -55,6 +57,11 @@ class NodeProvider {
   /// Called on the loop when a node that was asked for still has to wait, and why: a clause, or
   /// nothing once it waits no more.
   virtual void on_node_waiting(std::function<void(NodeId, std::string)> /*handler*/) {}
+
+  /// Called on the loop when lent_until() is another for this node.
+  virtual void on_node_lent(std::function<void(NodeId)> /*handler*/) {}
+  /// When a lent node will be taken away, as far as is known; never later than it is.
+  [[nodiscard]] virtual Millis lent_until(const NodeId& /*id*/) const { return {}; }
 
   /// Whether a node that has not been heard of may still be waiting for its turn: then its silence
   /// means nothing.

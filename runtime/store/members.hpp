@@ -118,7 +118,10 @@ constexpr auto members(Of<Node> /*of*/) {
                     Member{"status", &T::status},
                     Member{"launched_at", &T::launched_at},
                     Member{"idle_since", &T::idle_since},
-                    Member{"reason", &T::reason}};
+                    Member{"reason", &T::reason},
+                    Member{"allocation", &T::allocation},
+                    Member{"lent_s", &T::lent_s},
+                    Member{"lent_until", &T::lent_until}};
 }
 
 constexpr auto members(Of<InstanceType> /*of*/) {

@@ -4,7 +4,7 @@
 Every row is a ratio of medians of samples that were taken in turn, so that a slow moment of the
 machine meets both. Needs root (it starts a real sshd in every node). Usage:
 
-    tests/bench/bench.py [--rounds N] [--json FILE] [--short]
+    tests/bench/bench.py [--rounds N] [--json FILE] [--short] [--only-site]
 """
 
 import argparse
@@ -24,6 +24,7 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE / "tests/process"))
 import harness  # noqa: E402  (the same way to drive the programs as the process tests)
 import peers  # noqa: E402
+import slurm_site  # noqa: E402
 import ssh_site  # noqa: E402
 
 LAST_LINE = "sum of all ranks: 15"
@@ -239,6 +240,53 @@ def bench_hosts(rounds):
             row("the same by awsbsub --mpi, launched directly", taken["direct"], taken["ssh"], peer, 0.5)]
 
 
+def sbatch_mpirun(person, site):
+    """Seconds from before sbatch to the last line in the job's output file, as a person on the login machine has it."""
+    output = site.shared / "by-hand"
+    output.unlink(missing_ok=True)
+    mpirun = ("exec mpirun.openmpi --mca btl_tcp_if_include eth0 --allow-run-as-root -np 6 --map-by ppr:2:node"
+              f" {site.shared}/ring")
+    started = time.monotonic()
+    job = person.run("sbatch", "--parsable", "--nodes=3", "--ntasks-per-node=2", "--chdir=/", "--time=5",
+                     f"--output={output}", f"--wrap={mpirun}").ok().out.strip()
+    while not (output.exists() and LAST_LINE in output.read_text()):
+        seconds = time.monotonic() - started
+        assert seconds < 60, (site.slurm("scontrol", "show", "job", job), output.exists() and output.read_text())
+        time.sleep(0.001)
+    seconds = time.monotonic() - started
+    harness.wait_until(lambda: (job not in site.jobs(), site.jobs()), "the job by hand to be over", 30)
+    return seconds
+
+
+def bench_site(rounds):
+    """The 6-rank ring inside a Slurm site, against sbatch and mpirun on the same nodes.
+
+    Of the four CPUs that each node tells Slurm of, Coxswain's allocation has two and the job by hand the others: with two it
+    would wait for as long as the cluster is there.
+    """
+    site = slurm_site.SlurmSite(hosts=3, vcpus=4)
+    person = slurm_site.SlurmPerson(site)
+    taken = {"script": [], "direct": [], "sbatch": []}
+    try:
+        cluster = person.create("bench-site", person.site_file(minimum=6, maximum=6))
+        person.write("job.sh", HOSTS_SCRIPT.replace("/mnt/data", str(site.shared)), 0o755)
+        person.write("ring.c", (SOURCE / "mpi_examples/ring_reduce.c").read_text())
+        subprocess.run(["mpicc.openmpi", "-O2", "-o", site.shared / "ring", SOURCE / "mpi_examples/ring_reduce.c"], check=True)
+        for number in range(rounds + 1):
+            sample = {"sbatch": sbatch_mpirun(person, site), "script": until_output(cluster, "-n", "3", "-cf", "job.sh"),
+                      "direct": until_output(cluster, "-n", "3", "--mpi", "--mpi-launch", "direct", "--ranks-per-node", "2",
+                                             "ring.c")}
+            if number > 0:
+                for key, value in sample.items():
+                    taken[key].append(value)
+    finally:
+        person.close()
+        site.close()
+    peer = "sbatch and mpirun"
+    return [row("6-rank ring inside Slurm by a script's own mpirun", taken["script"], taken["sbatch"], peer, 0.5),
+            row("the same by awsbsub --mpi, launched directly", taken["direct"], taken["sbatch"], peer, 0.5)]
+
+
 def bench_small_jobs(person, rounds):
     """One /bin/true after the other, through awsbsub --wait, against starting it directly."""
     cluster = person.create("bench-small", minimum=2, maximum=2)
@@ -324,6 +372,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--short", action="store_true", help="one round: shows that the benchmark works")
     parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--only-site", action="store_true", help="only the launch inside Slurm")
     options = parser.parse_args()
     if os.geteuid() != 0:
         print("bench: needs root, to start sshd in the nodes", file=sys.stderr)
@@ -332,29 +381,34 @@ def main():
     many = 12 if options.short else 50
 
     person = harness.Person()
+    rows, figures = [], []
+    missing = [] if shutil.which("slurmctld") else ["inside Slurm: there is no slurmctld here (Debian: slurmctld, slurmd, munge)"]
     try:
-        rows = bench_create(person, rounds, many) + bench_launch(person, rounds) + bench_small_jobs(person, rounds)
-        rows += bench_hosts(rounds)
-        figures = bench_scale(options.short) + bench_idle(person)
-        site = peers.Site()
-        try:
-            rows += peers.bench_many(person, site, rounds, 20 if options.short else 300, row)
-            more = peers.bench_output(person, site, Nodes, 6 if options.short else 1024, min(rounds, 3), row)
-        finally:
-            site.close()
-        rows += more[0]
-        figures += more[1]
+        if not options.only_site:
+            rows = bench_create(person, rounds, many) + bench_launch(person, rounds) + bench_small_jobs(person, rounds)
+            rows += bench_hosts(rounds)
+        if not missing:
+            rows += bench_site(rounds)
+        if not missing and not options.only_site:
+            more = peers.bench(person, Nodes, rounds, options.short, row)
+            rows += more[0]
+            figures += more[1]
+        if not options.only_site:
+            figures = bench_scale(options.short) + bench_idle(person) + figures
     finally:
         person.close()
     report = {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "kernel": platform.release(), "rounds": rounds,
-              "rows": rows, "figures": figures}
+              "rows": rows, "figures": figures, "not_measured": missing}
     print(f"{report['date']}, {report['cores']} cores, kernel {report['kernel']}, {rounds} rounds, medians")
     print(f"{'what':58} {'seconds':>9} {'peer':>9} {'ratio':>7} {'budget':>7}")
     for r in rows:
         print(f"{r['what']:58} {r['seconds']:9.3f} {r['peer_seconds'] or '-':>9} {r['ratio'] or '-':>7} {r['budget'] or '-':>7}")
-    print(f"\n{'what many jobs, agents and nodes cost':58} {'':>9} {'':>9} {'budget':>7}")
+    if figures:
+        print(f"\n{'what many jobs, agents and nodes cost':58} {'':>9} {'':>9} {'budget':>7}")
     for f in figures:
         print(f"{f['what']:58} {f['value']:9.6g} {f['unit']:>9} {f['budget'] or '-':>7}")
+    for what in missing:
+        print(f"not measured: {what}")
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
     return 0

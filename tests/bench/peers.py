@@ -182,3 +182,14 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
             [{"what": "the same: awsbout --tail 10 of one rank", "value": round(tail * 1000, 2), "unit": "ms", "budget": None},
              {"what": "the same: torn lines of ours", "value": ours_torn, "unit": "", "budget": "0"},
              {"what": "the same: torn lines of mpirun > file", "value": by_hand, "unit": "", "budget": None}])
+
+
+def bench(person, nodes, rounds, short, row):
+    """Rows and figures of all of them."""
+    site = Site()
+    try:
+        rows = bench_many(person, site, rounds, 20 if short else 300, row)
+        more, figures = bench_output(person, site, nodes, 6 if short else 1024, min(rounds, 3), row)
+    finally:
+        site.close()
+    return rows + more, figures

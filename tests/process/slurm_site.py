@@ -44,6 +44,9 @@ SelectTypeParameters=CR_CPU
 SchedulerParameters=batch_sched_delay=0
 Epilog=/bin/true
 ReturnToService=2
+EnforcePartLimits=ALL
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 MpiDefault=none
 SlurmdTimeout=10
 KillWait=3
@@ -51,8 +54,12 @@ MinJobAge=300
 AccountingStorageType=accounting_storage/none
 NodeName=desk[1-{count}] NodeAddr=10.77.0.[11-{last}] CPUs={cpus} RealMemory=8000 State=UNKNOWN
 PartitionName=day Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=dusk Nodes=ALL MaxTime=INFINITE State=UP PreemptMode=CANCEL
 PartitionName=night Nodes=ALL MaxTime=INFINITE State=DOWN
+PartitionName=short Nodes=ALL MaxTime=10 State=UP
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 """
+PARTITIONS = "day, dusk, night, short, urgent"
 
 
 class SlurmHost(ssh_site.Host):
@@ -80,8 +87,8 @@ class SlurmSite(ssh_site.Site):
 
     kind = SlurmHost
 
-    def __init__(self, hosts=COUNT):
-        self.count = hosts
+    def __init__(self, hosts=COUNT, vcpus=VCPUS):
+        self.count, self.vcpus = hosts, vcpus
         self.munge = pathlib.Path(f"/run/cox-munge-{os.getpid()}")
         self.controller = self.munged = None
         super().__init__(hosts)
@@ -108,7 +115,7 @@ class SlurmSite(ssh_site.Site):
             self.key.chmod(0o400)
             (self.directory / "state").mkdir()
             self.conf.write_text(CONF.format(host=socket.gethostname().split(".")[0], munge=self.munge, count=self.count,
-                                             directory=self.directory, last=10 + self.count, cpus=VCPUS))
+                                             directory=self.directory, last=10 + self.count, cpus=self.vcpus))
             (self.directory / "cgroup.conf").write_text(
                 "CgroupPlugin=cgroup/v1\nCgroupAutomount=no\nConstrainCores=no\nConstrainRAMSpace=no\n")
         return {"MUNGE": str(self.munge), "KEY": str(self.key), "SLURM_CONF": str(self.conf)}
@@ -175,3 +182,6 @@ class SlurmPerson(ssh_site.SitePerson):
     Partition: {partition}
 {more}{extra}"""
         return harness.cluster_file(minimum=minimum, maximum=maximum, shared=self.site.shared, extra=own)
+
+    def why(self, cluster, job):
+        return self.run("awsbstat", "-c", cluster.name, "--why", job).ok().out

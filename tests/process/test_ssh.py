@@ -181,16 +181,20 @@ def lines_of(cluster, job, count):
     assert cluster.output(job) == [f"line {i}" for i in range(1, count + 1)]
 
 
-def test_a_short_cut_of_one_way_loses_no_line(typist, site):
+@pytest.mark.parametrize("silenced", ["host", "head"])
+def test_a_short_cut_of_one_way_loses_no_line(typist, site, silenced):
     cluster = typist.create("sea", typist.hosts_file(hosts=site.hosts[:2], minimum=4, maximum=4))
     job = cluster.script("for i in $(seq 40); do echo line $i; sleep 0.1; done", "-p", "2")
     cluster.wait_for(job, "RUNNING")
     host = host_of(site, r"STDIN\.sh")
-    # Nothing gets from the host to the head; what the head says still arrives.
-    host.net("ip", "route", "add", "blackhole", "10.77.0.2/32")
+    # Nothing gets from the one to the other; what the other says still arrives.
+    speaker, listener = (host.pid, "10.77.0.2/32") if silenced == "host" else (site.head, f"{host.address}/32")
+    site.wire(speaker, "route", "add", "blackhole", listener)
     harness.wait_until(lambda: (not pids_on(host, r"STDIN\.sh"), host.processes()), "the job's end on the host")
-    assert cluster.status(job) == "RUNNING"
-    host.net("ip", "route", "del", "blackhole", "10.77.0.2/32")
+    seen = cluster.status(job)
+    site.wire(speaker, "route", "del", "blackhole", listener)
+    # Without a word of the head the agent has said all that there was to say.
+    assert seen == "RUNNING" or silenced == "head", seen
     done = cluster.finish(job, 60)
     assert done["status"] == "SUCCEEDED", done[""]
     lines_of(cluster, job, 40)
@@ -257,6 +261,28 @@ def test_a_full_host_is_taken_out_and_comes_back(typist, site):
         typist.run("pcluster", "delete-cluster", "-n", "sea", "--wait").ok()
     finally:
         host.run("umount", "/var/tmp")
+
+
+def test_a_host_without_memory_is_taken_out_and_comes_back(typist, site):
+    host = site.hosts[0]
+    cluster = typist.create("sea", typist.hosts_file(hosts=site.hosts[:2], minimum=4, maximum=4))
+    node = next(each["ec2InstanceId"] for each in cluster.hosts() if each["privateIpAddress"] == host.address)
+
+    def details():
+        return typist.run("awsbhosts", "-c", "sea", "-d", node).ok().out
+
+    # What this machine has cannot be used up for the sake of one host: it is told another number.
+    (host.own / "meminfo").write_text("MemTotal: 4000000 kB\nMemAvailable: 20000 kB\n")
+    host.run("mount", "--bind", host.own / "meminfo", "/proc/meminfo")
+    try:
+        harness.wait_until(lambda: ("it is out of memory: 19 MiB are left" in details(), details()), "the host to be taken out", 40)
+        job = cluster.script("hostname", "-p", "2")
+        assert cluster.finish(job)["status"] == "SUCCEEDED" and cluster.output(job) == [site.hosts[1].name]
+    finally:
+        host.run("umount", "/proc/meminfo")
+    harness.wait_until(lambda: (re.search(r"status +: ACTIVE", details()), details()), "the host to come back", 40)
+    wide = cluster.script("hostname", nodes=2)
+    assert cluster.finish(wide)["status"] == "SUCCEEDED"
 
 
 def test_local_nodes_and_hosts_side_by_side(typist, site):

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <string>
@@ -24,6 +25,14 @@ class World {
     auto added = node_of(id, environment, type, status);
     added.ordinal = ++ordinals_;
     nodes.push_back(std::move(added));
+    return *this;
+  }
+
+  /// The node that was added last is lent, for so many seconds from now on.
+  World& lent(const std::string& allocation, int seconds) {
+    nodes.back().allocation = allocation;
+    nodes.back().lent_s = seconds;
+    nodes.back().lent_until = now + std::int64_t{1000} * seconds;
     return *this;
   }
 
@@ -82,11 +91,17 @@ class World {
   /// Asks for what the plan wants and gives back what it releases.
   void carry_out(const ScalePlan& plan) {
     for (const auto& wanted : plan.launch) {
+      ++allocations_;
       for (int i = 0; i < wanted.count; ++i) {
         // Ids come in no order, as in life.
         node(fmt::format("{:02}-new", (ordinals_ * 37) % 100), wanted.type, NodeStatus::pending,
              wanted.environment.value);
         nodes.back().launched_at = nodes.back().idle_since = now;
+        if (wanted.lent_s == 0) continue;
+        nodes.back().lent_s = wanted.lent_s;
+        // Names come in no order either.
+        nodes.back().allocation = fmt::format("p{:02}", (allocations_ * 29) % 100);
+        if (!wanted.together) ++allocations_;
       }
     }
     for (const auto& id : plan.release) find_node(id)->status = NodeStatus::terminating;
@@ -96,7 +111,9 @@ class World {
   void settle_nodes() {
     std::erase_if(nodes, [](const Node& each) { return each.status == NodeStatus::terminating; });
     for (auto& each : nodes) {
-      if (each.status == NodeStatus::pending) each.status = NodeStatus::up;
+      if (each.status != NodeStatus::pending) continue;
+      each.status = NodeStatus::up;
+      if (each.lent_s > 0) each.lent_until = now + std::int64_t{1000} * each.lent_s;
     }
   }
 
@@ -144,6 +161,7 @@ class World {
 
  private:
   int ordinals_ = 0;
+  int allocations_ = 0;
 };
 
 /// "w1 on n1 n2", in the plan's order.
@@ -172,6 +190,8 @@ inline std::vector<std::string> shown(const ScalePlan& plan) {
   for (const auto& each : plan.launch) {
     lines.push_back(fmt::format("launch {} {} in {}: {}", each.count, each.type.name,
                                 each.environment, each.why));
+    if (each.lent_s == 0) continue;
+    lines.back() += fmt::format(", {} s{}", each.lent_s, each.together ? " together" : "");
   }
   for (const auto& id : plan.release) lines.push_back("release " + id.value);
   return lines;

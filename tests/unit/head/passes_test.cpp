@@ -117,6 +117,8 @@ std::unique_ptr<World> any_world() {
   if (one_in(3)) cluster.queues[0].max_running = between(1, 3);
   const bool shares = !one_in(3);
   if (shares) cluster.queues[1].policy = "policy";
+  const bool is_lent = one_in(3);
+  if (is_lent) cluster.lent[kSmall] = {600, one_in(3) ? 300 : 0};
   auto world = std::make_unique<World>(cluster);
   if (shares) {
     SchedulingPolicy policy;
@@ -133,7 +135,13 @@ std::unique_ptr<World> any_world() {
       const auto status = one_in(5)   ? NodeStatus::pending
                           : one_in(8) ? NodeStatus::silent
                                       : NodeStatus::up;
-      world->state.put_node(node_of(++number, environment, status));
+      auto node = node_of(++number, environment, status);
+      if (is_lent && environment.name == kSmall) {
+        node.allocation = fmt::format("p{}", between(1, 3));
+        node.lent_s = between(1, 3) * 250;
+        node.lent_until = kThen + node.lent_s * 1000;
+      }
+      world->state.put_node(std::move(node));
     }
   }
   return world;

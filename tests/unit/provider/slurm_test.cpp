@@ -34,7 +34,7 @@ std::size_t place_of(const std::vector<std::string>& argv, const std::string& wo
 }
 
 PilotState state(const std::string& name, const std::string& reason) {
-  return {"12", name, reason, "p1"};
+  return {"12", name, reason, "p1", {}, {}};
 }
 
 TEST(Sbatch, AsksForWhatThePilotNeedsAndLeavesOutWhatIsNotSaid) {
@@ -73,6 +73,7 @@ TEST(PilotScript, NamesNoSecretAndQuotesItsPaths) {
 
   EXPECT_THAT(script, StartsWith("#!/bin/sh\n"));
   EXPECT_THAT(script, HasSubstr("--hold"));
+  EXPECT_THAT(script, HasSubstr("/failed"));  // where we are told that a node cannot start
   EXPECT_THAT(script, HasSubstr("/var/tmp/coxswain-0123abcd-p1"));
   EXPECT_THAT(script, HasSubstr("[ ! -x " + shell_quote(site.stage + "/cafe/cox-agent") + " ]"));
   EXPECT_THAT(script, HasSubstr("see\" " + shell_quote(site.stage) + "\":"));
@@ -80,14 +81,14 @@ TEST(PilotScript, NamesNoSecretAndQuotesItsPaths) {
 
 TEST(Squeue, TellsOfTheClustersOwnPilotsAlone) {
   const auto states = parse_squeue(plan(),
-                                   "12|PENDING|Resources|coxswain:0123abcd:p1\n"
-                                   "13|RUNNING|None|coxswain:ffff:p2\n"
-                                   "14|RUNNING|None|(null)\n"
+                                   "12|PENDING|Resources|1:00:00|1:00:00|coxswain:0123abcd:p1\n"
+                                   "13|RUNNING|None|1:00|0:59|coxswain:ffff:p2\n"
+                                   "14|RUNNING|None|1:00|0:59|(null)\n"
                                    "garbage\n"
-                                   "15|RUNNING|None|coxswain:0123abcd:p3\n");
+                                   "15|RUNNING|None|12:00|INVALID|coxswain:0123abcd:p3\n");
 
-  EXPECT_THAT(states, ElementsAre(PilotState{"12", "PENDING", "Resources", "p1"},
-                                  PilotState{"15", "RUNNING", "None", "p3"}));
+  EXPECT_THAT(states, ElementsAre(PilotState{"12", "PENDING", "Resources", "p1", 3600, 3600},
+                                  PilotState{"15", "RUNNING", "None", "p3", 720, {}}));
 }
 
 TEST(PilotState, WaitsRunsOrIsOver) {
@@ -126,11 +127,67 @@ TEST(SlurmFailure, SaysWhatIsMissingOrWhatSlurmSays) {
   EXPECT_THAT(explain_slurm_failure("squeue", 137, "").message, HasSubstr("took too long"));
 }
 
+struct TimeCase {
+  const char* text;
+  std::optional<int> seconds;
+};
+
+TEST(SlurmTime, IsReadInEachOfItsForms) {
+  const TimeCase cases[] = {{"90", 90 * 60},
+                            {"1:30", 90},
+                            {"2:00:01", 7201},
+                            {"1-2", 26 * 3600},
+                            {"1-02:30", 26 * 3600 + 1800},
+                            {"1-02:30:05", 26 * 3600 + 1805},
+                            {"UNLIMITED", kNoTimeLimit},
+                            {"infinite", kNoTimeLimit},
+                            {"INVALID", std::nullopt},
+                            {"n/a", std::nullopt},
+                            {"", std::nullopt},
+                            {"1:2:3:4", std::nullopt},
+                            {"-5", std::nullopt}};
+
+  for (const auto& each : cases) EXPECT_EQ(slurm_seconds(each.text), each.seconds) << each.text;
+}
+
+TEST(SlurmLending, IsPilotSecondsWithinThePartitionsLimit) {
+  auto site = plan();
+  site.extra_args = {};
+  EXPECT_EQ(lending_of(site), (Lending{3600, 0}));
+
+  site.max_seconds = 1800;
+  EXPECT_EQ(lending_of(site), (Lending{1800, 1800}));
+  site.max_seconds = 7200;
+  EXPECT_EQ(lending_of(site), (Lending{3600, 7200}));
+}
+
+TEST(SlurmLending, IsWhatTheFilesArgumentsSay) {
+  auto site = plan();  // --time=7
+  EXPECT_EQ(lending_of(site), (Lending{420, 420}));
+
+  site.extra_args = {"-t", "1:00:00", "--exclusive"};
+  EXPECT_EQ(lending_of(site), (Lending{3600, 3600}));
+  site.extra_args = {"-t30", "--tasks-per-core=1"};
+  EXPECT_EQ(lending_of(site), (Lending{1800, 1800}));
+  site.extra_args = {"--time=UNLIMITED"};
+  EXPECT_EQ(lending_of(site).max_s, 0);
+}
+
+TEST(SlurmLending, IsSaidOfTheSitesEnvironmentsAlone) {
+  ClusterSettings settings;
+
+  apply_site(plan(), settings);
+
+  EXPECT_EQ(settings.lent.size(), 1u);
+  EXPECT_TRUE(settings.lent.contains(ComputeEnvironmentName{"sea-c1"}));
+}
+
 TEST(SlurmPlan, IsReadAsItWasWritten) {
   auto site = plan();
   site.account = "a \"b\"";
   site.qos = "q";
   site.pilot_seconds = 90;
+  site.max_seconds = 7200;
 
   EXPECT_EQ(parse_site(render_site(site)).value(), site);
   EXPECT_FALSE(parse_site("{}"));
