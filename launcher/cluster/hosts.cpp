@@ -105,6 +105,10 @@ bool uses_hosts(const config::ClusterConfig& config) {
 Result<provider::Demands> demands_of(const config::ClusterConfig& config) {
   provider::Demands demands;
   for (const auto& storage : config.shared) {
+    if (storage.source == "staged") {
+      demands.staged.push_back(storage.mount_dir);
+      continue;
+    }
     if (storage.source != "existing") {
       return fail(Errc::invalid_argument,
                   "{}: the source {} is not served by this version: mount the directory at {} on "

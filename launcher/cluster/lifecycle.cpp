@@ -206,7 +206,14 @@ Result<void> find_site(const std::string& directory, const CreateRequest& reques
   const auto plan = plan_site(request.config, request.name, directory);
   if (!plan) return fail(plan.error());
   // Directories are shared there as they are here.
-  if (const auto demands = demands_of(request.config); !demands) return fail(demands.error());
+  const auto demands = demands_of(request.config);
+  if (!demands) return fail(demands.error());
+  if (!demands->staged.empty()) {
+    return fail(Errc::invalid_argument,
+                "{} cannot be staged to the nodes of a Slurm site, which are not known beforehand: "
+                "name a directory that the site shares, and leave Source out",
+                demands->staged.front());
+  }
   const auto settings = config::to_settings(request.config, request.name);
   for (const auto& environment : settings.environments) {
     const auto& ours = plan->environments;

@@ -76,6 +76,11 @@ class Provider : public SshProvider {
                        [&](const auto& host) { return host.environment == environment.value; });
   }
   bool knows(const NodeId& id) const override { return nodes_.contains(id); }
+  std::optional<std::size_t> host_of(const NodeId& id) const override {
+    const auto found = nodes_.find(id);
+    if (found == nodes_.end() || found->second.host == kHere) return std::nullopt;
+    return found->second.host;
+  }
 
   void provision(NodeRequest request, ProvisionDone done) override;
   void terminate(const NodeId& id, TerminateDone done) override;

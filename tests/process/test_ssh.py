@@ -327,9 +327,9 @@ def test_preflight_of_what_names_no_hosts(typist):
 
 
 def test_a_source_that_is_not_served_is_refused(typist, site):
-    own = "  SharedStorage:\n    - {MountDir: /mnt/data, Source: staged}\n"
+    own = "  SharedStorage:\n    - {MountDir: /mnt/data, Source: "10.77.0.9:/export"}\n"
     said = refused(typist, typist.hosts_file(hosts=site.hosts[:1], minimum=2, maximum=2, extra=own))
-    assert "the source staged is not served by this version" in said, said
+    assert "the source 10.77.0.9:/export is not served by this version" in said, said
 
 
 def test_a_host_that_is_off_while_the_cluster_is_deleted_is_told_of(typist, site):
