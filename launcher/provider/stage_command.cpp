@@ -218,7 +218,8 @@ std::vector<std::string> missing_of(const StagedSet& set, int exit_code, const s
   if (exit_code != kPartial) return {};
   std::vector<std::string> missing;
   for (const auto& line : split(err, '\n')) {
-    if (trim(line).empty() || line.starts_with("rsync error: ")) continue;
+    // Where nothing is left to send, the other end may be gone before this one has said goodbye.
+    if (!line.starts_with("rsync: ") || says(line, "Broken pipe")) continue;
     if (!says(line, "link_stat") || !says(line, "No such file or directory")) return {};
     for (const auto& path : set.paths) {
       const auto whole = path == "." ? set.directory : set.directory + "/" + path;

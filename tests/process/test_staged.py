@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -90,8 +91,8 @@ mkdir -p out && hostname > out/$(hostname)"""
     script = f"""[ "$AWS_BATCH_JOB_NODE_INDEX" = 0 ] || exec sleep 1000
 mpirun.openmpi --allow-run-as-root --machinefile "$HOME/hostfile" --npernode 1 sh {typist.data}/each.sh &&
 echo main > {typist.data}/out/main"""
-    job = cluster.script(script, "--input", typist.data / "in", "--input", "work/each.sh", "--output", "work/out",
-                         nodes=3, cwd=typist.place_here)
+    job = cluster.submit("-n", "3", "--input", typist.data / "in", "--input", "work/each.sh", "--output", "work/out",
+                         stdin=script, cwd=typist.place_here)
     done = cluster.finish(job, 90)
     assert done["status"] == "SUCCEEDED", done[""]
     lines = cluster.output(f"{job}#0")
@@ -163,3 +164,105 @@ def test_preflight_tells_of_directories_that_cannot_be_staged_to(typist, site):
     used.run("rm", "-r", typist.place_here)
     assert str(typist.place_here) not in places(good)
     assert "ok" in typist.run("cox", "preflight", path).ok().out
+
+
+def test_jobs_with_the_same_inputs_do_not_copy_them_twice(typist):
+    cluster = typist.create("sea", typist.staged_file(hosts=typist.site.hosts[:1]))
+    typist.put("in/much", "m" * 20_000_000)
+    jobs = [cluster.script(f"wc -c < {typist.data}/in/much", "--input", typist.data / "in") for _ in range(4)]
+    for job in jobs:
+        done = cluster.finish(job)
+        assert done["status"] == "SUCCEEDED", done[""]
+        assert cluster.output(job) == ["20000000"]
+    assert sum(copy[3] for copy in copies(cluster)) == 20_000_000, copies(cluster)
+
+
+def test_the_working_directory_goes_along(typist):
+    cluster = typist.create("sea", typist.staged_file(hosts=typist.site.hosts[:1]))
+    typist.put("run/parameters", "depth 7\n")
+    job = cluster.script("cat parameters; pwd", "-w", typist.data / "run")
+    done = cluster.finish(job)
+    assert done["status"] == "SUCCEEDED", done[""]
+    assert cluster.output(job) == ["depth 7", f"{typist.data}/run"]
+
+
+def test_a_head_that_is_killed_stages_what_is_owed(typist):
+    cluster = typist.create("sea", typist.staged_file(hosts=typist.site.hosts[:1]))
+    typist.put("in/much", "m" * 60_000_000)
+    job = cluster.script(f"wc -c < {typist.data}/in/much; echo made > {typist.data}/out", "--input", typist.data / "in",
+                         "--output", typist.data / "out")
+    cluster.wait_for(job, "STARTING", "RUNNING", "SUCCEEDED")
+    for pid in cluster.daemons():
+        os.kill(pid, signal.SIGKILL)
+    done = cluster.finish(job)
+    assert done["status"] == "SUCCEEDED", done[""]
+    assert cluster.output(job) == ["60000000"] and (typist.data / "out").read_text() == "made\n"
+
+
+def test_a_host_without_rsync_is_found_beforehand(typist, site):
+    host = site.hosts[2]
+    host.run("mount", "--bind", "/dev/null", "/usr/bin/rsync")
+    try:
+        said = typist.run("cox", "preflight", typist.write("sea.yaml", typist.staged_file()))
+    finally:
+        host.run("umount", "/usr/bin/rsync")
+    assert said.code == 1 and "rsync is not there" in said.out and "apt-get install rsync" in said.out, said.story()
+
+
+def test_a_host_whose_disk_is_full_is_told_of(typist, site):
+    host = site.hosts[0]
+    host.run("mkdir", "-p", typist.data)
+    host.run("mount", "-t", "tmpfs", "-o", "size=400m,mode=1777", "tmpfs", typist.data)
+    try:
+        cluster = typist.create("sea", typist.staged_file(hosts=[host]))
+        host.run("mount", "-o", "remount,size=1m", typist.data)
+        typist.put("in/much", "m" * 4_000_000)
+        job = cluster.script("true", "--input", typist.data / "in")
+        done = cluster.finish(job)
+        assert done["status"] == "FAILED", done[""]
+        assert f"there is no room left in {typist.data}" in done["statusReason"], done[""]
+        typist.run("pcluster", "delete-cluster", "-n", "sea", "--wait").ok()
+        assert host.run("ls", "-A", typist.data) == ""
+    finally:
+        host.run("umount", typist.data)
+        host.run("rm", "-r", typist.place_here)
+
+
+@pytest.fixture(scope="module")
+def wide():
+    if os.geteuid() != 0:
+        pytest.skip("hosts are made by root")
+    made = ssh_site.Site(10)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("keys", [True, False], ids=["hosts_reach_each_other", "hosts_do_not"])
+def test_beyond_eight_hosts_those_that_have_it_serve_the_next(wide, keys):
+    for host in wide.hosts:
+        host.run("rm", "-rf", "/root/.ssh")
+        if keys:
+            host.run("mkdir", "-m", "700", "/root/.ssh")
+            host.run("cp", wide.directory / "key", "/root/.ssh/id_ed25519")
+            host.run("cp", wide.known_hosts, "/root/.ssh/known_hosts")
+    typist = StagingPerson(wide)
+    try:
+        cluster = typist.create("sea", typist.hosts_file(
+            shared=str(typist.data), minimum=20, maximum=20,
+            extra=f"  SharedStorage:\n    - {{MountDir: {typist.data}, Source: staged}}\n"))
+        typist.put("in/words", "lighthouse\n" * 10_000)
+        each = typist.put("each.sh", f"wc -c < {typist.data}/in/words")
+        script = f"""[ "$AWS_BATCH_JOB_NODE_INDEX" = 0 ] || exec sleep 1000
+mpirun.openmpi --allow-run-as-root --machinefile "$HOME/hostfile" --npernode 1 sh {each}"""
+        job = cluster.script(script, "--input", typist.data / "in", "--input", each, nodes=10)
+        done = cluster.finish(job, 120)
+        assert done["status"] == "SUCCEEDED", done[""]
+        assert cluster.output(f"{job}#0") == ["110000"] * 10
+        made = copies(cluster)
+        assert sorted(copy[0] for copy in made) == sorted(host.name for host in wide.hosts), made
+        from_here = [copy for copy in made if copy[1] == "the head"]
+        assert len(from_here) == (8 if keys else 10), made
+        said = (cluster.directory / "coxd.log").read_text()
+        assert ("not staged in" in said) == (not keys), said
+    finally:
+        typist.close()

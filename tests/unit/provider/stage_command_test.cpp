@@ -81,7 +81,8 @@ TEST(MissingOf, IsWhatIsNotThereAndNothingElse) {
   const StagedSet set{"/shared", {"out/a", "out/b"}};
   const std::string gone =
       "rsync: [sender] link_stat \"/shared/out/b\" failed: No such file or directory (2)\n"
-      "rsync error: some files/attrs were not transferred (code 23) at main.c(1333)\n";
+      "rsync error: some files/attrs were not transferred (code 23) at main.c(1333)\n"
+      "rsync: [Receiver] write error: Broken pipe (32)\n";
 
   EXPECT_THAT(missing_of(set, 23, gone), ElementsAre("out/b"));
   EXPECT_THAT(missing_of(set, 12, gone), IsEmpty());
