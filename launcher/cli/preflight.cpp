@@ -87,13 +87,12 @@ Result<Report> examine(const Subject& subject, Streams streams) {
                 subject.name);
   }
   auto demands = cluster::demands_of(subject.config);
-  if (!demands) return fail(demands.error());
-  if (const auto kept = kept_plan(subject)) demands->known = kept->tag;
+  if (const auto kept = kept_plan(subject)) demands.known = kept->tag;
   auto plan = plan_of(subject);
   if (!plan) return fail(plan.error());
   const auto bundle = provider::pack_agent(os::program_directory());
   if (!bundle) return fail(bundle.error());
-  auto looks = provider::look_at_hosts(*plan, *demands, *bundle);
+  auto looks = provider::look_at_hosts(*plan, demands, *bundle);
   // The plan has a tag of its own: what is removed is this look's alone.
   for (const auto& trouble : provider::clear_hosts(*plan)) {
     const bool known = looks && std::any_of(looks->begin(), looks->end(), [&](const auto& look) {
@@ -102,7 +101,7 @@ Result<Report> examine(const Subject& subject, Streams streams) {
     if (!known) streams.err << "cox preflight: " << trouble << '\n';
   }
   if (!looks) return fail(looks.error());
-  auto troubles = provider::judge_hosts(*plan, *demands, *looks);
+  auto troubles = provider::judge_hosts(*plan, demands, *looks);
   return Report{std::move(*plan), std::move(*looks), std::move(troubles)};
 }
 
@@ -200,8 +199,10 @@ int run_preflight(const std::vector<std::string>& args, Streams streams) {
   app.add_option("SUBJECT", subject, "a cluster's file, or the name of a cluster of hosts");
   app.add_flag("--json", as_json, "the report as JSON");
   app.footer(
-      "Looked at: ssh without questions, the host's key, Open MPI and its version, shared and\n"
-      "staged directories, names, addresses, TCP between each pair both ways, free cores, memory, "
+      "Looked at: ssh without questions, the host's key, Open MPI and its version, shared, "
+      "mounted\n"
+      "and staged directories, names, addresses, TCP between each pair both ways, free cores, "
+      "memory, "
       "clock,\n"
       "/dev/shm, limits. Making a cluster does the same. Nothing is left on the hosts.\n"
       "\n"

@@ -61,6 +61,7 @@ class Judge {
     }
     judge_name(i, *look.facts);
     judge_mpi(i, *look.facts);
+    judge_mounts(i);
     judge_shared(i, *look.facts);
     judge_staged(i, *look.facts);
     judge_size(i, *look.facts);
@@ -107,9 +108,32 @@ class Judge {
     }
   }
 
+  [[nodiscard]] MountSaid mount_on(std::size_t i, std::size_t mount) const {
+    const auto& said = looks_[i].mounts;
+    return mount < said.size() ? said[mount] : MountSaid{};
+  }
+
+  /// Of directories that are not to be mounted: true.
+  [[nodiscard]] bool is_mounted(std::size_t i, const std::string& directory) const {
+    for (std::size_t m = 0; m < plan_.mounts.size(); ++m) {
+      if (plan_.mounts[m].directory != directory) continue;
+      return mount_on(i, m).state == MountSaid::State::mounted;
+    }
+    return true;
+  }
+
+  void judge_mounts(std::size_t i) {
+    for (std::size_t m = 0; m < plan_.mounts.size(); ++m) {
+      auto fault = explain_mount(plan_.mounts[m], mount_on(i, m));
+      if (fault.text.empty()) continue;
+      add(Gravity::error, "nfs", name(i), std::move(fault.text), std::move(fault.mend));
+    }
+  }
+
   void judge_shared(std::size_t i, const HostFacts& facts) {
     for (std::size_t d = 0; d < demands_.shared.size(); ++d) {
       const auto& directory = demands_.shared[d];
+      if (!is_mounted(i, directory)) continue;  // that is told already
       const bool told = d < facts.shared.size();
       if (told && !facts.shared[d].empty()) {
         add(Gravity::error, "shared", name(i),

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "launcher/provider/nfs_mount.hpp"
 #include "launcher/provider/ssh_plan.hpp"
 #include "launcher/provider/stage_command.hpp"
 #include "runtime/base/result.hpp"
@@ -19,7 +20,8 @@ struct HostLook {
   std::vector<std::vector<std::string>> reached;
   /// By shared directory, then by host: whether that one's file was seen from this one.
   std::vector<std::vector<bool>> seen;
-  StageClaims claims = {};  ///< where directories are staged
+  StageClaims claims = {};             ///< where directories are staged
+  std::vector<MountSaid> mounts = {};  ///< in the plan's order
 };
 
 enum class Gravity : std::uint8_t { warning, error };
@@ -28,7 +30,7 @@ enum class Gravity : std::uint8_t { warning, error };
 /// Something to mend.
 struct Trouble {
   Gravity gravity = Gravity::error;
-  std::string check;  ///< "ssh", "open-mpi", "shared", "staged", "name", "network", "cores",
+  std::string check;  ///< "ssh", "open-mpi", "shared", "staged", "nfs", "name", "network", "cores",
                       ///< "memory", "clock", "shm", "limits", "disk"
   std::string host;   ///< as shown(); "a and b" for a pair
   std::string text;   ///< what is wrong

@@ -1,5 +1,6 @@
 #include "launcher/provider/ssh_command.hpp"
 
+#include "launcher/provider/nfs_mount.hpp"
 #include "launcher/provider/stage_command.hpp"
 #include "runtime/base/text.hpp"
 
@@ -167,8 +168,9 @@ std::string clear_all_script(const std::string& tag) {
   return fmt::format(
       "b={}; for a in \"$b\"/*/cox-agent; do [ -x \"$a\" ] || continue; "
       "for n in \"$b\"/nodes/*; do [ -d \"$n\" ] || continue; \"$a\" --clear \"$n\" {} || exit 1; "
-      "done; break; done; {} rm -rf \"$b\" {}",
-      host_base(tag), host_shared_memory(tag), kUnstageLines, host_shared_memory(tag));
+      "done; break; done; {} {} rm -rf \"$b\" {}",
+      host_base(tag), host_shared_memory(tag), kUnstageLines, kUnmountLines,
+      host_shared_memory(tag));
 }
 
 std::string head_file_script(const std::string& tag, const NodeId& id) {

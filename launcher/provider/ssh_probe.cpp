@@ -157,6 +157,20 @@ Result<void> claim_on(const HostAccess& access, const SshPlan& plan, const Deman
   return {};
 }
 
+/// Mounts what the plan has, on each host. One that cannot be reached says so when it is looked at.
+void mount_on(const HostAccess& access, const SshPlan& plan, std::vector<HostLook>& looks) {
+  if (plan.mounts.empty()) return;
+  const auto script = mount_script(plan.tag, plan.mounts);
+  (void)on_all(
+      access.loop, all_of(plan),
+      [&](std::size_t i, HostAnswer answer) {
+        return run_script_on(access, plan.hosts[i].target, script, std::move(answer));
+      },
+      [&](std::size_t i, const Result<std::string>& answer) {
+        looks[i].mounts = read_mounts(answer.value_or(""), plan.mounts.size());
+      });
+}
+
 }  // namespace
 
 Result<std::vector<HostLook>> look_at_hosts(const SshPlan& plan, const Demands& demands,
@@ -170,6 +184,7 @@ Result<std::vector<HostLook>> look_at_hosts(const SshPlan& plan, const Demands& 
   const os::SystemClock clock;
   const HostAccess access{loop, plan.tag, std::make_shared<AgentBundle>(bundle)};
   std::vector<HostLook> looks(plan.hosts.size());
+  mount_on(access, plan, looks);
   const auto held = on_all(
       loop, all_of(plan),
       [&](std::size_t i, HostAnswer answer) {

@@ -258,8 +258,7 @@ json::object job_object(const View& view, const Arns& arns, const Job& job,
     if (reason.empty()) reason = waiting_sentence(waiting);
     if (!waiting.at("reasons").as_array().empty()) own["waiting"] = std::move(waiting);
   }
-  const bool is_live = status == JobStatus::starting || status == JobStatus::running;
-  if (reason.empty() && is_live) reason = view.progress(job.id);
+  if (reason.empty() && status == JobStatus::starting) reason = view.progress(job.id);
   if (!reason.empty()) shown["statusReason"] = reason;
 
   add_times(shown, job, node_index);

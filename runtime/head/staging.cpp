@@ -41,7 +41,8 @@ Result<bool> HeadCore::is_staged(const Job& job, int node_index) {
   if (needs->inputs.empty()) return true;
   staging_.parts[part] = false;
   staging_.plan.want(part, run.node, needs->inputs);
-  start_copies();
+  // Once all nodes of the job have asked: then those that are served first can serve the others.
+  loop_.post(guarded([this] { start_copies(); }));
   show_copies(job.id);
   return false;
 }
@@ -161,7 +162,6 @@ bool HeadCore::brings_back(const NodeId& node, const wire::Exited& message) {
     for (const auto& path : set.paths) fetching.found[set.directory + "/" + path] = false;
   }
   staging_.fetches.emplace(part, std::move(fetching));
-  state_.set_progress(part.job, "staging: results are brought back");
   fetch_more(part);
   return true;
 }
@@ -223,7 +223,6 @@ void HeadCore::end_fetch(const wire::PartKey& part) {
     message.reason = message.reason.empty() ? failure : message.reason + "; " + failure;
     if (message.exit_code == 0) message.exit_code = 1;
   }
-  state_.clear_progress(part.job);
   if (part_on(node, part) != nullptr) on(node, message);
   staging_.fetches.erase(part);
 }

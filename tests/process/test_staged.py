@@ -163,7 +163,7 @@ def test_preflight_tells_of_directories_that_cannot_be_staged_to(typist, site):
     assert used.run("ls", typist.data).split() == ["somebody's"]
     used.run("rm", "-r", typist.place_here)
     assert str(typist.place_here) not in places(good)
-    assert "ok" in typist.run("cox", "preflight", path).ok().out
+    assert "[staged]" not in typist.run("cox", "preflight", path).ok().out
 
 
 def test_jobs_with_the_same_inputs_do_not_copy_them_twice(typist):

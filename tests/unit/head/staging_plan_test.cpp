@@ -197,7 +197,7 @@ TEST(StagingPlan, LetsNodesServeTheNextOnesBeyondEight) {
   StagingPlan nine;
   EXPECT_EQ(copies_from_here(nine, 9, true), 8);
   StagingPlan many;
-  EXPECT_EQ(copies_from_here(many, 200, true), 8) << "all others came from nodes";
+  EXPECT_LT(copies_from_here(many, 200, true), 50) << "most come from nodes";
 }
 
 TEST(StagingPlan, ServesAllItselfWhereNodesDoNotReachEachOther) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "launcher/provider/nfs_mount.hpp"
+
 namespace cox::provider {
 namespace {
 
@@ -129,6 +131,31 @@ const Failure kFailures[] = {
 
 INSTANTIATE_TEST_SUITE_P(, Explained, testing::ValuesIn(kFailures),
                          [](const auto& test) { return test.param.name; });
+
+TEST(ReadMounts, TakesWhatTheHostTells) {
+  using Mount = MountSaid::State;
+  const auto told = read_mounts("0 mounted\n1 failed mount.nfs: No such device\n7 used\n", 3);
+
+  EXPECT_THAT(told, ElementsAre(MountSaid{Mount::mounted, ""},
+                                MountSaid{Mount::failed, "mount.nfs: No such device"},
+                                MountSaid{Mount::untold, ""}));
+}
+
+TEST(ExplainMount, SaysWhatToDoUnlessItIsMounted) {
+  using Mount = MountSaid::State;
+  const NfsMount mount{"/shared", "store:/export"};
+
+  EXPECT_EQ(explain_mount(mount, {Mount::mounted}).text, "");
+  EXPECT_EQ(explain_mount(mount, {Mount::silent}).text,
+            "the server of store:/export did not answer within 20 s");
+  EXPECT_EQ(explain_mount(mount, {Mount::failed, "mount.nfs: No such device"}).text,
+            "store:/export cannot be mounted: mount.nfs: No such device");
+  for (const auto state : {Mount::others, Mount::used, Mount::not_root, Mount::no_client,
+                           Mount::silent, Mount::failed, Mount::untold}) {
+    EXPECT_NE(explain_mount(mount, {state, "x"}).text, "");
+    EXPECT_NE(explain_mount(mount, {state, "x"}).mend, "");
+  }
+}
 
 }  // namespace
 }  // namespace cox::provider
