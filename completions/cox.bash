@@ -61,7 +61,7 @@ _cox_value() {
       _cox_reply -W "SUBMITTED PENDING RUNNABLE STARTING RUNNING SUCCEEDED FAILED ALL"
       ;;
     awsb*:-ll | awsb*:--log-level) _cox_reply -W "DEBUG INFO WARNING ERROR CRITICAL" ;;
-    awsbsub:-if | awsbsub:--input-file | pcluster:-c | pcluster:--config | \
+    awsbsub:-if | awsbsub:--input-file | awsbsub:--input | awsbsub:--output | pcluster:-c | pcluster:--config | \
       pcluster:--cluster-configuration | pcluster:-i | simulate:--trace)
       _cox_reply -f
       ;;

@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 #include <chrono>
+#include <filesystem>
 #include <ostream>
 
 #include "launcher/cli/cli_config.hpp"
@@ -33,6 +34,8 @@ constexpr const char* kExamples =
     "  awsbsub -d afterany:ID -cf task.sh         after another job's end, good or bad\n"
     "  awsbsub -n 3 --wait --mpi ring.c           compile, run on three nodes, wait\n"
     "  awsbsub -n 3 --mpi --dry-run ring.c        which rank would go where\n"
+    "  awsbsub --input in --output out -cf task.sh\n"
+    "                                             with in there before, out here after\n"
     "  echo 'hostname' | awsbsub                  a script from stdin\n";
 
 void declare_options(Program& program, SubmitOptions& options) {
@@ -79,6 +82,11 @@ void declare_added_options(Program& program, SubmitOptions& options) {
                  "place within the share, 0 to 9999, the highest first");
   program.option(added("--client-token"), "TOKEN", options.client_token,
                  "submit once: the same words with the same token give the same job");
+  program.option(added("--input"), "PATH", options.inputs,
+                 "a file or directory to stage to the job's nodes before it starts,\n"
+                 "in a shared directory whose Source is staged; repeatable");
+  program.option(added("--output"), "PATH", options.outputs,
+                 "one to bring back from them when it has ended; repeatable");
   program.flag(added("--wait"), options.wait,
                "wait for the job's end; the exit status is the job's");
   program.flag(added("--mpi"), options.mpi,
@@ -216,6 +224,28 @@ std::int64_t now_ms() {
       .count();
 }
 
+/// A working directory that is here goes along, where it is in a directory that is staged.
+Result<void> add_staging(const SubmitOptions& options, Payload& payload) {
+  std::error_code error;
+  const auto here = std::filesystem::current_path(error).string();
+  const auto add = [&](const char* name, const std::vector<std::string>& paths) -> Result<void> {
+    if (paths.empty()) return {};
+    auto list = staged_list(paths, here);
+    if (!list) return fail(list.error());
+    payload.staging[name] = std::move(*list);
+    return {};
+  };
+  const auto& work = options.working_dir;
+  const bool is_here = work.starts_with('/') && work.find(':') == std::string::npos &&
+                       std::filesystem::is_directory(work, error);
+  return add("COXSWAIN_INPUTS", options.inputs)
+      .and_then([&] { return add("COXSWAIN_OUTPUTS", options.outputs); })
+      .and_then([&] {
+        return add("COXSWAIN_WORKING_DIR",
+                   is_here ? std::vector{work} : std::vector<std::string>{});
+      });
+}
+
 int submit(const SubmitOptions& options, bool stdin_is_terminal, Streams streams) {
   const auto refuse = [&](const Error& error) {
     return complain(streams, "awsbsub:submit", error.message);
@@ -230,8 +260,9 @@ int submit(const SubmitOptions& options, bool stdin_is_terminal, Streams streams
   const auto blacklist = options.env_blacklist.empty()
                              ? config.find("main", "env_blacklist").value_or("")
                              : options.env_blacklist;
-  const auto payload = make_payload(options, name, blacklist, streams);
+  auto payload = make_payload(options, name, blacklist, streams);
   if (!payload) return refuse(within("Error", payload.error()));
+  if (const auto named = add_staging(options, *payload); !named) return refuse(named.error());
   if (options.dry_run) return show_layout(options, *connection, streams);
   auto files = upload(*connection, payload->files);
   if (!files) return refuse(within("Error", files.error()));

@@ -20,6 +20,7 @@ struct Payload {
   std::vector<Upload> files;
   std::map<std::string, std::string> environment{};  ///< of --mpi: its ranks need no script
   mpi::Linkage linkage{};                            ///< of --mpi
+  std::map<std::string, std::string> staging{};      ///< variables that name what is staged
 };
 
 /// Line ends of CR LF, as scripts from other systems have them, made LF: the CR would become part

@@ -61,14 +61,20 @@ Result<Subject> find_subject(const std::string& word, Streams streams) {
   return Subject{std::move(*config), word, "."};
 }
 
+/// Of a cluster that is there.
+std::optional<provider::SshPlan> kept_plan(const Subject& subject) {
+  if (subject.base != ".") return std::nullopt;
+  auto kept = provider::load_plan(cluster::directory_of(subject.name));
+  return kept ? std::move(*kept) : std::nullopt;
+}
+
 /// The plan of a cluster that is there has its paths already.
 Result<provider::SshPlan> plan_of(const Subject& subject) {
   auto plan = cluster::plan_hosts(subject.config, "preflight", subject.base);
   if (!plan || subject.base != ".") return plan;
-  const auto kept = provider::load_plan(cluster::directory_of(subject.name));
-  if (kept && *kept) {
-    for (std::size_t i = 0; i < plan->hosts.size() && i < (*kept)->hosts.size(); ++i) {
-      plan->hosts[i].target = (*kept)->hosts[i].target;
+  if (const auto kept = kept_plan(subject)) {
+    for (std::size_t i = 0; i < plan->hosts.size() && i < kept->hosts.size(); ++i) {
+      plan->hosts[i].target = kept->hosts[i].target;
     }
   }
   return plan;
@@ -80,13 +86,13 @@ Result<Report> examine(const Subject& subject, Streams streams) {
                 "{} names no hosts: nothing is to be looked at before a local cluster is made",
                 subject.name);
   }
-  const auto demands = cluster::demands_of(subject.config);
-  if (!demands) return fail(demands.error());
+  auto demands = cluster::demands_of(subject.config);
+  if (const auto kept = kept_plan(subject)) demands.known = kept->tag;
   auto plan = plan_of(subject);
   if (!plan) return fail(plan.error());
   const auto bundle = provider::pack_agent(os::program_directory());
   if (!bundle) return fail(bundle.error());
-  auto looks = provider::look_at_hosts(*plan, *demands, *bundle);
+  auto looks = provider::look_at_hosts(*plan, demands, *bundle);
   // The plan has a tag of its own: what is removed is this look's alone.
   for (const auto& trouble : provider::clear_hosts(*plan)) {
     const bool known = looks && std::any_of(looks->begin(), looks->end(), [&](const auto& look) {
@@ -95,7 +101,7 @@ Result<Report> examine(const Subject& subject, Streams streams) {
     if (!known) streams.err << "cox preflight: " << trouble << '\n';
   }
   if (!looks) return fail(looks.error());
-  auto troubles = provider::judge_hosts(*plan, *demands, *looks);
+  auto troubles = provider::judge_hosts(*plan, demands, *looks);
   return Report{std::move(*plan), std::move(*looks), std::move(troubles)};
 }
 
@@ -193,8 +199,11 @@ int run_preflight(const std::vector<std::string>& args, Streams streams) {
   app.add_option("SUBJECT", subject, "a cluster's file, or the name of a cluster of hosts");
   app.add_flag("--json", as_json, "the report as JSON");
   app.footer(
-      "Looked at: ssh without questions, the host's key, Open MPI and its version, shared\n"
-      "directories, names, addresses, TCP between each pair both ways, free cores, memory, clock,\n"
+      "Looked at: ssh without questions, the host's key, Open MPI and its version, shared, "
+      "mounted\n"
+      "and staged directories, names, addresses, TCP between each pair both ways, free cores, "
+      "memory, "
+      "clock,\n"
       "/dev/shm, limits. Making a cluster does the same. Nothing is left on the hosts.\n"
       "\n"
       "Exit status: 0 without errors, 1 with errors, 2 for a wrong command line.\n"

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "runtime/base/text.hpp"
@@ -180,6 +181,24 @@ std::map<std::string, std::string> exported(const std::string& list, const std::
     if (named && !is_reserved(name) && is_identifier(name)) chosen.emplace(name, value);
   }
   return chosen;
+}
+
+Result<std::string> staged_list(const std::vector<std::string>& paths,
+                                const std::string& directory) {
+  std::string list;
+  for (const auto& path : paths) {
+    if (path.empty() || path.find(':') != std::string::npos) {
+      return fail(Errc::invalid_argument,
+                  "Error: the path \"{}\" of --input or --output is empty or has a ':' in it, "
+                  "which separates paths",
+                  path);
+    }
+    auto whole = std::filesystem::path(directory) / path;
+    auto plain = whole.lexically_normal().string();
+    if (plain.size() > 1 && plain.back() == '/') plain.pop_back();
+    list += (list.empty() ? "" : ":") + plain;
+  }
+  return list;
 }
 
 std::string env_file(const std::map<std::string, std::string>& variables) {

@@ -32,6 +32,8 @@ struct SubmitOptions {
   std::string share;            ///< shareIdentifier
   std::optional<int> priority;  ///< schedulingPriorityOverride
   std::string client_token;
+  std::vector<std::string> inputs;  ///< in directories that are staged
+  std::vector<std::string> outputs;
   bool awscli = false;
   bool wait = false;
   bool mpi = false;
@@ -73,6 +75,11 @@ struct DependsOn {
 
 /// The env file: `export NAME=<quoted>;` a line. Pure.
 [[nodiscard]] std::string env_file(const std::map<std::string, std::string>& variables);
+
+/// Paths as the head wants them: absolute, from `directory`, without "." and "..", with ':'
+/// between. Errors: invalid_argument for a path with a ':' in it. Pure.
+[[nodiscard]] Result<std::string> staged_list(const std::vector<std::string>& paths,
+                                              const std::string& directory);
 
 /// What the command that goes to the nodes is made of.
 struct JobFiles {

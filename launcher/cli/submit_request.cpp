@@ -25,6 +25,7 @@ json::object container_overrides(const SubmitOptions& options, const Target& tar
   json::array environment;
   for (const auto& [name, value] : payload.environment)
     environment.push_back(variable(name, value));
+  for (const auto& [name, value] : payload.staging) environment.push_back(variable(name, value));
   // With a client token the request must be the same each time, and so must the folder's name.
   const auto mark =
       options.client_token.empty() ? std::to_string(now_ms) : encoded(options.client_token);

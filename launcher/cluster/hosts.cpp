@@ -102,15 +102,14 @@ bool uses_hosts(const config::ClusterConfig& config) {
   return !environment_of(config, "", "").empty();
 }
 
-Result<provider::Demands> demands_of(const config::ClusterConfig& config) {
+provider::Demands demands_of(const config::ClusterConfig& config) {
   provider::Demands demands;
   for (const auto& storage : config.shared) {
-    if (storage.source != "existing") {
-      return fail(Errc::invalid_argument,
-                  "{}: the source {} is not served by this version: mount the directory at {} on "
-                  "all hosts and leave Source out",
-                  storage.as_configured, storage.source, storage.mount_dir);
+    if (storage.source == "staged") {
+      demands.staged.push_back(storage.mount_dir);
+      continue;
     }
+    // What hosts mount, they share.
     demands.shared.push_back(storage.mount_dir);
   }
   return demands;
@@ -126,6 +125,10 @@ Result<provider::SshPlan> plan_hosts(const config::ClusterConfig& config,
     for (const auto& resource : queue.compute_resources) {
       plan.alone = plan.alone && provider_of(config, resource) != "local";
     }
+  }
+  for (const auto& storage : config.shared) {
+    const bool mounted = storage.source != "existing" && storage.source != "staged";
+    if (mounted && uses_hosts(config)) plan.mounts.push_back({storage.mount_dir, storage.source});
   }
   const auto& ssh = config.ssh;
   for (const auto& host : ssh.hosts) {

@@ -32,8 +32,8 @@ namespace cox::cluster {
                                                    const std::string& cluster,
                                                    const std::string& base);
 
-/// What the file asks of the hosts together: the directories that they share.
-/// Errors: invalid_argument for a source of a directory that this version does not serve.
-[[nodiscard]] Result<provider::Demands> demands_of(const config::ClusterConfig& config);
+/// What the file asks of the hosts together: the directories that they share, and those that each
+/// is to have for itself.
+[[nodiscard]] provider::Demands demands_of(const config::ClusterConfig& config);
 
 }  // namespace cox::cluster

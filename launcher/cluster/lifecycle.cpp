@@ -208,7 +208,13 @@ Result<void> find_site(const std::string& directory, const CreateRequest& reques
   if (!plan) return fail(plan.error());
   plan->max_seconds = provider::longest_time(*plan);
   // Directories are shared there as they are here.
-  if (const auto demands = demands_of(request.config); !demands) return fail(demands.error());
+  for (const auto& storage : request.config.shared) {
+    if (storage.source == "existing") continue;
+    return fail(Errc::invalid_argument,
+                "{}: the source {} is for hosts reached by ssh, and a Slurm site's nodes are not "
+                "known beforehand: name a directory that the site shares, and leave Source out",
+                storage.as_configured, storage.source);
+  }
   const auto settings = config::to_settings(request.config, request.name);
   for (const auto& environment : settings.environments) {
     const auto& ours = plan->environments;
@@ -239,11 +245,10 @@ Result<void> find_hosts(const std::string& directory, const CreateRequest& reque
   // First, so that what is copied now is found again whatever happens.
   if (auto kept = provider::save_plan(directory, *plan); !kept) return kept;
   const auto demands = demands_of(request.config);
-  if (!demands) return fail(demands.error());
-  const auto looks = provider::look_at_hosts(*plan, *demands, *bundle);
+  const auto looks = provider::look_at_hosts(*plan, demands, *bundle);
   if (!looks) return fail(looks.error());
   std::vector<std::string> faults;
-  for (const auto& trouble : provider::judge_hosts(*plan, *demands, *looks)) {
+  for (const auto& trouble : provider::judge_hosts(*plan, demands, *looks)) {
     if (trouble.gravity == provider::Gravity::error) faults.push_back(render_trouble(trouble));
   }
   if (!faults.empty()) return fail(Errc::unavailable, "{}", join(faults, "\n"));

@@ -73,7 +73,8 @@ ClusterSettings to_settings(const ClusterConfig& config, const std::string& name
     // Jobs know of disks, RAID arrays and EFS; the rest are directories like disks to them.
     const bool known = storage.type == "Efs" || storage.type == "Raid";
     settings.shared.push_back({storage.mount_dir, storage.as_configured,
-                               known ? storage.type : "Ebs", storage.file_system_id});
+                               known ? storage.type : "Ebs", storage.file_system_id,
+                               storage.source == "staged"});
   }
   return settings;
 }

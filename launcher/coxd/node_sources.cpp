@@ -81,6 +81,10 @@ void NodeSources::share(std::vector<std::pair<std::string, std::string>> more,
   done({});
 }
 
+std::optional<std::size_t> NodeSources::host_of(const NodeId& id) const {
+  return ssh_ ? ssh_->host_of(id) : std::nullopt;
+}
+
 void NodeSources::unshare(const std::vector<std::pair<std::string, std::string>>& paths) {
   if (local_) local_->unshare(paths);
 }

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,6 +37,8 @@ class NodeSources : public NodeProvider {
   /// LocalProvider::share(). Hosts share what they share already.
   void share(std::vector<std::pair<std::string, std::string>> more,
              std::function<void(Result<void>)> done);
+  /// Which host of the ssh provider's plan the node is on.
+  [[nodiscard]] std::optional<std::size_t> host_of(const NodeId& id) const;
   void unshare(const std::vector<std::pair<std::string, std::string>>& paths);
 
   /// Ends all nodes and starts no more. `done` gets a sentence for each host on which something

@@ -96,10 +96,13 @@ Result<void> Updater::check_shared(const Described& next) const {
   const auto& wanted = next.config.shared;
   for (const auto& storage : now) {
     const bool stays = std::any_of(wanted.begin(), wanted.end(), [&](const auto& each) {
-      return each.mount_dir == storage.mount_dir && each.name == storage.name;
+      return each.mount_dir == storage.mount_dir && each.name == storage.name &&
+             each.source == storage.source;
     });
     if (!stays) {
-      return fail(Errc::conflict, "the shared directory {} cannot go while the cluster is there",
+      return fail(Errc::conflict,
+                  "the shared directory {} cannot go, nor get another Source, while the cluster is "
+                  "there",
                   storage.mount_dir);
     }
   }

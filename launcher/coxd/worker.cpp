@@ -26,6 +26,7 @@
 #include "launcher/provider/slurm_site.hpp"
 #include "launcher/provider/ssh_plan.hpp"
 #include "launcher/provider/ssh_provider.hpp"
+#include "launcher/provider/ssh_stager.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/head/head.hpp"
 #include "runtime/os/event_loop.hpp"
@@ -164,6 +165,11 @@ class Worker {
     }
     provider_ =
         std::make_unique<NodeSources>(std::move(local), std::move(*hosts), std::move(*site));
+    if (described_.hosts) {
+      stager_ = provider::make_ssh_stager(
+          loop_, {.plan = *described_.hosts,
+                  .host_of = [this](const NodeId& id) { return provider_->host_of(id); }});
+    }
     return {};
   }
 
@@ -251,6 +257,7 @@ class Worker {
                          .network = std::move(*network),
                          .find_types = config::expand_instance_types,
                          .has_podman = [] { return is_in_path("podman") && is_in_path("crun"); },
+                         .stager = stager_.get(),
                          .host_listener = std::move(inherited_.host_listener),
                          .creation_ms = described_.site    ? kSiteTime
                                         : described_.hosts ? kHostsTime
@@ -323,6 +330,7 @@ class Worker {
   os::SystemClock clock_;
   Inherited inherited_;
   std::unique_ptr<NodeSources> provider_;
+  std::unique_ptr<Stager> stager_;
   std::unique_ptr<head::Head> head_;
   std::unique_ptr<Updater> updater_;
   os::SubscriptionPtr timer_;

@@ -61,7 +61,9 @@ class Judge {
     }
     judge_name(i, *look.facts);
     judge_mpi(i, *look.facts);
+    judge_mounts(i);
     judge_shared(i, *look.facts);
+    judge_staged(i, *look.facts);
     judge_size(i, *look.facts);
     judge_clock(i, look);
     judge_limits(i, *look.facts);
@@ -106,9 +108,32 @@ class Judge {
     }
   }
 
+  [[nodiscard]] MountSaid mount_on(std::size_t i, std::size_t mount) const {
+    const auto& said = looks_[i].mounts;
+    return mount < said.size() ? said[mount] : MountSaid{};
+  }
+
+  /// Of directories that are not to be mounted: true.
+  [[nodiscard]] bool is_mounted(std::size_t i, const std::string& directory) const {
+    for (std::size_t m = 0; m < plan_.mounts.size(); ++m) {
+      if (plan_.mounts[m].directory != directory) continue;
+      return mount_on(i, m).state == MountSaid::State::mounted;
+    }
+    return true;
+  }
+
+  void judge_mounts(std::size_t i) {
+    for (std::size_t m = 0; m < plan_.mounts.size(); ++m) {
+      auto fault = explain_mount(plan_.mounts[m], mount_on(i, m));
+      if (fault.text.empty()) continue;
+      add(Gravity::error, "nfs", name(i), std::move(fault.text), std::move(fault.mend));
+    }
+  }
+
   void judge_shared(std::size_t i, const HostFacts& facts) {
     for (std::size_t d = 0; d < demands_.shared.size(); ++d) {
       const auto& directory = demands_.shared[d];
+      if (!is_mounted(i, directory)) continue;  // that is told already
       const bool told = d < facts.shared.size();
       if (told && !facts.shared[d].empty()) {
         add(Gravity::error, "shared", name(i),
@@ -130,6 +155,53 @@ class Judge {
           fmt::format("{} is not shared: what {} wrote there is not seen", directory,
                       some(missing)),
           "mount one file system there on all hosts, or leave the directory out of the file");
+    }
+  }
+
+  void judge_staged(std::size_t i, const HostFacts& facts) {
+    if (demands_.staged.empty()) return;
+    const auto& claims = looks_[i].claims;
+    if (!claims.rsync) {
+      add(Gravity::error, "staged", name(i),
+          fmt::format("rsync is not there, and {} is staged by it", demands_.staged.front()),
+          "install it there: apt-get install rsync");
+    }
+    for (std::size_t d = 0; d < demands_.staged.size(); ++d) {
+      const auto claim = d < claims.directories.size() ? claims.directories[d] : StageClaim{};
+      judge_claim(i, facts, demands_.staged[d], claim);
+    }
+  }
+
+  void judge_claim(std::size_t i, const HostFacts& facts, const std::string& directory,
+                   const StageClaim& claim) {
+    const auto fault = [&](std::string text, std::string mend) {
+      add(Gravity::error, "staged", name(i), std::move(text), std::move(mend));
+    };
+    switch (claim.state) {
+      case StageClaim::State::shared:
+        return;  // with this machine: nothing needs to be copied
+      case StageClaim::State::taken:
+        if (claim.free_mib >= kScratchMiB) return;
+        return fault(fmt::format("{} has {} MiB left there", directory, claim.free_mib),
+                     "make room there");
+      case StageClaim::State::others:
+        return fault(fmt::format("{} there holds what another cluster has staged", directory),
+                     "delete that cluster, or give this one another MountDir");
+      case StageClaim::State::used:
+        return fault(fmt::format("{} there is not empty, and a cluster empties what it stages to",
+                                 directory),
+                     "name a MountDir that the hosts do not have, or have empty");
+      case StageClaim::State::no_directory:
+        return fault(fmt::format("{} there is a link, or no directory", directory),
+                     "name a MountDir that the hosts do not have, or have empty");
+      case StageClaim::State::denied:
+        return fault(
+            fmt::format("{} can neither make {} there nor write into it", facts.user, directory),
+            fmt::format("make it there for {} (mkdir, chown), or name a MountDir that {} may make, "
+                        "as one in /var/tmp",
+                        facts.user, facts.user));
+      case StageClaim::State::untold:
+        return fault(fmt::format("it did not tell of {}", directory), "look at it, and try again");
     }
   }
 

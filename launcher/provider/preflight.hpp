@@ -3,7 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "launcher/provider/nfs_mount.hpp"
 #include "launcher/provider/ssh_plan.hpp"
+#include "launcher/provider/stage_command.hpp"
 #include "runtime/base/result.hpp"
 
 /// What stands between hosts and a cluster of them, with the mend for each. Pure.
@@ -18,6 +20,8 @@ struct HostLook {
   std::vector<std::vector<std::string>> reached;
   /// By shared directory, then by host: whether that one's file was seen from this one.
   std::vector<std::vector<bool>> seen;
+  StageClaims claims = {};             ///< where directories are staged
+  std::vector<MountSaid> mounts = {};  ///< in the plan's order
 };
 
 enum class Gravity : std::uint8_t { warning, error };
@@ -26,8 +30,8 @@ enum class Gravity : std::uint8_t { warning, error };
 /// Something to mend.
 struct Trouble {
   Gravity gravity = Gravity::error;
-  std::string check;  ///< "ssh", "open-mpi", "shared", "name", "network", "cores", "memory",
-                      ///< "clock", "shm", "limits", "disk"
+  std::string check;  ///< "ssh", "open-mpi", "shared", "staged", "nfs", "name", "network", "cores",
+                      ///< "memory", "clock", "shm", "limits", "disk"
   std::string host;   ///< as shown(); "a and b" for a pair
   std::string text;   ///< what is wrong
   std::string mend;   ///< what to do
@@ -37,7 +41,9 @@ struct Trouble {
 
 /// What is to be true of the hosts, besides the plan.
 struct Demands {
-  std::vector<std::string> shared;  ///< directories that all must share
+  std::vector<std::string> shared;       ///< directories that all must share
+  std::vector<std::string> staged = {};  ///< that each is to have for itself
+  std::string known = {};  ///< tag of the cluster that is there already, whose they may be
 };
 
 /// By which address each host is reached by all others: ssh's where that leads everywhere, else

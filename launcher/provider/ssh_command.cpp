@@ -1,5 +1,7 @@
 #include "launcher/provider/ssh_command.hpp"
 
+#include "launcher/provider/nfs_mount.hpp"
+#include "launcher/provider/stage_command.hpp"
 #include "runtime/base/text.hpp"
 
 namespace cox::provider {
@@ -86,8 +88,7 @@ void add_jump(std::vector<std::string>& argv, const SshTarget& target) {
 
 }  // namespace
 
-std::vector<std::string> ssh_argv(const SshTarget& target, const std::string& script,
-                                  const std::vector<std::string>& more) {
+std::vector<std::string> ssh_words(const SshTarget& target, const std::vector<std::string>& more) {
   std::vector<std::string> argv{"ssh", "-T"};
   for (const auto* option :
        {"BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=8", "ConnectionAttempts=1",
@@ -101,6 +102,12 @@ std::vector<std::string> ssh_argv(const SshTarget& target, const std::string& sc
   add_keys(argv, target);
   if (!target.proxy_jump.empty()) add_jump(argv, target);
   argv.insert(argv.end(), more.begin(), more.end());
+  return argv;
+}
+
+std::vector<std::string> ssh_argv(const SshTarget& target, const std::string& script,
+                                  const std::vector<std::string>& more) {
+  auto argv = ssh_words(target, more);
   argv.insert(argv.end(), {"--", target.host, "exec /bin/sh -c " + shell_quote(script)});
   return argv;
 }
@@ -161,8 +168,9 @@ std::string clear_all_script(const std::string& tag) {
   return fmt::format(
       "b={}; for a in \"$b\"/*/cox-agent; do [ -x \"$a\" ] || continue; "
       "for n in \"$b\"/nodes/*; do [ -d \"$n\" ] || continue; \"$a\" --clear \"$n\" {} || exit 1; "
-      "done; break; done; rm -rf \"$b\" {}",
-      host_base(tag), host_shared_memory(tag), host_shared_memory(tag));
+      "done; break; done; {} {} rm -rf \"$b\" {}",
+      host_base(tag), host_shared_memory(tag), kUnstageLines, kUnmountLines,
+      host_shared_memory(tag));
 }
 
 std::string head_file_script(const std::string& tag, const NodeId& id) {

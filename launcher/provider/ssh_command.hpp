@@ -18,6 +18,10 @@ inline constexpr int kNoAgent = 66;
 [[nodiscard]] std::vector<std::string> ssh_argv(const SshTarget& target, const std::string& script,
                                                 const std::vector<std::string>& more = {});
 
+/// The same without host and script: what another program that uses ssh puts before its own words.
+[[nodiscard]] std::vector<std::string> ssh_words(const SshTarget& target,
+                                                 const std::vector<std::string>& more = {});
+
 /// A tunnel: `script` runs on the host while a port of its loopback leads to this one's `port`.
 /// ssh says on stderr which.
 [[nodiscard]] std::vector<std::string> tunnel_argv(const SshTarget& target, int port,

@@ -71,10 +71,15 @@ InstanceType type_of(const PlannedHost& host) {
 std::string render_plan(const SshPlan& plan) {
   json::array hosts;
   for (const auto& host : plan.hosts) hosts.push_back(render_host(host));
+  json::array mounts;
+  for (const auto& mount : plan.mounts) {
+    mounts.push_back(json::object{{"directory", mount.directory}, {"source", mount.source}});
+  }
   return json::serialize(json::object{{"tag", plan.tag},
                                       {"alone", plan.alone},
                                       {"networks", plan.networks},
-                                      {"hosts", std::move(hosts)}}) +
+                                      {"hosts", std::move(hosts)},
+                                      {"mounts", std::move(mounts)}}) +
          "\n";
 }
 
@@ -88,6 +93,12 @@ Result<SshPlan> parse_plan(const std::string& text) {
                  .hosts = {}};
     for (const auto& host : object.at("hosts").as_array()) {
       plan.hosts.push_back(read_host(host.as_object()));
+    }
+    if (const auto* mounts = object.if_contains("mounts")) {
+      for (const auto& each : mounts->as_array()) {
+        const auto& mount = each.as_object();
+        plan.mounts.push_back({text_at(mount, "directory"), text_at(mount, "source")});
+      }
     }
     return plan;
   } catch (const std::exception& error) {

@@ -69,11 +69,20 @@ struct PlannedHost {
   friend bool operator==(const PlannedHost&, const PlannedHost&) = default;
 };
 
+/// A directory that hosts mount by NFS.
+struct NfsMount {
+  std::string directory;
+  std::string source;  ///< "server:/export"
+
+  friend bool operator==(const NfsMount&, const NfsMount&) = default;
+};
+
 struct SshPlan {
   std::string tag;       ///< names the cluster's directories on hosts; nobody can guess it
   bool alone = true;     ///< no compute environment is of this machine
   std::string networks;  ///< "10.0.0.0/24", comma-separated: what Open MPI is to use
   std::vector<PlannedHost> hosts;
+  std::vector<NfsMount> mounts = {};  ///< at each host, while it has a node
 
   friend bool operator==(const SshPlan&, const SshPlan&) = default;
 };

@@ -1,15 +1,20 @@
 #include "launcher/provider/ssh_probe.hpp"
 
+#include <fcntl.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <array>
 #include <boost/json.hpp>
+#include <cerrno>
+#include <cstring>
 #include <functional>
 #include <memory>
 
 #include "launcher/provider/ssh_command.hpp"
 #include "launcher/provider/ssh_host.hpp"
 #include "runtime/os/event_loop.hpp"
+#include "runtime/os/process.hpp"
 
 namespace cox::provider {
 namespace {
@@ -94,6 +99,78 @@ void take_answer(HostLook& look, const std::string& text, const std::vector<std:
   }
 }
 
+/// What hosts look for, to know that they share a directory with this machine already.
+class MarksHere {
+ public:
+  MarksHere(const std::vector<std::string>& directories, const std::string& tag) {
+    for (const auto& directory : directories) paths_.push_back(directory + "/" + here_mark(tag));
+  }
+  ~MarksHere() {
+    for (const auto& path : paths_) (void)::unlink(path.c_str());
+  }
+  MarksHere(const MarksHere&) = delete;
+  MarksHere& operator=(const MarksHere&) = delete;
+
+  /// Errors: unavailable, with what to do.
+  [[nodiscard]] Result<void> set() const {
+    for (const auto& path : paths_) {
+      const os::Fd made(::open(path.c_str(), O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600));
+      if (made) continue;
+      const auto directory = path.substr(0, path.rfind('/'));
+      return fail(Errc::unavailable,
+                  "{} on this machine is what is staged to the hosts, and cannot be written: {}; "
+                  "make it, and give it to yourself",
+                  directory, std::strerror(errno));
+    }
+    return {};
+  }
+
+ private:
+  std::vector<std::string> paths_;
+};
+
+/// Takes the directories that are staged to, on each of these hosts.
+Result<void> claim_on(const HostAccess& access, const SshPlan& plan, const Demands& demands,
+                      const std::vector<std::size_t>& there, std::vector<HostLook>& looks) {
+  if (demands.staged.empty()) return {};
+  const MarksHere marks(demands.staged, plan.tag);
+  if (auto set = marks.set(); !set) return set;
+  if (const auto rsync = os::run({"rsync", "--version"}); !rsync || rsync->exit_code != 0) {
+    return fail(Errc::unavailable,
+                "rsync is not on this machine, and {} is staged by it: install it (apt-get install "
+                "rsync)",
+                demands.staged.front());
+  }
+  const auto script = claim_script(plan.tag, demands.known, demands.staged);
+  (void)on_all(
+      access.loop, there,
+      [&](std::size_t i, HostAnswer answer) {
+        return run_script_on(access, plan.hosts[i].target, script, std::move(answer));
+      },
+      [&](std::size_t i, Result<std::string> answer) {
+        if (answer) {
+          looks[i].claims = read_claims(*answer, demands.staged.size());
+        } else {
+          looks[i].facts = fail(answer.error());
+        }
+      });
+  return {};
+}
+
+/// Mounts what the plan has, on each host. One that cannot be reached says so when it is looked at.
+void mount_on(const HostAccess& access, const SshPlan& plan, std::vector<HostLook>& looks) {
+  if (plan.mounts.empty()) return;
+  const auto script = mount_script(plan.tag, plan.mounts);
+  (void)on_all(
+      access.loop, all_of(plan),
+      [&](std::size_t i, HostAnswer answer) {
+        return run_script_on(access, plan.hosts[i].target, script, std::move(answer));
+      },
+      [&](std::size_t i, const Result<std::string>& answer) {
+        looks[i].mounts = read_mounts(answer.value_or(""), plan.mounts.size());
+      });
+}
+
 }  // namespace
 
 Result<std::vector<HostLook>> look_at_hosts(const SshPlan& plan, const Demands& demands,
@@ -107,6 +184,7 @@ Result<std::vector<HostLook>> look_at_hosts(const SshPlan& plan, const Demands& 
   const os::SystemClock clock;
   const HostAccess access{loop, plan.tag, std::make_shared<AgentBundle>(bundle)};
   std::vector<HostLook> looks(plan.hosts.size());
+  mount_on(access, plan, looks);
   const auto held = on_all(
       loop, all_of(plan),
       [&](std::size_t i, HostAnswer answer) {
@@ -135,6 +213,10 @@ Result<std::vector<HostLook>> look_at_hosts(const SshPlan& plan, const Demands& 
         if (answer) return take_answer(looks[i], *answer, there, demands);
         looks[i].facts = fail(answer.error());
       });
+  std::erase_if(there, [&](std::size_t i) { return !looks[i].facts; });
+  if (auto claimed = claim_on(access, plan, demands, there, looks); !claimed) {
+    return fail(claimed.error());
+  }
   return looks;
 }
 

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "launcher/provider/agent_bundle.hpp"
+#include "launcher/provider/nfs_mount.hpp"
 #include "launcher/provider/node_files.hpp"
 #include "launcher/provider/own_addresses.hpp"
 #include "launcher/provider/ssh_command.hpp"
@@ -76,6 +77,11 @@ class Provider : public SshProvider {
                        [&](const auto& host) { return host.environment == environment.value; });
   }
   bool knows(const NodeId& id) const override { return nodes_.contains(id); }
+  std::optional<std::size_t> host_of(const NodeId& id) const override {
+    const auto found = nodes_.find(id);
+    if (found == nodes_.end() || found->second.host == kHere) return std::nullopt;
+    return found->second.host;
+  }
 
   void provision(NodeRequest request, ProvisionDone done) override;
   void terminate(const NodeId& id, TerminateDone done) override;
@@ -90,6 +96,8 @@ class Provider : public SshProvider {
   [[nodiscard]] json::object agent_options(const NodeRequest& request) const;
   void start_here(const NodeRequest& request);
   void start_on_host(const NodeRequest& request);
+  void mounted(const NodeRequest& request, const Result<std::string>& said);
+  void start_agent(const NodeRequest& request);
   void started(const NodeId& id, Result<std::string> said);
   void failed(const NodeId& id, const Error& why);
   void open_tunnel(const NodeId& id);
@@ -242,6 +250,34 @@ void Provider::start_on_host(const NodeRequest& request) {
     later([this, id, error = kept.error()] { failed(id, error); });
     return;
   }
+  if (options_.plan.mounts.empty()) return start_agent(request);
+  // A host that was switched off has lost what was mounted.
+  node.task =
+      run_script_on(access_, target_of(node), mount_script(options_.plan.tag, options_.plan.mounts),
+                    [this, request](Result<std::string> said) {
+                      later([this, request, said = std::move(said)] { mounted(request, said); });
+                    });
+}
+
+void Provider::mounted(const NodeRequest& request, const Result<std::string>& said) {
+  const auto found = nodes_.find(request.id);
+  if (found == nodes_.end() || found->second.ending) return;
+  if (!said) return failed(request.id, said.error());
+  const auto& mounts = options_.plan.mounts;
+  const auto told = read_mounts(*said, mounts.size());
+  for (std::size_t i = 0; i < mounts.size(); ++i) {
+    const auto fault = explain_mount(mounts[i], told[i]);
+    if (fault.text.empty()) continue;
+    return failed(request.id, {Errc::unavailable,
+                               fmt::format("host {}: {}; {}", shown(target_of(found->second)),
+                                           fault.text, fault.mend)});
+  }
+  start_agent(request);
+}
+
+void Provider::start_agent(const NodeRequest& request) {
+  const auto id = request.id;
+  auto& node = nodes_.at(id);
   node.task = run_agent_on(
       access_, target_of(node), {"--start", host_node_directory(options_.plan.tag, id)},
       json::serialize(agent_options(request)), [this, id](Result<std::string> said) {

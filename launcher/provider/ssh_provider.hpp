@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "launcher/provider/ssh_plan.hpp"
@@ -29,6 +30,8 @@ class SshProvider : public NodeProvider {
   /// empty name): a plain process here.
   [[nodiscard]] virtual bool serves(const ComputeEnvironmentName& environment) const = 0;
   [[nodiscard]] virtual bool knows(const NodeId& id) const = 0;
+  /// Which of the plan's hosts the node is on; nothing for the head node and for others' nodes.
+  [[nodiscard]] virtual std::optional<std::size_t> host_of(const NodeId& id) const = 0;
   /// Removes all that the cluster has on hosts. `done` gets a sentence for each host where that
   /// could not be done in time.
   virtual void end_all(std::function<void(std::vector<std::string>)> done) = 0;

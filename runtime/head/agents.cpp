@@ -213,6 +213,7 @@ void HeadCore::on(const NodeId& node, const wire::Started& message) {
 
 void HeadCore::on(const NodeId& node, const wire::Exited& message) {
   const bool known = part_on(node, message.part) != nullptr;
+  if (known && brings_back(node, message)) return;
   if (known && (waits_for_a_rank(message) || waits_for_nodes(message))) {
     return delay_end(node, message);
   }

@@ -11,6 +11,7 @@
 #include "runtime/os/http.hpp"
 #include "runtime/ports/clock.hpp"
 #include "runtime/ports/node_provider.hpp"
+#include "runtime/ports/stager.hpp"
 
 namespace cox::head {
 
@@ -35,6 +36,7 @@ struct HeadOptions {
   std::function<Result<std::vector<InstanceType>>(const std::vector<std::string>&)> find_types;
   /// Whether podman can be found; empty: not asked, it is there.
   std::function<bool()> has_podman;
+  Stager* stager = nullptr;  ///< for nodes that share no file system with this machine; or none
   os::Fd host_listener;  ///< a further TCP socket that agents dial: those on other hosts; or none
   int creation_ms = 30'000;         ///< the first nodes' agents must have dialled home by then
   int node_lost_after_ms = 10'000;  ///< a silent node is lost after so long

@@ -17,6 +17,7 @@
 #include "runtime/head/blobs.hpp"
 #include "runtime/head/head.hpp"
 #include "runtime/head/journal.hpp"
+#include "runtime/head/staging_plan.hpp"
 #include "runtime/head/state.hpp"
 #include "runtime/head/uploads.hpp"
 #include "runtime/head/watches.hpp"
@@ -83,6 +84,28 @@ struct DelayedEnd {
   NodeId node;
   wire::Exited message;
   os::SubscriptionPtr limit;
+};
+
+/// Results of a job that are on their way here, before its end is told.
+struct Fetching {
+  NodeId main_node;
+  wire::Exited message;
+  std::vector<std::pair<NodeId, StagedSet>> next;  ///< the last are begun first
+  std::map<int, std::unique_ptr<Stager::Run>> runs;
+  std::map<std::string, bool> found;  ///< by path: whether any node had it
+  std::string failure;
+  int count = 0;
+  bool is_over = false;
+};
+
+/// What is copied for jobs, and what for.
+struct Staging {
+  StagingPlan plan;
+  std::map<int, std::unique_ptr<Stager::Run>> runs;
+  std::map<int, int> percent;           ///< of a copy
+  std::map<wire::PartKey, bool> parts;  ///< whether the part has all that it asked for
+  std::map<wire::PartKey, Fetching> fetches;
+  std::string note;  ///< why nodes do not serve each other
 };
 
 /// A compute environment whose nodes do not start: tried again later and later.
@@ -229,6 +252,19 @@ class HeadCore : public Head {
                                                          const std::vector<NodeRun>& nodes) const;
   [[nodiscard]] bool all_connected(const std::vector<NodeRun>& nodes) const;
 
+  // staging.cpp
+  [[nodiscard]] Result<bool> is_staged(const Job& job, int node_index);
+  void start_copies();
+  void copied(int number, const Result<StagedBytes>& result);
+  void show_copies(const JobId& id);
+  void forget_staging(const JobId& id);
+  [[nodiscard]] bool brings_back(const NodeId& node, const wire::Exited& message);
+  void fetch_more(const wire::PartKey& part);
+  void fetched(const wire::PartKey& part, int number, const NodeId& node, const StagedSet& set,
+               const Result<StagedBytes>& result);
+  void end_fetch(const wire::PartKey& part);
+  [[nodiscard]] std::string host_of(const NodeId& node) const;
+
   // routes.cpp
   void handle(os::HttpRequest request, const std::shared_ptr<os::HttpReply>& reply);
   void handle_aws(const os::HttpRequest& request, const JobUser& user, const std::string& region,
@@ -324,6 +360,7 @@ class HeadCore : public Head {
   std::map<std::pair<JobId, int>, FailedRank> failed_ranks_;
   std::map<wire::PartKey, DelayedEnd> delayed_ends_;
   std::map<std::pair<JobId, int>, wire::Meeting> meetings_;  ///< of direct attempts
+  Staging staging_;
 
   std::map<QueueName, core::HeadOfQueue> queue_heads_;  ///< of queues with time limits
   std::map<ComputeEnvironmentName, Backoff> backoff_;   ///< the empty name: the head node's

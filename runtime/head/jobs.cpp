@@ -58,7 +58,10 @@ bool HeadCore::apply_one(const JobId& id, const core::JobEvent& event) {
   const Job& job = *applied->job;
   if (!applied->changed_status()) return true;
   const auto at = std::visit([](const auto& e) { return e.at; }, event);
-  if (job.status != JobStatus::starting) state_.clear_progress(id);
+  if (job.status != JobStatus::starting) {
+    state_.clear_progress(id);
+    forget_staging(id);
+  }
   if (job.array_index) {
     const auto before = applied->is_new ? JobStatus::submitted : applied->before;
     follow_ups_.emplace_back(parent_of(id), core::ChildChanged{at, before, job.status});
@@ -91,6 +94,7 @@ Result<JobId> HeadCore::submit(const JobSpec& spec) {
       return fail(Errc::invalid_argument, "file {} was not uploaded", file.name);
     }
   }
+  if (const auto needs = staging_needs(spec, state_.cluster()); !needs) return fail(needs.error());
   const JobId id{new_uuid()};
   std::vector<JobId> waits_for;
   for (const auto& dependency : spec.depends_on) {
@@ -167,12 +171,15 @@ void HeadCore::act_on(const core::PrepareNode& effect) {
   const auto& attempt = job.attempts.back();
   // All nodes must be given the same places of the ranks, which depend on each one's shape.
   if (attempt.is_direct() && !all_connected(attempt.nodes)) return;
-  auto* session = session_to_tell(run.node, part, Told::prepare);
-  if (session == nullptr) return;
   const auto refuse = [&](const Error& error) {
     apply(effect.job,
           core::NodeExited{clock_.now(), effect.attempt, effect.node_index, 1, error.message});
   };
+  const auto staged = is_staged(job, effect.node_index);
+  if (!staged) return refuse(staged.error());
+  if (!*staged) return;  // it is told when it has come there
+  auto* session = session_to_tell(run.node, part, Told::prepare);
+  if (session == nullptr) return;
   auto seats =
       attempt.is_direct() ? seats_of(job.spec, attempt.nodes) : Result<std::vector<wire::Seat>>();
   if (!seats) return refuse(seats.error());

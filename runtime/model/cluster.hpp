@@ -82,6 +82,7 @@ struct SharedDirectory {
   std::string as_configured;   ///< as written in the file: what PCLUSTER_SHARED_DIRS holds
   std::string kind;            ///< "Ebs", "Efs" or "Raid"
   std::string file_system_id;  ///< of Efs, for PCLUSTER_EFS_FS_IDS; may be empty
+  bool staged = false;         ///< hosts have it each for itself: what a job names is copied there
 
   friend bool operator==(const SharedDirectory&, const SharedDirectory&) = default;
 };

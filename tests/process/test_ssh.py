@@ -352,10 +352,42 @@ def test_preflight_of_what_names_no_hosts(typist):
     typist.run("cox", "preflight").fails(2)
 
 
-def test_a_source_that_is_not_served_is_refused(typist, site):
-    own = "  SharedStorage:\n    - {MountDir: /mnt/data, Source: staged}\n"
-    said = refused(typist, typist.hosts_file(hosts=site.hosts[:1], minimum=2, maximum=2, extra=own))
-    assert "the source staged is not served by this version" in said, said
+EXPORT = "10.77.0.9:/export"
+
+
+def test_an_export_that_cannot_be_mounted_is_told(typist, site):
+    own = f"  SharedStorage:\n    - {{MountDir: /mnt/deep/data, Source: '{EXPORT}'}}\n"
+    file = typist.hosts_file(hosts=site.hosts[:1], shared="/mnt/deep/data", minimum=2, maximum=2, extra=own)
+    said = refused(typist, file)
+    # No server is there; and a kernel without NFS says so at once.
+    why = [f"{EXPORT} cannot be mounted: mount.nfs: ", f"the server of {EXPORT} did not answer within 20 s"]
+    if not typist.is_root:
+        why = [f"only root may mount {EXPORT} there"]
+    assert any(text in said for text in why), said
+    assert site.hosts[0].run("ls", "/mnt").split() == ["data"]
+
+
+def test_an_export_is_mounted_as_long_as_the_cluster_is_there(typist, site):
+    if not typist.is_root:
+        pytest.skip("only root mounts")
+    host = site.hosts[0]
+    # In the place of NFS's own: the server is this machine's memory.
+    stand_in = host.own / "mount.nfs"
+    stand_in.write_text('#!/bin/sh\n[ "$3 $4" = "-o rw,retry=0" ] && exec mount -t tmpfs "$1" "$2"\necho "words: $*" >&2; exit 1\n')
+    stand_in.chmod(0o755)
+    host.run("mount", "--bind", stand_in, "/usr/sbin/mount.nfs")
+    try:
+        own = f"  SharedStorage:\n    - {{MountDir: /mnt/deep/data, Source: '{EXPORT}'}}\n"
+        cluster = typist.create("sea", typist.hosts_file(hosts=[host], shared="/mnt/deep/data", minimum=2, maximum=2, extra=own))
+        assert f"{EXPORT} /mnt/deep/data tmpfs" in host.run("cat", "/proc/self/mounts")
+        job = cluster.script("echo here > ${PCLUSTER_SHARED_DIRS}/file && cat ${PCLUSTER_SHARED_DIRS}/file")
+        assert cluster.finish(job)["status"] == "SUCCEEDED"
+        assert cluster.output(job) == ["here"]
+        typist.run("pcluster", "delete-cluster", "-n", "sea", "--wait").ok()
+        assert EXPORT not in host.run("cat", "/proc/self/mounts")
+        assert host.run("ls", "/mnt").split() == ["data"]
+    finally:
+        host.run("umount", "/usr/sbin/mount.nfs")
 
 
 def test_a_host_that_is_off_while_the_cluster_is_deleted_is_told_of(typist, site):

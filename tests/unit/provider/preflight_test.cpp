@@ -50,6 +50,14 @@ struct Hosts {
     }
   }
 
+  /// All have /work for themselves, and the last shares it with this machine.
+  StageClaims& stage(std::size_t host) {
+    demands.staged = {"/work"};
+    for (auto& look : looks) look.claims = {true, {{StageClaim::State::taken, 5000}}};
+    looks.back().claims.directories[0] = {StageClaim::State::shared, 0};
+    return looks[host].claims;
+  }
+
   static std::string address(int network, int host) {
     return fmt::format("10.0.{}.{}", network, 11 + host);
   }
@@ -60,6 +68,12 @@ struct Hosts {
 TEST(JudgeHosts, HasNothingToSayOfGoodOnes) {
   EXPECT_THAT(Hosts().judge(), IsEmpty());
   EXPECT_FALSE(any_error(Hosts().judge()));
+}
+
+TEST(JudgeHosts, TakesDirectoriesThatAreStagedAsTheyAre) {
+  Hosts hosts;
+  (void)hosts.stage(0);
+  EXPECT_THAT(hosts.judge(), IsEmpty());
 }
 
 struct Fault {
@@ -103,6 +117,18 @@ const Fault kFaults[] = {
      "ERROR", "open-mpi", "b", "not there"},
     {"no_orted", [](Hosts& hosts) { hosts.facts(1).orted = ""; }, "ERROR", "open-mpi", "b",
      "orted"},
+    {"no_rsync", [](Hosts& hosts) { hosts.stage(1).rsync = false; }, "ERROR", "staged", "b",
+     "rsync is not there, and /work is staged by it"},
+    {"used", [](Hosts& hosts) { hosts.stage(1).directories[0].state = StageClaim::State::used; },
+     "ERROR", "staged", "b", "/work there is not empty"},
+    {"others",
+     [](Hosts& hosts) { hosts.stage(1).directories[0].state = StageClaim::State::others; }, "ERROR",
+     "staged", "b", "holds what another cluster has staged"},
+    {"denied",
+     [](Hosts& hosts) { hosts.stage(1).directories[0].state = StageClaim::State::denied; }, "ERROR",
+     "staged", "b", "alice can neither make /work there nor write into it"},
+    {"no_room", [](Hosts& hosts) { hosts.stage(1).directories[0].free_mib = 12; }, "ERROR",
+     "staged", "b", "/work has 12 MiB left there"},
     {"unwritable",
      [](Hosts& hosts) {
        hosts.facts(1).shared = {"/data: Permission denied"};
