@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <filesystem>
 
 #include "launcher/cli/output.hpp"
 #include "launcher/cli/pcluster_answers.hpp"
@@ -106,6 +107,23 @@ int get_events(const Words& words, Streams streams) {
   return say(streams, log_events_answer(*entries, *page));
 }
 
+/// What custom actions wrote: "<host name>.<instance id>.<action>.log". They stay when the node has
+/// gone.
+std::vector<LogStream> action_streams(const std::string& directory, const std::string& head) {
+  std::vector<LogStream> list;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    const auto name = entry.path().stem().string();
+    const auto words = split(name, '.');
+    if (words.size() != 3 || entry.path().extension() != ".log") continue;
+    list.push_back(
+        {name, entry.path().string(), words[1] == head ? "HeadNode" : "ComputeNode", words[0]});
+  }
+  std::sort(list.begin(), list.end(),
+            [](const LogStream& a, const LogStream& b) { return a.name < b.name; });
+  return list;
+}
+
 }  // namespace
 
 bool LogFilter::lets(const LogStream& stream) const {
@@ -156,6 +174,7 @@ std::vector<LogStream> log_streams_of(const cluster::Record& record) {
     add({fmt::format("{}.{}.agent", name.substr(0, name.find('.')), id), node + "/agent.log",
          id.value == head ? "HeadNode" : "ComputeNode", name});
   }
+  for (auto& stream : action_streams(directory + "/head/actions", head)) add(std::move(stream));
   return list;
 }
 

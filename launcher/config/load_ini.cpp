@@ -120,12 +120,13 @@ class IniLoader : private IniChecker {
   std::vector<CustomAction> action(const IniSection& cluster, const std::string& key) {
     const auto script = cluster.get(key);
     if (script.empty() || script == "NONE") return {};
-    complain(cluster.place_of(key),
-             fmt::format("{}: this version does not run custom actions: what they install must be "
-                         "there already.",
-                         key),
-             "NotServedValidator", Level::warning);
-    return {{script, words_of_arguments(cluster.get(key + "_args"))}};
+    if (const auto fault = script_fault(script); !fault.empty()) {
+      complain(cluster.place_of(key), fmt::format("{}: {}", key, fault), "UrlValidator");
+    }
+    // Version 2 gives the script's name as its first argument.
+    auto words = words_of_arguments(cluster.get(key + "_args"));
+    if (!words.empty()) words.insert(words.begin(), script);
+    return {{script, std::move(words)}};
   }
 
   void read_cluster(const IniSection& cluster) {

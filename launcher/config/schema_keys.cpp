@@ -32,7 +32,8 @@ void add_deployment_keys(Keys& keys) {
        {"DevSettings/Cookbook", map},
        {"DevSettings/Cookbook/ExtraChefAttributes", text},
        {"DevSettings/Cookbook/ChefCookbook", text},
-       {"DevSettings/Timeouts", map},
+       served({"DevSettings/Timeouts", map},
+              "how many seconds the custom actions of a node may take"),
        {"DevSettings/Timeouts/HeadNodeBootstrapTimeout", integer, false, ">=1", "1800"},
        {"DevSettings/Timeouts/ComputeNodeBootstrapTimeout", integer, false, ">=1", "1800"},
        {"DevSettings/AmiSearchFilters", map},
@@ -143,7 +144,7 @@ void add_login_keys(Keys& keys) {
             {"Ssh/AllowedIps", text, false, "cidr", "the head node's"}});
   add_dcv(keys, pool);
   add_iam(keys, pool + "/Iam", false);
-  add_actions(keys, pool + "/CustomActions", true);
+  add_login_actions(keys, pool + "/CustomActions");
   add_keys(keys, "",
            {only_with("slurm",
                       on_aws({"DirectoryService", map},

@@ -192,14 +192,22 @@ Result<void> HeadCore::keep_fleet_status(bool enabled) const {
 
 void HeadCore::begin_creation() {
   tell(state_.cluster().name, "CREATE_IN_PROGRESS", "User Initiated");
-  const std::chrono::milliseconds limit(options_.creation_ms);
-  creation_limit_ = loop_.after(limit, [this] {
+  creation_limit_ = loop_.after(creation_time(), [this] {
     fail_creation(
         fmt::format("no agent dialled home within {} s from {}; the log of the node may "
                     "tell why",
                     options_.creation_ms / 1000, missing_nodes()));
   });
   first_nodes();
+}
+
+/// What the first nodes' scripts may take comes on top.
+std::chrono::milliseconds HeadCore::creation_time() const {
+  int longest_s = 0;
+  for (const auto& [environment, scripts] : state_.cluster().scripts) {
+    if (!scripts.list.empty()) longest_s = std::max(longest_s, scripts.limit_s);
+  }
+  return std::chrono::milliseconds(options_.creation_ms) + std::chrono::seconds(longest_s);
 }
 
 std::string HeadCore::missing_nodes() const {

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "runtime/base/result.hpp"
@@ -24,6 +25,11 @@ struct NetworkEndpoint {
   std::string ca_file{};             ///< where the authority's certificate is put for clients
 };
 
+/// Fetches a node's script (a path or a URL): its text, or nothing where the node has it itself.
+/// Answers on the loop, never from inside the call.
+using ScriptFetcher = std::function<void(const std::string& script,
+                                         std::function<void(Result<std::optional<std::string>>)>)>;
+
 /// What a head runs by.
 struct HeadOptions {
   ClusterSettings cluster;
@@ -36,6 +42,7 @@ struct HeadOptions {
   /// Whether podman can be found; empty: not asked, it is there.
   std::function<bool()> has_podman;
   os::Fd host_listener;  ///< a further TCP socket that agents dial: those on other hosts; or none
+  ScriptFetcher fetch_script{};     ///< empty: every node has its scripts itself
   int creation_ms = 30'000;         ///< the first nodes' agents must have dialled home by then
   int node_lost_after_ms = 10'000;  ///< a silent node is lost after so long
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <map>
@@ -89,6 +90,21 @@ struct DelayedEnd {
 struct Backoff {
   Millis until;
   int failures = 0;
+};
+
+/// A node that runs its scripts before it is up.
+struct NodeActions {
+  NodeScripts scripts;            ///< as they were when it came up
+  std::size_t at = 0;             ///< the one that is due
+  bool is_begun = false;          ///< sent, on the present connection
+  std::set<wire::PartKey> there;  ///< what the agent had when it connected
+  os::SubscriptionPtr limit;
+};
+
+/// What of a script's output is in its log.
+struct ScriptLog {
+  std::uint64_t lines = 0;
+  std::size_t bytes = 0;
 };
 
 /// The head itself. One class over the state, in several files by the reader's question:
@@ -219,6 +235,21 @@ class HeadCore : public Head {
   void end_nodes(std::function<void()> done);
   [[nodiscard]] bool more_ranks_than_cores(const Job& job) const;
 
+  // node_actions.cpp
+  [[nodiscard]] const NodeScripts* scripts_of(const Node& node) const;
+  void find_scripts(const NodeId& id, const std::vector<wire::PartKey>& reported);
+  [[nodiscard]] bool has_run_scripts(const NodeId& id);
+  void begin_script(const NodeId& id, NodeActions& actions);
+  void send_script(const NodeId& id, std::size_t at, std::optional<std::string> text);
+  [[nodiscard]] bool is_present_script(const NodeId& id, const wire::PartKey& part) const;
+  void script_prepared(const NodeId& id, const wire::PartKey& part);
+  void script_ended(const NodeId& id, const wire::Exited& message);
+  void script_failed(const NodeId& id, const std::string& what);
+  void forget_scripts(const NodeId& id);
+  [[nodiscard]] std::string script_log(const Node& node, const wire::PartKey& part) const;
+  void keep_script_output(const NodeId& id, const wire::Output& message);
+  [[nodiscard]] std::chrono::milliseconds creation_time() const;
+
   // ranks.cpp
   [[nodiscard]] std::string choose_launch(const JobSpec& spec,
                                           const std::vector<NodeRun>& nodes) const;
@@ -324,6 +355,8 @@ class HeadCore : public Head {
 
   std::map<QueueName, core::HeadOfQueue> queue_heads_;  ///< of queues with time limits
   std::map<ComputeEnvironmentName, Backoff> backoff_;   ///< the empty name: the head node's
+  std::map<NodeId, NodeActions> actions_;
+  std::map<std::pair<NodeId, wire::PartKey>, ScriptLog> script_lines_;
   std::set<NodeId> were_up_;  ///< have been up, in this life of the head or before
   bool shutting_down_ = false;
 
@@ -339,6 +372,11 @@ class HeadCore : public Head {
   std::function<void(UpdateRequest, std::function<void(Result<void>)>)> update_;
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
 };
+
+/// "exited with code 7", "ended by signal 11 (SIGSEGV)".
+[[nodiscard]] std::string ending(int exit_code);
+/// "HeadNode", "ComputeNode i-…": a node in the cluster's story.
+[[nodiscard]] std::string shown(const Node& node);
 
 /// A user name for a uid; the number where there is none.
 [[nodiscard]] std::string user_name(std::uint32_t uid);

@@ -139,6 +139,7 @@ State::TakenOver State::take_over(const ClusterSettings& from, const ClusterSett
   cluster_.shared = to.shared;
   cluster_.history_days = to.history_days;
   cluster_.containers = to.containers;
+  cluster_.scripts = to.scripts;
   for (const auto& [id, node] : nodes_) keep_idle(id);
   return changed;
 }
