@@ -24,6 +24,9 @@ struct ClusterFile {
 /// AWS_DEFAULT_REGION, else AWS_REGION, else empty.
 [[nodiscard]] std::string environment_region();
 
+/// Where a file of version 2 usually is: AWS_PCLUSTER_CONFIG_FILE, else ~/.parallelcluster/config.
+[[nodiscard]] std::string usual_version2_file();
+
 /// The content of a cluster's file. Errors: not_found or invalid_argument, naming it.
 [[nodiscard]] Result<std::string> read_configuration(const std::string& path);
 

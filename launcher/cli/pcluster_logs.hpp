@@ -16,8 +16,9 @@ namespace cox::cli {
 struct LogStream {
   std::string name;  ///< "coxd"; "<host name>.<instance id>.agent", or with an action's name
   std::string path;
-  std::string node_type;  ///< "HeadNode" or "ComputeNode"
-  std::string host;       ///< of the node; empty for the daemon's
+  std::string node_type;     ///< "HeadNode" or "ComputeNode"
+  std::string host;          ///< of the node; empty for the daemon's
+  std::int64_t from_ms = 0;  ///< what is older has expired
 
   friend bool operator==(const LogStream&, const LogStream&) = default;
 };

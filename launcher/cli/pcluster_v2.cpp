@@ -35,16 +35,8 @@ int fail_with(Streams streams, const std::string& text) {
   return kFailed;
 }
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
-
-/// -c, else AWS_PCLUSTER_CONFIG_FILE, else ~/.parallelcluster/config.
 std::string config_path(const Words& words) {
-  if (words.has("--config")) return words.get("--config");
-  if (const auto named = environment("AWS_PCLUSTER_CONFIG_FILE"); !named.empty()) return named;
-  return environment("HOME") + "/.parallelcluster/config";
+  return words.has("--config") ? words.get("--config") : usual_version2_file();
 }
 
 void show_finding(const config::Finding& finding, const ClusterFile& file, Streams streams) {

@@ -315,6 +315,7 @@ class IniLoader : private IniChecker {
     config_.log_retention_days = 14;
     for (const auto* log : follow(cluster, "cw_log")) {
       config_.log_retention_days = count(*log, "retention_days", 14);
+      config_.logs_enabled = ini_boolean(log->get("enable", "true")).value_or(true);
     }
     for (const auto* scaling : follow(cluster, "scaling")) {
       config_.scaledown_idle_minutes = count(*scaling, "scaledown_idletime", 10);

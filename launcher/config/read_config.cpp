@@ -232,6 +232,9 @@ ClusterConfig read_config(const Tree& tree, const LoadOptions& options) {
   config.head_start_limit_s = int_at(tree, limits + "HeadNodeBootstrapTimeout", 1800);
   config.node_start_limit_s = int_at(tree, limits + "ComputeNodeBootstrapTimeout", 1800);
   config.log_retention_days = int_at(tree, "Monitoring.Logs.CloudWatch.RetentionInDays", 180);
+  if (const auto* enabled = find_path(tree, "Monitoring.Logs.CloudWatch.Enabled")) {
+    config.logs_enabled = to_bool(*enabled).value_or(true);
+  }
   for (const auto& tag : items_at(tree, "Tags")) {
     config.tags[text_at(tag, "Key")] = text_at(tag, "Value");
   }

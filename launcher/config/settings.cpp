@@ -48,6 +48,7 @@ ClusterSettings to_settings(const ClusterConfig& config, const std::string& name
   settings.region = config.region;
   settings.os_user = config.os_user;
   settings.history_days = config.history_days;
+  settings.log_retention_days = config.log_retention_days;
   settings.containers = config.containers == "podman";
   settings.head_node = find_instance_type(config.head_instance_type)
                            .value_or(InstanceType{config.head_instance_type, 2, MiB{1024}});

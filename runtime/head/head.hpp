@@ -67,6 +67,8 @@ struct UpdateRequest {
 /// the network listener. Our own, on the unix socket only:
 ///   PUT  /cox/v1/blobs                   body: bytes → {"sha256"}; made durable
 ///   GET  /cox/v1/cluster                 {"name","status","reason","nodes":[…],"headNode":{…}}
+///   GET  /cox/v1/scaling                 [{"computeEnvironment","state","text","vcpus","minvCpus",
+///                                        "maxvCpus","comingvCpus","waitingJobs"}]
 ///   GET  /cox/v1/nodes                   what awsbhosts shows
 ///   GET  /cox/v1/events[?follow=1]       NDJSON of {"at","resource","state","reason"}
 ///   GET  /cox/v1/wait?job=ID             answers when the job has ended: DescribeJobs' job object

@@ -90,6 +90,7 @@ struct DelayedEnd {
 struct Backoff {
   Millis until;
   int failures = 0;
+  std::string why{};  ///< of the last that failed
 };
 
 /// A node that runs its scripts before it is up.
@@ -156,6 +157,7 @@ class HeadCore : public Head {
   void do_what_is_due(Millis now);
   void rearm_timer(Millis now);
   void forget_old_jobs(Millis now);
+  void remove_old_logs(Millis now);
 
   // jobs.cpp
   bool apply(const JobId& id, const core::JobEvent& event);
@@ -246,6 +248,7 @@ class HeadCore : public Head {
   void script_ended(const NodeId& id, const wire::Exited& message);
   void script_failed(const NodeId& id, const std::string& what);
   void forget_scripts(const NodeId& id);
+  void remove_old_script_logs(Millis kept_from);
   [[nodiscard]] std::string script_log(const Node& node, const wire::PartKey& part) const;
   void keep_script_output(const NodeId& id, const wire::Output& message);
   [[nodiscard]] std::chrono::milliseconds creation_time() const;
@@ -301,6 +304,7 @@ class HeadCore : public Head {
   void route_update(const std::string& body, const std::shared_ptr<os::HttpReply>& reply);
   [[nodiscard]] Result<void> keep_fleet_status(bool enabled) const;
   [[nodiscard]] std::string cluster_json() const;
+  [[nodiscard]] std::string scaling_json() const;
   [[nodiscard]] std::string event_json(const ClusterEvent& event) const;
   // layout_route.cpp
   void route_layout(const std::string& body, const std::shared_ptr<os::HttpReply>& reply);
@@ -358,6 +362,7 @@ class HeadCore : public Head {
   std::map<NodeId, NodeActions> actions_;
   std::map<std::pair<NodeId, wire::PartKey>, ScriptLog> script_lines_;
   std::set<NodeId> were_up_;  ///< have been up, in this life of the head or before
+  Millis logs_gone_until_;    ///< of jobs that ended up to then
   bool shutting_down_ = false;
 
   bool ready_ = false;

@@ -1,7 +1,9 @@
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "runtime/head/head_core.hpp"
 #include "runtime/head/node_scripts.hpp"
@@ -150,6 +152,17 @@ void HeadCore::script_failed(const NodeId& id, const std::string& what) {
 
 std::string HeadCore::script_log(const Node& node, const wire::PartKey& part) const {
   return fmt::format("{}/actions/{}.log", options_.directory, script_log_name(node, part));
+}
+
+void HeadCore::remove_old_script_logs(Millis kept_from) {
+  std::error_code error;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(options_.directory + "/actions", error)) {
+    struct stat seen {};
+    if (::stat(entry.path().c_str(), &seen) != 0) continue;
+    const Millis written{std::int64_t{seen.st_mtim.tv_sec} * 1000};
+    if (written < kept_from) (void)::unlink(entry.path().c_str());
+  }
 }
 
 /// Lines are numbered, and the log's are counted: what comes again is passed over.

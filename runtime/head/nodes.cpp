@@ -226,6 +226,7 @@ void HeadCore::did_not_start(const Node& node, const std::string& why) {
     ++backoff.failures;
     backoff.until = now + std::min(wait, kLastBackoffMs);
   }
+  backoff.why = why;
   state_.set_note(node.environment,
                   launch_trouble(node.instance_type, why, backoff.failures, backoff.until - now),
                   true);

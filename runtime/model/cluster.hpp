@@ -115,8 +115,9 @@ struct ClusterSettings {
   std::vector<SharedDirectory> shared;
   std::string os_user;  ///< user name of Image.Os: "ec2-user"
   InstanceType head_node;
-  int history_days = 7;    ///< how long jobs are kept that have ended (AWS Batch: at least 7)
-  bool containers = true;  ///< images run in podman; false: they are ignored
+  int history_days = 7;        ///< how long jobs are kept that have ended (AWS Batch: at least 7)
+  bool containers = true;      ///< images run in podman; false: they are ignored
+  int log_retention_days = 0;  ///< what logs hold goes then; 0: with the job, or the cluster
   /// By the environment of the nodes; the empty name: the head node.
   std::map<ComputeEnvironmentName, NodeScripts> scripts = {};
 
