@@ -4,7 +4,6 @@
 #include <array>
 #include <deque>
 #include <map>
-#include <random>
 #include <set>
 #include <utility>
 
@@ -46,7 +45,7 @@ ClusterSettings cluster_of(const DayOptions& options) {
 class Day {
  public:
   explicit Day(const DayOptions& options)
-      : options_(options), cluster_(cluster_of(options)), random_(options.seed) {}
+      : options_(options), cluster_(cluster_of(options)), drawn_(options.seed) {}
 
   Result<DayReport> run() {
     std::int64_t weights = 0;
@@ -77,7 +76,14 @@ class Day {
   }
 
  private:
-  int below(int limit) { return static_cast<int>(random_() % static_cast<std::uint64_t>(limit)); }
+  /// The next number of a sequence that the seed begins (SplitMix64).
+  int below(int limit) {
+    drawn_ += 0x9e3779b97f4a7c15u;
+    auto mixed = drawn_;
+    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9u;
+    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebu;
+    return static_cast<int>((mixed ^ (mixed >> 31)) % static_cast<std::uint64_t>(limit));
+  }
 
   Result<void> pass_minute(int arrivals) {
     for (int i = 0; i < arrivals; ++i) {
@@ -242,7 +248,7 @@ class Day {
 
   const DayOptions options_;
   const ClusterSettings cluster_;
-  std::mt19937_64 random_;
+  std::uint64_t drawn_;
   Millis now_ = kMidnight;
   std::deque<Node> nodes_;  ///< in the order of their ids
   std::deque<Job> jobs_;    ///< in order of submission
