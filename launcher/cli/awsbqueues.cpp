@@ -13,6 +13,32 @@ namespace cox::cli {
 
 namespace json = boost::json;
 
+namespace {
+
+/// Of a list of what scaling does, what is of the queue's compute environments.
+json::array scaling_of(const json::object& queue, const json::array& scaling) {
+  json::array list;
+  const auto* order = queue.if_contains("computeEnvironmentOrder");
+  for (const auto& entry : order != nullptr ? order->as_array() : json::array{}) {
+    const auto arn = text_of(entry.as_object(), "computeEnvironment");
+    const auto name = arn.substr(arn.rfind('/') + 1);
+    for (const auto& each : scaling) {
+      if (text_of(each.as_object(), "computeEnvironment") == name) list.push_back(each);
+    }
+  }
+  return list;
+}
+
+/// Our own member of AWS's answer: what managed scaling does for the queue, and why.
+void add_scaling(json::array& queues, const json::array& scaling) {
+  for (auto& queue : queues) {
+    auto own = scaling_of(queue.as_object(), scaling);
+    queue.as_object()["coxswain"] = json::object{{"scaling", std::move(own)}};
+  }
+}
+
+}  // namespace
+
 std::string render_queue_details(const json::array& queues, bool colour) {
   std::vector<Details> items;
   for (const auto& value : queues) {
@@ -22,6 +48,13 @@ std::string render_queue_details(const json::array& queues, bool colour) {
                      {"priority", std::to_string(int_of(queue, "priority"))},
                      {"status", text_of(queue, "status")},
                      {"statusReason", text_of(queue, "statusReason")}});
+    const auto* own = object_of(queue, "coxswain");
+    for (const auto& each : own != nullptr ? own->at("scaling").as_array() : json::array{}) {
+      const auto& told = each.as_object();
+      items.back().emplace_back(
+          "scaling",
+          fmt::format("{}: {}", text_of(told, "computeEnvironment"), text_of(told, "text")));
+    }
   }
   return render_details(items, colour);
 }
@@ -51,11 +84,13 @@ int run_awsbqueues(const std::vector<std::string>& args, Streams streams) {
 
   auto connection = Connection::open_complete(common.cluster);
   const json::array asked(queues.begin(), queues.end());
-  const auto answer =
-      connection ? connection->batch("describejobqueues", json::object{{"jobQueues", asked}})
-                 : fail(connection.error());
+  auto answer = connection
+                    ? connection->batch("describejobqueues", json::object{{"jobQueues", asked}})
+                    : fail(connection.error());
   if (!answer) return complain(streams, "awsbqueues:run", "Error: " + answer.error().message);
-  const auto& list = answer->as_object().at("jobQueues").as_array();
+  auto& list = answer->as_object().at("jobQueues").as_array();
+  // A head of another version may not tell.
+  if (const auto scaling = connection->get("scaling")) add_scaling(list, scaling->as_array());
   const bool colour = shows_colour(STDOUT_FILENO);
   if (common.json) {
     streams.out << json::serialize(list) << '\n';

@@ -37,9 +37,6 @@ std::optional<bool> boolean(const std::string& word) {
 }
 
 std::string fault_of(const Words& words) {
-  if (words.has("--query")) {
-    return "--query is not served by this version: pipe the JSON through jq instead";
-  }
   for (const auto* option : {"--dryrun", "--rollback-on-failure", "--force-update",
                              "--start-from-head", "--keep-s3-objects"}) {
     if (words.has(option) && !boolean(words.get(option))) {
@@ -69,7 +66,11 @@ Verb make_verb(const char* name, const char* summary, std::vector<VerbOption> op
   options.push_back(
       {"--region", {"-r"}, VerbOption::Takes::one, false, "AWS region that the cluster shows"});
   options.push_back({"--debug", {}, VerbOption::Takes::nothing, false, "accepted"});
-  options.push_back({"--query", {}, VerbOption::Takes::one, false});
+  options.push_back({"--query",
+                     {},
+                     VerbOption::Takes::one,
+                     false,
+                     "a JMESPath expression: what to print of the answer"});
   return {name, summary, std::move(options), "", examples};
 }
 

@@ -22,8 +22,10 @@ namespace {
 
 using Takes = VerbOption::Takes;
 
+constexpr std::size_t kFileBytesMax = 1u << 20;
 constexpr const char* kNone = "none";
 constexpr const char* kSubnet = "subnet-0123456789abcdef0";
+constexpr const char* kVpc = "vpc-0123456789abcdef0";
 
 /// Those that the original serves. The loader takes any: a cluster only shows it.
 const std::vector<std::string>& regions() {
@@ -104,7 +106,7 @@ struct Question {
 std::vector<Question> questions(const ConfigureAnswers& defaults) {
   using Answers = ConfigureAnswers;
   using Word = const std::string&;
-  return {
+  std::vector<Question> list{
       {"AWS Region ID", regions(), defaults.region, [](Answers& a, Word w) { a.region = w; }},
       {"Operating system",
        {"alinux2", "alinux2023"},
@@ -121,6 +123,51 @@ std::vector<Question> questions(const ConfigureAnswers& defaults) {
        [](Answers& a, Word w) { a.types = words_of(w); }},
       {"Maximum vCPU", {}, defaults.max_vcpus, [](Answers& a, Word w) { a.max_vcpus = w; }},
       {"Shared directory, or none", {}, defaults.shared, [](Answers& a, Word w) { a.shared = w; }}};
+  if (!defaults.version2) return list;
+  // With awsbatch version 2 has one operating system, one queue and always a shared directory.
+  std::erase_if(list, [](const Question& question) {
+    return std::string_view(question.text) == "Operating system" ||
+           std::string_view(question.text) == "Name of queue 1";
+  });
+  list.back().text = "Shared directory";
+  return list;
+}
+
+/// A word as an INI file holds it: with blanks around or a comment's mark in it, it would be
+/// another.
+bool is_ini_word(const std::string& word) {
+  return !word.empty() && word.find_first_of("#;\r\n\t %") == std::string::npos;
+}
+
+std::string render_ini(const ConfigureAnswers& answers) {
+  return fmt::format(
+      "[aws]\n"
+      "aws_region_name = {}\n"
+      "\n"
+      "[aliases]\n"
+      "ssh = ssh {{CFN_USER}}@{{MASTER_IP}} {{ARGS}}\n"
+      "\n"
+      "[global]\n"
+      "cluster_template = default\n"
+      "update_check = true\n"
+      "sanity_check = true\n"
+      "\n"
+      "[vpc default]\n"
+      "vpc_id = {}\n"
+      "master_subnet_id = {}\n"
+      "\n"
+      "[cluster default]\n"
+      "scheduler = awsbatch\n"
+      "base_os = alinux2\n"
+      "vpc_settings = default\n"
+      "master_instance_type = {}\n"
+      "compute_instance_type = {}\n"
+      "min_vcpus = 0\n"
+      "desired_vcpus = 0\n"
+      "max_vcpus = {}\n"
+      "shared_dir = {}\n",
+      answers.region, kVpc, kSubnet, answers.head_type, join(answers.types, ","), answers.max_vcpus,
+      answers.shared);
 }
 
 /// The line, without blanks around it. Errors: unavailable at the input's end: what was typed of a
@@ -162,12 +209,14 @@ Result<void> ask(std::istream& in, std::ostream& out, const Question& question,
   }
 }
 
-/// What an existing file gives for defaults, where it is one of version 3 that goes into them.
-ConfigureAnswers defaults_of(const std::string& path) {
+/// What an existing file gives for defaults, where it is one of this version that goes into them.
+ConfigureAnswers defaults_of(const std::string& path, bool version2) {
+  ConfigureAnswers none;
+  none.version2 = version2;
   const auto file = read_cluster_file(path, {}, false);
-  if (!file || file->is_ini || !file->loaded.config) return {};
+  if (!file || file->is_ini != version2 || !file->loaded.config) return none;
   const auto answers = answers_of(*file->loaded.config);
-  return faults_of(answers).empty() ? answers : ConfigureAnswers{};
+  return faults_of(answers).empty() ? answers : none;
 }
 
 /// Whether an existing file may be replaced.
@@ -193,13 +242,33 @@ int configure(const Words& words, Streams streams) {
     streams.err << "ERROR: " << fault << '\n';
     return kFailed;
   }
-  return configure_file(words.get("--config"), words.get("--region"), std::cin, streams.out,
-                        streams.err);
+  const auto region = words.get("--region");
+  if (words.has("--config")) {
+    const auto path = words.get("--config");
+    const auto text = os::read_file(path, kFileBytesMax);
+    return configure_file(path, region, std::cin, streams.out, streams.err,
+                          is_version2_file(path, text ? *text : ""));
+  }
+  const auto path = default_ini_path();
+  const auto directory = fs::path(path).parent_path().string();
+  if (const auto made = os::make_directories(directory, 0700); !made) {
+    streams.err << "ERROR: " << made.error().message << '\n';
+    return kFailed;
+  }
+  return configure_file(path, region, std::cin, streams.out, streams.err, true);
 }
 
 }  // namespace
 
+bool is_version2_file(const std::string& path, const std::string& text) {
+  if (!trim(text).empty()) return config::looks_like_ini(text);
+  const auto name = path.substr(path.rfind('/') + 1);
+  return name == "config" || name.ends_with(".config") || name.ends_with(".cfg") ||
+         name.ends_with(".ini");
+}
+
 std::string render_cluster_file(const ConfigureAnswers& answers) {
+  if (answers.version2) return render_ini(answers);
   YamlNode image;
   image.set("Os", YamlNode::text(answers.os));
   YamlNode file;
@@ -224,7 +293,16 @@ std::vector<std::string> faults_of(const ConfigureAnswers& answers) {
   if (auto fault = fault_of_region(answers.region); !fault.empty()) {
     faults.push_back(std::move(fault));
   }
-  for (const auto& finding : config::load_yaml(render_cluster_file(answers), {}).findings) {
+  const auto text = render_cluster_file(answers);
+  if (answers.version2) {
+    std::vector<std::string> words{answers.head_type, answers.max_vcpus, answers.shared};
+    words.insert(words.end(), answers.types.begin(), answers.types.end());
+    for (const auto& word : words) {
+      if (!is_ini_word(word)) faults.push_back(fmt::format("'{}' cannot stand in the file", word));
+    }
+  }
+  const auto loaded = answers.version2 ? config::load_ini(text, {}) : config::load_yaml(text, {});
+  for (const auto& finding : loaded.findings) {
     if (finding.level == config::Level::error) faults.push_back(finding.text);
   }
   return faults;
@@ -232,13 +310,14 @@ std::vector<std::string> faults_of(const ConfigureAnswers& answers) {
 
 ConfigureAnswers answers_of(const config::ClusterConfig& config) {
   ConfigureAnswers answers;
+  answers.version2 = config.v2;
   if (!config.region.empty()) answers.region = config.region;
   if (!config.head_instance_type.empty()) answers.head_type = config.head_instance_type;
   answers.os = config.os;
   answers.shared = config.shared.empty() ? kNone : config.shared.front().as_configured;
   if (config.queues.empty()) return answers;
   const auto& queue = config.queues.front();
-  answers.queue = queue.name;
+  if (!config.v2) answers.queue = queue.name;
   if (queue.compute_resources.empty()) return answers;
   answers.types = queue.compute_resources.front().instance_types;
   answers.max_vcpus = std::to_string(queue.compute_resources.front().max_vcpus);
@@ -257,7 +336,7 @@ Result<ConfigureAnswers> ask_all(std::istream& in, std::ostream& out, ConfigureA
 }
 
 int configure_file(const std::string& path, const std::string& region, std::istream& in,
-                   std::ostream& out, std::ostream& err) {
+                   std::ostream& out, std::ostream& err, bool version2) {
   const auto refuse = [&err](const std::string& text) {
     err << "ERROR: " << text << '\n';
     return kFailed;
@@ -276,11 +355,12 @@ int configure_file(const std::string& path, const std::string& region, std::istr
   }
   out << "The configuration is written to " << path << "\n";
   ConfigureAnswers defaults;
+  defaults.version2 = version2;
   if (is_there) {
     const auto replace = may_replace(path, in, out);
     if (!replace) return refuse(replace.error().message);
     if (!*replace) return refuse(fmt::format("{} is left as it is", path));
-    defaults = defaults_of(path);
+    defaults = defaults_of(path, version2);
   } else if (const auto usual = environment_region(); fault_of_region(usual).empty()) {
     defaults.region = usual;
   }
@@ -291,16 +371,26 @@ int configure_file(const std::string& path, const std::string& region, std::istr
   const auto written = os::write_file_atomic(target, render_cluster_file(*answers));
   if (!written) return refuse(written.error().message);
   out << "The configuration is in " << path << ". To make a cluster of it:\n"
-      << fmt::format("  pcluster create-cluster --cluster-name NAME --cluster-configuration {}\n",
-                     shell_quote(path));
+      << "  "
+      << (version2 ? "pcluster create NAME --config "
+                   : "pcluster create-cluster --cluster-name NAME --cluster-configuration ")
+      << shell_quote(path) << '\n';
   return kDone;
 }
 
 VerbEntry configure_verb() {
-  return {make_verb("configure", "Asks for a cluster's settings and writes its file.",
-                    {{"--config", {"-c"}, Takes::one, true, "the file to write (YAML)"}},
-                    "  pcluster configure -c cluster.yaml -r us-west-2\n"),
-          configure};
+  auto verb = make_verb(
+      "configure", "Asks for a cluster's settings and writes its file.",
+      {{"--config",
+        {"-c"},
+        Takes::one,
+        false,
+        "the file to write, YAML of version 3, or INI of version 2 where it is or is named so; "
+        "else ~/.parallelcluster/config, of version 2"}},
+      "  pcluster configure -c cluster.yaml -r us-west-2\n"
+      "  pcluster configure                                  # version 2's, in its usual place\n");
+  std::erase_if(verb.options, [](const VerbOption& option) { return option.name == "--query"; });
+  return {std::move(verb), configure};
 }
 
 }  // namespace cox::cli

@@ -19,11 +19,12 @@ struct ConfigureAnswers {
   std::vector<std::string> types{"optimal"};
   std::string max_vcpus = "10";
   std::string shared = "/shared";  ///< "none": no shared directory but the home
+  bool version2 = false;           ///< what the file is of; INI has no name of a queue
 
   friend bool operator==(const ConfigureAnswers&, const ConfigureAnswers&) = default;
 };
 
-/// The file of version 3, in the original's order of keys. Pure.
+/// The file, in the original's order of keys. Pure.
 [[nodiscard]] std::string render_cluster_file(const ConfigureAnswers& answers);
 
 /// What stands in the way of a cluster of these answers, a sentence each, with the nearest known
@@ -40,8 +41,13 @@ struct ConfigureAnswers {
                                                ConfigureAnswers defaults,
                                                const std::string& region);
 
+/// Which version's file is to be written: version 3 asks for a file's name (-c), version 2 has a
+/// usual place. A name that is given means version 2 when the file is INI already, or is named as
+/// those are: "config", or with .config, .cfg or .ini at the end. Pure.
+[[nodiscard]] bool is_version2_file(const std::string& path, const std::string& text);
+
 /// The whole verb. Returns the exit status; writes nothing unless all was answered.
 int configure_file(const std::string& path, const std::string& region, std::istream& in,
-                   std::ostream& out, std::ostream& err);
+                   std::ostream& out, std::ostream& err, bool version2 = false);
 
 }  // namespace cox::cli

@@ -14,14 +14,16 @@ namespace {
 // No cluster's file is larger; a wrong name on the command line may well be.
 constexpr std::size_t kFileBytesMax = 1u << 20;
 
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
 }  // namespace
 
 std::string environment_region() {
-  for (const auto* name : {"AWS_DEFAULT_REGION", "AWS_REGION"}) {
-    const char* value = std::getenv(name);
-    if (value != nullptr && *value != '\0') return value;
-  }
-  return {};
+  const auto region = environment("AWS_DEFAULT_REGION");
+  return region.empty() ? environment("AWS_REGION") : region;
 }
 
 std::string default_ini_path() {

@@ -120,6 +120,10 @@ std::string schema_message(const std::vector<config::Finding>& findings) {
   return "[" + pairs + "]";
 }
 
+bool has(const std::string& text, std::string_view word) {
+  return text.find(word) != std::string::npos;
+}
+
 json::object head_node(const json::object& shown) {
   return {{"instanceId", text_of(shown, "id")},
           {"instanceType", text_of(shown, "instanceType")},
@@ -129,6 +133,20 @@ json::object head_node(const json::object& shown) {
 }
 
 }  // namespace
+
+std::string failure_code(const std::string& reason) {
+  if (has(reason, "OnNodeStart of a compute node") ||
+      has(reason, "OnNodeConfigured of a compute node")) {
+    return "StaticNodeBootstrapFailure";
+  }
+  for (const std::string action : {"OnNodeStart", "OnNodeConfigured"}) {
+    if (!has(reason, action + " of the head node")) continue;
+    if (has(reason, "could not be fetched")) return action + "DownloadFailure";
+    const bool ran = has(reason, " exited with code ") || has(reason, " ended by signal ");
+    return action + (ran ? "ExecutionFailure" : "Failure");
+  }
+  return "ClusterCreationFailure";
+}
 
 std::string pretty(const json::value& value) {
   std::string text;
@@ -204,8 +222,9 @@ json::object cluster_description(const cluster::Record& record, const json::valu
   shown["clusterStatus"] = cluster::cluster_status(record.status);
   shown["scheduler"] = json::object{{"type", record.scheduler}};
   if (record.status == "CREATE_FAILED") {
-    shown["failures"] = json::array{json::object{{"failureCode", "ClusterCreationFailure"},
-                                                 {"failureReason", record.status_reason}}};
+    shown["failures"] =
+        json::array{json::object{{"failureCode", failure_code(record.status_reason)},
+                                 {"failureReason", record.status_reason}}};
   }
   return shown;
 }

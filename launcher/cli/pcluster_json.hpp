@@ -32,6 +32,10 @@ namespace cox::cli {
                                                       const boost::json::value& api,
                                                       const config::ClusterConfig* config);
 
+/// The original's code for why a creation failed, found by known words of the reason:
+/// "OnNodeStartExecutionFailure". Pure.
+[[nodiscard]] std::string failure_code(const std::string& reason);
+
 /// ValidationMessages: {level, type, message}. All faults of the schema become one entry, whose
 /// message is the printed form of marshmallow's nested messages. Pure.
 [[nodiscard]] boost::json::array validation_messages(const std::vector<config::Finding>& findings);

@@ -4,13 +4,17 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <filesystem>
 
 #include "launcher/cli/output.hpp"
 #include "launcher/cli/pcluster_answers.hpp"
 #include "launcher/cli/pcluster_events.hpp"
+#include "launcher/cli/pcluster_file.hpp"
 #include "launcher/cli/pcluster_verbs.hpp"
 #include "launcher/provider/node_files.hpp"
 #include "runtime/base/text.hpp"
+#include "runtime/core/retention.hpp"
+#include "runtime/os/event_loop.hpp"
 #include "runtime/os/files.hpp"
 
 /// list-cluster-log-streams and get-cluster-log-events.
@@ -51,12 +55,22 @@ json::object shown(const cluster::Record& record, const LogStream& stream,
                                        record.region, record.name, stream.name)}};
 }
 
+bool shows_no_logs(const cluster::Record& record) {
+  const auto config = stored_config(record);
+  return config && !config->logs_enabled;
+}
+
+std::string not_enabled(const cluster::Record& record) {
+  return fmt::format("CloudWatch logging is not enabled for cluster {}.", record.name);
+}
+
 int list_streams(const Words& words, Streams streams) {
   if (const auto fault = fault_of(words); !fault.empty()) return bad_request(streams, fault);
   const auto filter = parse_log_filter(words.all("--filters"));
   if (!filter) return bad_request(streams, filter.error().message);
   const auto record = find_record(words);
   if (!record) return refuse(streams, no_such_cluster(words.get("--cluster-name")));
+  if (shows_no_logs(*record)) return bad_request(streams, not_enabled(*record));
   json::array list;
   for (const auto& stream : log_streams_of(*record)) {
     if (!filter->lets(stream)) continue;
@@ -92,6 +106,7 @@ int get_events(const Words& words, Streams streams) {
   if (!query) return bad_request(streams, query.error().message);
   const auto record = find_record(words);
   if (!record) return refuse(streams, no_such_cluster(words.get("--cluster-name")));
+  if (shows_no_logs(*record)) return bad_request(streams, not_enabled(*record));
   const auto name = words.get("--log-stream-name");
   const auto all = log_streams_of(*record);
   const auto stream = std::find_if(all.begin(), all.end(),
@@ -104,6 +119,23 @@ int get_events(const Words& words, Streams streams) {
   const auto page = select_page(*entries, *query);
   if (!page) return bad_request(streams, page.error().message);
   return say(streams, log_events_answer(*entries, *page));
+}
+
+/// What custom actions wrote: "<host name>.<instance id>.<action>.log". They stay when the node has
+/// gone.
+std::vector<LogStream> action_streams(const std::string& directory, const std::string& head) {
+  std::vector<LogStream> list;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    const auto name = entry.path().stem().string();
+    const auto words = split(name, '.');
+    if (words.size() != 3 || entry.path().extension() != ".log") continue;
+    list.push_back(
+        {name, entry.path().string(), words[1] == head ? "HeadNode" : "ComputeNode", words[0]});
+  }
+  std::sort(list.begin(), list.end(),
+            [](const LogStream& a, const LogStream& b) { return a.name < b.name; });
+  return list;
 }
 
 }  // namespace
@@ -143,8 +175,13 @@ Result<LogFilter> parse_log_filter(const std::vector<std::string>& words) {
 
 std::vector<LogStream> log_streams_of(const cluster::Record& record) {
   const auto directory = cluster::directory_of(record.name);
+  const auto config = stored_config(record);
+  const auto kept_from =
+      core::logs_kept_from(config ? config->log_retention_days : 0, os::SystemClock().now());
   std::vector<LogStream> list;
+  if (config && !config->logs_enabled) return list;
   const auto add = [&](LogStream stream) {
+    stream.from_ms = kept_from ? kept_from->value : 0;
     if (modified_at(stream.path) != 0) list.push_back(std::move(stream));
   };
   add({"coxd", directory + "/coxd.log", "HeadNode", ""});
@@ -156,13 +193,16 @@ std::vector<LogStream> log_streams_of(const cluster::Record& record) {
     add({fmt::format("{}.{}.agent", name.substr(0, name.find('.')), id), node + "/agent.log",
          id.value == head ? "HeadNode" : "ComputeNode", name});
   }
+  for (auto& stream : action_streams(directory + "/head/actions", head)) add(std::move(stream));
   return list;
 }
 
 Result<std::vector<LogEntry>> read_log(const LogStream& stream) {
   const auto text = os::read_file(stream.path, kLogBytesMax);
   if (!text) return fail(text.error());
-  return parse_log(*text, modified_at(stream.path));
+  auto entries = parse_log(*text, modified_at(stream.path));
+  std::erase_if(entries, [&](const LogEntry& entry) { return entry.at_ms < stream.from_ms; });
+  return entries;
 }
 
 Result<void> set_times(LogQuery& query, const std::string& start, const std::string& end) {

@@ -14,10 +14,11 @@ namespace cox::cli {
 
 /// A log file of a cluster.
 struct LogStream {
-  std::string name;  ///< "coxd"; "<host name>.<instance id>.agent"
+  std::string name;  ///< "coxd"; "<host name>.<instance id>.agent", or with an action's name
   std::string path;
-  std::string node_type;  ///< "HeadNode" or "ComputeNode"
-  std::string host;       ///< of the node; empty for the daemon's
+  std::string node_type;     ///< "HeadNode" or "ComputeNode"
+  std::string host;          ///< of the node; empty for the daemon's
+  std::int64_t from_ms = 0;  ///< what is older has expired
 
   friend bool operator==(const LogStream&, const LogStream&) = default;
 };
@@ -34,7 +35,8 @@ struct LogFilter {
 /// Errors: invalid_argument with the form. Pure.
 [[nodiscard]] Result<LogFilter> parse_log_filter(const std::vector<std::string>& words);
 
-/// The logs of the cluster's daemon and of the nodes that are there, in this order.
+/// The logs of the cluster's daemon, of the nodes that are there, and of what nodes ran when they
+/// came up, in this order.
 [[nodiscard]] std::vector<LogStream> log_streams_of(const cluster::Record& record);
 
 /// All lines of it. Errors: as os::read_file().

@@ -1,9 +1,12 @@
 #include <algorithm>
 #include <array>
 #include <ostream>
+#include <sstream>
 
 #include "launcher/cli/commands.hpp"
 #include "launcher/cli/exit_codes.hpp"
+#include "launcher/cli/pcluster_answers.hpp"
+#include "launcher/cli/pcluster_query.hpp"
 #include "launcher/cli/pcluster_verbs.hpp"
 #include "runtime/base/text.hpp"
 
@@ -67,6 +70,22 @@ std::vector<std::string> all_names() {
   return names;
 }
 
+/// Runs a verb; with --query, what that selects of its answer is printed in place of it. As with
+/// the original the verb is carried out all the same, and a refusal is printed whole.
+int run_verb(const VerbEntry& entry, const Words& words, Streams streams) {
+  if (!words.has("--query")) return entry.run(words, streams);
+  std::ostringstream answer;
+  const int status = entry.run(words, {answer, streams.err});
+  if (status != kDone) {
+    streams.out << answer.str();
+    return status;
+  }
+  const auto found = select_by_query(words.get("--query"), answer.str());
+  if (!found) return refuse(streams, found.error().message);
+  streams.out << *found;
+  return kDone;
+}
+
 }  // namespace
 
 int run_pcluster(const std::vector<std::string>& args, Streams streams) {
@@ -88,7 +107,7 @@ int run_pcluster(const std::vector<std::string>& args, Streams streams) {
       if (const int status = read_words(entry.verb, rest, words, streams); status >= 0) {
         return status;
       }
-      return entry.run(words, streams);
+      return run_verb(entry, words, streams);
     }
   }
   if (std::find(kNotServed.begin(), kNotServed.end(), name) != kNotServed.end()) {

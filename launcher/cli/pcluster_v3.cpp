@@ -36,7 +36,13 @@ json::object describe(const cluster::Record& record) {
     if (answer) api = std::move(*answer);
   }
   const auto config = stored_config(record);
-  return cluster_description(record, api, config ? &*config : nullptr);
+  auto shown = cluster_description(record, api, config ? &*config : nullptr);
+  if (api.is_object() && cluster::is_made(record.status)) {
+    auto connection = Connection::open(record.name);
+    auto scaling = connection ? connection->get("scaling") : fail(connection.error());
+    if (scaling) shown["coxswain"] = json::object{{"scaling", std::move(*scaling)}};
+  }
+  return shown;
 }
 
 namespace {

@@ -9,6 +9,8 @@
 #include "launcher/cli/output.hpp"
 #include "launcher/cli/pcluster_json.hpp"
 #include "launcher/cli/plain_words.hpp"
+#include "launcher/cli/simulate_day.hpp"
+#include "launcher/config/config.hpp"
 #include "runtime/core/replay.hpp"
 #include "runtime/os/files.hpp"
 
@@ -26,6 +28,8 @@ constexpr std::size_t kShownMax = 10;  ///< jobs never placed, in the text
 struct SimulateWords {
   std::string trace;
   core::ReplayOptions options;
+  DayWords day;
+  bool scaling = false;
   bool as_json = false;
 };
 
@@ -147,6 +151,39 @@ int simulate(const SimulateWords& words, Streams streams) {
   return kDone;
 }
 
+/// A day of a cluster that grows and shrinks by itself.
+int simulate_scaling(SimulateWords& words, Streams streams) {
+  auto& options = words.day.options;
+  options.seed = words.options.seed;
+  auto types = config::expand_instance_types(words.day.types);
+  if (types) options.types = std::move(*types);
+  const auto report = types ? core::simulate_day(options) : fail(types.error());
+  if (!report) {
+    streams.err << "cox simulate: " << report.error().message << '\n';
+    return kFailed;
+  }
+  streams.out << (words.as_json ? pretty(day_json(*report, words.day))
+                                : day_text(*report, words.day));
+  return kDone;
+}
+
+void add_scaling_options(CLI::App& app, SimulateWords& words) {
+  auto& day = words.day.options;
+  app.add_flag("--scaling", words.scaling,
+               "in place of a trace: a day's load, drawn from the seed, on a compute environment "
+               "that grows and shrinks; vCPUs by the hour");
+  app.add_option("--min-vcpus", day.min_vcpus, "with --scaling: MinvCpus, 0 if not given")
+      ->check(CLI::Range(0, core::kDayVcpusMax));
+  app.add_option("--max-vcpus", day.max_vcpus, "with --scaling: MaxvCpus, 64 if not given")
+      ->check(CLI::Range(1, core::kDayVcpusMax));
+  app.add_option("--idle-minutes", day.idle_minutes,
+                 "with --scaling: ScaledownIdletime, 10 if not given; -1: idle nodes stay");
+  app.add_option("--jobs", day.jobs, "with --scaling: jobs of the day, 600 if not given")
+      ->check(CLI::Range(1, core::kDayJobsMax));
+  app.add_option("--types", words.day.types, "with --scaling: InstanceTypes, optimal if not given")
+      ->delimiter(',');
+}
+
 }  // namespace
 
 int run_simulate(const std::vector<std::string>& args, Streams streams) {
@@ -155,10 +192,10 @@ int run_simulate(const std::vector<std::string>& args, Streams streams) {
       "Plays a recorded workload through the scheduler, in simulated time, and reports how long "
       "jobs waited and how well the nodes were used.",
       "cox simulate");
-  app.add_option("--trace", words.trace, "a file in the Standard Workload Format")->required();
-  app.add_option("--nodes", words.options.nodes, "nodes of the cluster, all up all the time")
-      ->required()
-      ->check(CLI::Range(1, core::kReplayNodesMax));
+  app.add_option("--trace", words.trace, "a file in the Standard Workload Format");
+  const auto* nodes =
+      app.add_option("--nodes", words.options.nodes, "nodes of the cluster, all up all the time")
+          ->check(CLI::Range(1, core::kReplayNodesMax));
   app.add_option("--vcpus", words.options.vcpus,
                  "vCPUs of each node, 1 if not given; a job of more processors gets whole nodes")
       ->check(CLI::Range(1, core::kReplayVcpusMax));
@@ -171,6 +208,7 @@ int run_simulate(const std::vector<std::string>& args, Streams streams) {
                  "with --fair-share: seconds after which what a user has had counts half; 0, the "
                  "default: only what is held now counts")
       ->check(CLI::Range(0, core::kShareDecayMax));
+  add_scaling_options(app, words);
   app.add_flag("--json", words.as_json, "the report as JSON");
   app.footer(
       "Wait is the time from submission to placement. Bounded slowdown is wait and run over run,\n"
@@ -184,11 +222,15 @@ int run_simulate(const std::vector<std::string>& args, Streams streams) {
       "Examples:\n"
       "  cox simulate --trace KTH-SP2-1996-2.1-cln.swf --nodes 100\n"
       "  cox simulate --trace workload.swf --nodes 16 --vcpus 8 --json\n"
-      "  cox simulate --trace workload.swf --nodes 16 --fair-share --share-decay 3600");
+      "  cox simulate --trace workload.swf --nodes 16 --fair-share --share-decay 3600\n"
+      "  cox simulate --scaling --seed 7 --max-vcpus 128 --types c5.large,c5.4xlarge");
   const Usage usage{"cox simulate",
                     "--trace FILE --nodes N [--vcpus V] [--seed S] [--fair-share] [--json]"};
   const int over = read_plain(app, args, usage, streams);
   if (over >= 0) return over;
+  if (words.scaling) return simulate_scaling(words, streams);
+  if (words.trace.empty()) return misused(usage, "--trace is required", streams);
+  if (nodes->count() == 0) return misused(usage, "--nodes is required", streams);
   if (words.options.decay_s > 0 && !words.options.fair_share) {
     return misused(usage, "--share-decay goes with --fair-share", streams);
   }

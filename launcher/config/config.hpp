@@ -138,7 +138,10 @@ struct ClusterConfig {
   std::string provider = "local";                ///< Coxswain/Provider
   std::string scheduler = "awsbatch";            ///< or "slurm": what the file's queues are of
   CustomActions head_actions{};
-  int log_retention_days = 180;  ///< of Monitoring/Logs; 0: for ever
+  int head_start_limit_s = 1800;  ///< DevSettings/Timeouts: what head_actions may take
+  int node_start_limit_s = 1800;  ///< and those of the queues' nodes
+  int log_retention_days = 180;   ///< of Monitoring/Logs; 0: for ever
+  bool logs_enabled = true;       ///< of Monitoring/Logs: whether pcluster shows them
   SshSettings ssh;
   SlurmSite slurm;
   ApiSettings api;

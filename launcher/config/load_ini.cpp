@@ -120,12 +120,13 @@ class IniLoader : private IniChecker {
   std::vector<CustomAction> action(const IniSection& cluster, const std::string& key) {
     const auto script = cluster.get(key);
     if (script.empty() || script == "NONE") return {};
-    complain(cluster.place_of(key),
-             fmt::format("{}: this version does not run custom actions: what they install must be "
-                         "there already.",
-                         key),
-             "NotServedValidator", Level::warning);
-    return {{script, words_of_arguments(cluster.get(key + "_args"))}};
+    if (const auto fault = script_fault(script); !fault.empty()) {
+      complain(cluster.place_of(key), fmt::format("{}: {}", key, fault), "UrlValidator");
+    }
+    // Version 2 gives the script's name as its first argument.
+    auto words = words_of_arguments(cluster.get(key + "_args"));
+    if (!words.empty()) words.insert(words.begin(), script);
+    return {{script, std::move(words)}};
   }
 
   void read_cluster(const IniSection& cluster) {
@@ -314,6 +315,7 @@ class IniLoader : private IniChecker {
     config_.log_retention_days = 14;
     for (const auto* log : follow(cluster, "cw_log")) {
       config_.log_retention_days = count(*log, "retention_days", 14);
+      config_.logs_enabled = ini_boolean(log->get("enable", "true")).value_or(true);
     }
     for (const auto* scaling : follow(cluster, "scaling")) {
       config_.scaledown_idle_minutes = count(*scaling, "scaledown_idletime", 10);

@@ -236,7 +236,13 @@ ClusterConfig read_config(const Tree& tree, const LoadOptions& options) {
   config.head_instance_type = text_at(tree, "HeadNode.InstanceType");
   config.key_name = text_at(tree, "HeadNode.Ssh.KeyName");
   if (const auto* head = tree.find("HeadNode")) config.head_actions = read_actions(*head);
+  const std::string limits = "DevSettings.Timeouts.";
+  config.head_start_limit_s = int_at(tree, limits + "HeadNodeBootstrapTimeout", 1800);
+  config.node_start_limit_s = int_at(tree, limits + "ComputeNodeBootstrapTimeout", 1800);
   config.log_retention_days = int_at(tree, "Monitoring.Logs.CloudWatch.RetentionInDays", 180);
+  if (const auto* enabled = find_path(tree, "Monitoring.Logs.CloudWatch.Enabled")) {
+    config.logs_enabled = to_bool(*enabled).value_or(true);
+  }
   config.tags = read_tags(tree);
   config.scheduler = scheduler_of(tree);
   const bool is_slurm = config.scheduler == "slurm";

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "launcher/config/rules.hpp"
 #include "launcher/config/tree_checker.hpp"
 
 /// What excludes what in a v3 file, and what a scheduler does not have.
@@ -133,7 +134,16 @@ class Relations : private TreeChecker {
       if (!has(path + ".Script") && !has(path + ".Sequence")) {
         add(path, kSchemaRule, "Either Script or Sequence must be given.");
       }
+      if (has(path + ".Script")) check_script(path + ".Script");
+      for (const auto& item : items(path + ".Sequence")) check_script(item + ".Script");
     }
+  }
+
+  void check_script(const std::string& path) {
+    const auto* script = at(path);
+    if (script == nullptr || script->kind != Tree::Kind::scalar) return;
+    const auto fault = script_fault(script->scalar);
+    if (!fault.empty()) add(path, "UrlValidator", fault);
   }
 
   /// Coxswain.ComputeResources and Coxswain.Queues say something of what the file has.

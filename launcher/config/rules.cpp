@@ -361,4 +361,16 @@ std::vector<Finding> check_rules(const ClusterConfig& config,
   return Rules(config, providers).run();
 }
 
+std::string script_fault(std::string_view script) {
+  const auto scheme = to_lower(script.substr(0, script.find("://")));
+  const bool is_url = script.find("://") != std::string_view::npos;
+  const bool has_more = is_url && script.size() > scheme.size() + 3;
+  if (script.starts_with('/') || script.starts_with("file:///")) return {};
+  if (has_more && (scheme == "http" || scheme == "https" || scheme == "s3")) return {};
+  return fmt::format(
+      "{} is no script that nodes can get: give an absolute path, or a URL that begins with "
+      "https://, http://, s3:// or file:///.",
+      script.empty() ? "An empty text" : script);
+}
+
 }  // namespace cox::config

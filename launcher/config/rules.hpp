@@ -21,6 +21,9 @@ void count_vcpus(ComputeResource& resource);
 /// Why MountDir's value may not be used as a mount directory; empty when it may.
 [[nodiscard]] std::string mount_dir_fault(const std::string& mount_dir);
 
+/// Why a custom action's Script can be none: a sentence; empty when it can.
+[[nodiscard]] std::string script_fault(std::string_view script);
+
 /// "x86_64" or "arm64", by the family's letters.
 [[nodiscard]] std::string architecture_of(std::string_view type);
 

@@ -120,20 +120,32 @@ void add_action(Keys& keys, const std::string& path) {
             {"Sequence[]/Args", texts}});
 }
 
-constexpr std::string_view kActionsNote =
-    "This version does not run custom actions: what they install must be there already.";
+constexpr std::string_view kUpdateNote =
+    "This version does not run OnNodeUpdated: an update runs no script.";
 
 }  // namespace
 
-void add_actions(Keys& keys, const std::string& path, bool with_update) {
-  keys.push_back({path, map});
+void add_actions(Keys& keys, const std::string& path, bool of_head_node) {
+  keys.push_back(served({path, map}, of_head_node
+                                         ? "run on the head node when it comes up, before it is "
+                                           "ready; with the first that fails it has failed"
+                                         : "run on each of the queue's nodes when it comes up, "
+                                           "before it takes jobs"));
   for (const auto* name : {"OnNodeStart", "OnNodeConfigured"}) {
-    keys.push_back(warned({path + "/" + name, map}, kActionsNote));
+    keys.push_back({path + "/" + name, map});
     add_action(keys, path + "/" + name);
   }
-  if (!with_update) return;
-  keys.push_back(only_with("slurm", warned({path + "/OnNodeUpdated", map}, kActionsNote)));
+  if (!of_head_node) return;
+  keys.push_back(only_with("slurm", warned({path + "/OnNodeUpdated", map}, kUpdateNote)));
   add_action(keys, path + "/OnNodeUpdated");
+}
+
+void add_login_actions(Keys& keys, const std::string& path) {
+  keys.push_back({path, map});
+  for (const auto* name : {"OnNodeStart", "OnNodeConfigured", "OnNodeUpdated"}) {
+    keys.push_back({path + "/" + name, map});
+    add_action(keys, path + "/" + name);
+  }
 }
 
 void add_custom_ami(Keys& keys, const std::string& path) {

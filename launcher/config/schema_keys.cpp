@@ -32,7 +32,8 @@ void add_deployment_keys(Keys& keys) {
        {"DevSettings/Cookbook", map},
        {"DevSettings/Cookbook/ExtraChefAttributes", text},
        {"DevSettings/Cookbook/ChefCookbook", text},
-       {"DevSettings/Timeouts", map},
+       served({"DevSettings/Timeouts", map},
+              "how many seconds the custom actions of a node may take"),
        {"DevSettings/Timeouts/HeadNodeBootstrapTimeout", integer, false, ">=1", "1800"},
        {"DevSettings/Timeouts/ComputeNodeBootstrapTimeout", integer, false, ">=1", "1800"},
        {"DevSettings/AmiSearchFilters", map},
@@ -41,24 +42,29 @@ void add_deployment_keys(Keys& keys) {
 }
 
 void add_monitoring_keys(Keys& keys) {
-  add_keys(keys, "",
-           {{"Monitoring", map},
-            on_aws({"Monitoring/DetailedMonitoring", boolean, false, "", "false"},
-                   "measures the instances once a minute"),
-            on_aws({"Monitoring/Alarms", map}, "raises CloudWatch alarms"),
-            {"Monitoring/Alarms/Enabled", boolean, false, "", "true"},
-            on_aws({"Monitoring/Dashboards", map}, "makes a CloudWatch dashboard"),
-            {"Monitoring/Dashboards/CloudWatch", map},
-            {"Monitoring/Dashboards/CloudWatch/Enabled", boolean, false, "", "true"},
-            {"Monitoring/Logs", map},
-            on_aws({"Monitoring/Logs/Rotation", map}, "rotates log files on the instances"),
-            {"Monitoring/Logs/Rotation/Enabled", boolean, false, "", "true"},
-            on_aws({"Monitoring/Logs/CloudWatch", map},
-                   "keeps the nodes' logs in CloudWatch; here logs stay as long as the cluster"),
-            {"Monitoring/Logs/CloudWatch/Enabled", boolean, false, "", "true"},
-            {"Monitoring/Logs/CloudWatch/DeletionPolicy", text, false, "Delete|Retain", "Retain"},
-            {"Monitoring/Logs/CloudWatch/RetentionInDays", integer, false,
-             "0|1|3|5|7|14|30|60|90|120|150|180|365|400|545|731|1827|3653", "180"}});
+  add_keys(
+      keys, "",
+      {{"Monitoring", map},
+       on_aws({"Monitoring/DetailedMonitoring", boolean, false, "", "false"},
+              "measures the instances once a minute"),
+       on_aws({"Monitoring/Alarms", map}, "raises CloudWatch alarms"),
+       {"Monitoring/Alarms/Enabled", boolean, false, "", "true"},
+       on_aws({"Monitoring/Dashboards", map}, "makes a CloudWatch dashboard"),
+       {"Monitoring/Dashboards/CloudWatch", map},
+       {"Monitoring/Dashboards/CloudWatch/Enabled", boolean, false, "", "true"},
+       {"Monitoring/Logs", map},
+       on_aws({"Monitoring/Logs/Rotation", map}, "rotates log files on the instances"),
+       {"Monitoring/Logs/Rotation/Enabled", boolean, false, "", "true"},
+       {"Monitoring/Logs/CloudWatch", map},
+       served({"Monitoring/Logs/CloudWatch/Enabled", boolean, false, "", "true"},
+              "false: pcluster shows no logs of the cluster"),
+       on_aws({"Monitoring/Logs/CloudWatch/DeletionPolicy", text, false, "Delete|Retain", "Retain"},
+              "keeps the logs of a cluster that is deleted; here they go with it, and "
+              "export-cluster-logs keeps them"),
+       served({"Monitoring/Logs/CloudWatch/RetentionInDays", integer, false,
+               "0|1|3|5|7|14|30|60|90|120|150|180|365|400|545|731|1827|3653", "180"},
+              "what logs hold and jobs wrote is removed then; 0: with the cluster or the "
+              "job")});
 }
 
 }  // namespace
@@ -143,7 +149,7 @@ void add_login_keys(Keys& keys) {
             {"Ssh/AllowedIps", text, false, "cidr", "the head node's"}});
   add_dcv(keys, pool);
   add_iam(keys, pool + "/Iam", false);
-  add_actions(keys, pool + "/CustomActions", true);
+  add_login_actions(keys, pool + "/CustomActions");
   add_keys(keys, "",
            {only_with("slurm",
                       on_aws({"DirectoryService", map},

@@ -36,7 +36,8 @@ void add_proxy(Keys& keys, const std::string& path);
 void add_ssh(Keys& keys, const std::string& path);
 void add_dcv(Keys& keys, const std::string& path);
 void add_root_volume(Keys& keys, const std::string& path, bool of_head_node);
-void add_actions(Keys& keys, const std::string& path, bool with_update);
+void add_actions(Keys& keys, const std::string& path, bool of_head_node);
+void add_login_actions(Keys& keys, const std::string& path);
 void add_custom_ami(Keys& keys, const std::string& path);
 
 // The parts of the table.

@@ -25,6 +25,21 @@ std::string environment_name(const ClusterConfig& config, const std::string& clu
   return fmt::format("{}-{}-{}", cluster, owner.name, name);
 }
 
+namespace {
+
+NodeScripts scripts_of(const CustomActions& actions, int limit_s) {
+  NodeScripts scripts{{}, limit_s};
+  for (const auto& each : actions.on_node_start) {
+    scripts.list.push_back({"OnNodeStart", each.script, each.args});
+  }
+  for (const auto& each : actions.on_node_configured) {
+    scripts.list.push_back({"OnNodeConfigured", each.script, each.args});
+  }
+  return scripts;
+}
+
+}  // namespace
+
 ClusterSettings to_settings(const ClusterConfig& config, const std::string& name) {
   ClusterSettings settings;
   settings.name = name;
@@ -33,9 +48,12 @@ ClusterSettings to_settings(const ClusterConfig& config, const std::string& name
   settings.region = config.region;
   settings.os_user = config.os_user;
   settings.history_days = config.history_days;
+  settings.log_retention_days = config.log_retention_days;
   settings.containers = config.containers == "podman";
   settings.head_node = find_instance_type(config.head_instance_type)
                            .value_or(InstanceType{config.head_instance_type, 2, MiB{1024}});
+  settings.scripts[ComputeEnvironmentName{}] =
+      scripts_of(config.head_actions, config.head_start_limit_s);
   const auto arn = [&](std::string_view kind, const std::string& what) {
     return fmt::format("arn:aws:batch:{}:{}:{}/{}", config.region, settings.account, kind, what);
   };
@@ -64,6 +82,7 @@ ClusterSettings to_settings(const ClusterConfig& config, const std::string& name
       environment.instance_types = offered_types(resource).value_or(std::vector<InstanceType>{});
       const int minutes = config.scaledown_idle_minutes;
       environment.idle_ms_before_release = minutes < 0 ? -1 : std::int64_t{60'000} * minutes;
+      settings.scripts[environment.name] = scripts_of(queue.actions, config.node_start_limit_s);
       made.environments.push_back(environment.name);
       settings.environments.push_back(std::move(environment));
     }

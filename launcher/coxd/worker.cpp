@@ -17,6 +17,7 @@
 #include "launcher/coxd/described.hpp"
 #include "launcher/coxd/home_files.hpp"
 #include "launcher/coxd/node_sources.hpp"
+#include "launcher/coxd/script_fetcher.hpp"
 #include "launcher/coxd/updater.hpp"
 #include "launcher/coxd/worker_contract.hpp"
 #include "launcher/provider/address_plan.hpp"
@@ -259,6 +260,10 @@ class Worker {
                          .has_podman = [] { return is_in_path("podman") && is_in_path("crun"); },
                          .stager = stager_.get(),
                          .host_listener = std::move(inherited_.host_listener),
+                         .fetch_script =
+                             [this](const std::string& script, ScriptFetcher::Done done) {
+                               scripts_.fetch(script, std::move(done));
+                             },
                          .creation_ms = described_.site    ? kSiteTime
                                         : described_.hosts ? kHostsTime
                                                            : kNodesTime});
@@ -328,6 +333,7 @@ class Worker {
   Described described_;
   os::EventLoop loop_;
   os::SystemClock clock_;
+  ScriptFetcher scripts_{loop_};
   Inherited inherited_;
   std::unique_ptr<NodeSources> provider_;
   std::unique_ptr<Stager> stager_;

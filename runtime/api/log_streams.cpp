@@ -187,11 +187,16 @@ Answer describe_log_groups(const View& view, const Request& request, const json:
   if (group.starts_with(text_in(body, "logGroupNamePrefix")) &&
       group.find(pattern) != std::string::npos) {
     const auto arn = group_arn(view, request);
-    groups.push_back(json::object{{"logGroupName", group},
-                                  {"creationTime", 0},
-                                  {"metricFilterCount", 0},
-                                  {"arn", arn + ":*"},
-                                  {"storedBytes", 0}});
+    json::object shown{{"logGroupName", group},
+                       {"creationTime", 0},
+                       {"metricFilterCount", 0},
+                       {"arn", arn + ":*"},
+                       {"storedBytes", 0}};
+    // Without it CloudWatch keeps what is logged for good.
+    if (const int days = view.cluster().log_retention_days; days > 0) {
+      shown["retentionInDays"] = days;
+    }
+    groups.push_back(std::move(shown));
   }
   return json_answer({{"logGroups", std::move(groups)}});
 }

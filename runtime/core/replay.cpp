@@ -77,17 +77,6 @@ double rank_of(const std::vector<double>& sorted, std::size_t percent) {
   return sorted.empty() ? 0 : sorted[(sorted.size() * percent + 99) / 100 - 1];
 }
 
-Spread spread_of(std::vector<double> values) {
-  Spread spread;
-  for (const double value : values) spread.mean += value;
-  if (!values.empty()) spread.mean /= static_cast<double>(values.size());
-  std::sort(values.begin(), values.end());
-  spread.median = rank_of(values, 50);
-  spread.p95 = rank_of(values, 95);
-  spread.max = rank_of(values, 100);
-  return spread;
-}
-
 class Replay {
  public:
   Replay(const std::vector<TraceJob>& trace, const ReplayOptions& options)
@@ -367,6 +356,17 @@ class Replay {
 };
 
 }  // namespace
+
+Spread spread_of(std::vector<double> values) {
+  Spread spread;
+  for (const double value : values) spread.mean += value;
+  if (!values.empty()) spread.mean /= static_cast<double>(values.size());
+  std::sort(values.begin(), values.end());
+  spread.median = rank_of(values, 50);
+  spread.p95 = rank_of(values, 95);
+  spread.max = rank_of(values, 100);
+  return spread;
+}
 
 double bounded_slowdown(std::int64_t wait_s, std::int64_t run_s) {
   const auto bound = std::max(run_s, kSlowdownBoundSeconds);

@@ -37,6 +37,9 @@ struct Spread {
   friend bool operator==(const Spread&, const Spread&) = default;
 };
 
+/// Of many values. Pure.
+[[nodiscard]] Spread spread_of(std::vector<double> values);
+
 /// A job that could not be played.
 struct NeverPlaced {
   std::size_t line = 0;     ///< of the trace

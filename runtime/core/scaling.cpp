@@ -7,6 +7,7 @@
 #include "runtime/core/lending.hpp"
 #include "runtime/core/lifecycle.hpp"
 #include "runtime/core/queue_gates.hpp"
+#include "runtime/core/scale_account.hpp"
 #include "runtime/core/scheduler.hpp"
 #include "runtime/core/serving.hpp"
 
@@ -41,12 +42,16 @@ class Scaler {
       slot.used = slot.leaves = false;
     }
     room_is_kept_ = grew_ = jobs_are_left_ = false;
+    served_ = held_ = {};
   }
 
   /// True when the environment can take the job: on its nodes, or by growing.
   bool serve(const Job& job) {
     const auto need = need_of(job);
     if (!need || need->missing * need->fit.type.vcpus > room()) return false;
+    const bool comes = need->missing > 0 || std::any_of(need->found.begin(), need->found.end(),
+                                                        [](const Slot* s) { return !is_up(*s); });
+    if (comes) count(served_, job);
     take(job, *need, need->missing);
     return true;
   }
@@ -58,10 +63,12 @@ class Scaler {
     if (need && lending_ != nullptr) {
       if (need->busy < need->missing) return false;
       jobs_are_left_ = true;
+      count(held_, job);
       take(job, *need, 0);
       return true;
     }
     if (!need || room() / need->fit.type.vcpus + need->busy < need->missing) return false;
+    count(held_, job);
     take(job, *need, std::min(room() / need->fit.type.vcpus, need->missing));
     return true;
   }
@@ -73,6 +80,7 @@ class Scaler {
     auto need = need_of(job);
     if (!need) return false;
     jobs_are_left_ = true;
+    count(held_, job);
     if (room_is_kept_) {  // what could be made would be for the job before this one
       take(job, *need, 0);
       return true;
@@ -122,6 +130,37 @@ class Scaler {
     return grew_;
   }
 
+  /// What there is to tell before the plan is made of it.
+  [[nodiscard]] ScaleAccount account() const {
+    ScaleAccount told{.environment = environment_.name,
+                      .enabled = environment_.enabled,
+                      .min_vcpus = environment_.min_vcpus,
+                      .max_vcpus = environment_.max_vcpus,
+                      .served_jobs = served_.jobs,
+                      .served_vcpus = served_.vcpus,
+                      .held_jobs = held_.jobs,
+                      .held_vcpus = held_.vcpus,
+                      .idle_limit_ms = environment_.idle_ms_before_release};
+    for (const auto& each : snapshot_.nodes) {
+      const auto& node = *each.node;
+      if (node.environment != environment_.name) continue;
+      if (node.status == NodeStatus::terminating) {
+        told.leaving_vcpus += node.vcpus;
+        told.leaving_node = node.id;
+      } else if (node.status == NodeStatus::pending) {
+        told.coming_vcpus += node.vcpus;
+        if (told.coming_note.empty()) told.coming_note = node.reason;
+      } else {
+        told.up_vcpus += node.vcpus;
+      }
+    }
+    for (const auto& slot : slots_) {
+      if (slot.free.node == nullptr) told.wanted_vcpus += slot.vcpus;
+      if (is_idle(slot) && total_ - slot.vcpus >= environment_.min_vcpus) add_idle(told, slot);
+    }
+    return told;
+  }
+
   void finish(ScalePlan& plan) {
     if (lending_ == nullptr) {
       std::sort(wanted_.begin(), wanted_.end(), [](const NodesWanted& a, const NodesWanted& b) {
@@ -160,6 +199,27 @@ class Scaler {
     bool used = false;                 ///< by a job of this pass
     bool leaves = false;               ///< given back to make room
   };
+
+  /// Jobs that wait, and what they need.
+  struct Waiting {
+    int jobs = 0;
+    int vcpus = 0;
+  };
+
+  void count(Waiting& waiting, const Job& job) const {
+    const auto behind = snapshot_.behind.find(job.id);
+    const auto jobs = 1 + (behind == snapshot_.behind.end() ? 0 : static_cast<int>(behind->second));
+    waiting.jobs += jobs;
+    waiting.vcpus += jobs * job.spec.vcpus * job.spec.nodes.value_or(1);
+  }
+
+  /// The one that has been idle for longest goes first.
+  void add_idle(ScaleAccount& told, const Slot& slot) const {
+    const auto idle_ms = snapshot_.now - slot.free.node->idle_since;
+    if (told.idle_nodes++ > 0 && idle_ms <= told.idle_ms) return;
+    told.idle_ms = idle_ms;
+    told.idle_node = slot.free.node->id;
+  }
 
   /// What a job takes of the environment.
   struct Need {
@@ -335,12 +395,15 @@ class Scaler {
   bool grew_ = false;
   bool room_is_kept_ = false;   ///< for a job that waits for more of it
   bool jobs_are_left_ = false;  ///< that nodes, there or ordered, have no room for
+  Waiting served_;             ///< for nodes that are not up yet
+  Waiting held_;               ///< for what others have
 };
 
-}  // namespace
+using Scalers = std::map<ComputeEnvironmentName, Scaler>;
 
-ScalePlan scale(const Snapshot& snapshot) {
-  std::map<ComputeEnvironmentName, Scaler> scalers;
+/// All environments, packed with what waits, and with the nodes on their way that are missing.
+Scalers pack_all(const Snapshot& snapshot) {
+  Scalers scalers;
   for (const auto& environment : snapshot.cluster->environments) {
     scalers.emplace(environment.name, Scaler(snapshot, environment));
   }
@@ -367,9 +430,25 @@ ScalePlan scale(const Snapshot& snapshot) {
     grew = false;
     for (auto& [name, scaler] : scalers) grew = scaler.grew() || grew;
   }
+  return scalers;
+}
+
+}  // namespace
+
+ScalePlan scale(const Snapshot& snapshot) {
+  auto scalers = pack_all(snapshot);
   ScalePlan plan;
   for (auto& [name, scaler] : scalers) scaler.finish(plan);
   return plan;
+}
+
+std::vector<ScaleAccount> account_of_scaling(const Snapshot& snapshot) {
+  const auto scalers = pack_all(snapshot);
+  std::vector<ScaleAccount> accounts;
+  for (const auto& environment : snapshot.cluster->environments) {
+    accounts.push_back(scalers.at(environment.name).account());
+  }
+  return accounts;
 }
 
 }  // namespace cox::core

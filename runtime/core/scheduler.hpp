@@ -39,6 +39,8 @@ struct Snapshot {
   std::vector<const Job*> active;  ///< jobs that hold nodes
   Millis now;
   std::map<QueueName, QueueShares> shares = {};  ///< of queues with a policy
+  /// Behind a job of `waiting`, so many that are alike and left out: they could not run before it.
+  std::map<JobId, std::size_t> behind = {};
 };
 
 /// Why a job was not placed: data first, a sentence on demand.

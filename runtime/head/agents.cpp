@@ -4,6 +4,7 @@
 
 #include "runtime/base/text.hpp"
 #include "runtime/head/head_core.hpp"
+#include "runtime/head/node_scripts.hpp"
 #include "runtime/head/plain_text.hpp"
 #include "runtime/os/log.hpp"
 
@@ -26,7 +27,8 @@ bool was_ended_by_mpirun(int exit_code) {
   return exit_code == 128 + SIGTERM || exit_code == 128 + SIGKILL;
 }
 
-/// "exited with code 7", "ended by signal 11 (SIGSEGV)".
+}  // namespace
+
 std::string ending(int exit_code) {
   if (exit_code <= 128 || exit_code >= 128 + NSIG) {
     return fmt::format("exited with code {}", exit_code);
@@ -36,8 +38,6 @@ std::string ending(int exit_code) {
   return name != nullptr ? fmt::format("ended by signal {} (SIG{})", signal, name)
                          : fmt::format("ended by signal {}", signal);
 }
-
-}  // namespace
 
 // Connections.
 
@@ -104,6 +104,7 @@ void HeadCore::on(const NodeId& node, const wire::Hello& message) {
                    .nodes_share_cores = !message.whole_machine};
   send(node, wire::Welcome{state_.cluster().name});
   compare_parts(node, message.parts);
+  find_scripts(node, message.parts);
   learn_address(node, message);
   is_up(node);
   // What is owed to the parts there was owed to the connection before this one.
@@ -115,6 +116,7 @@ void HeadCore::on(const NodeId& node, const wire::Hello& message) {
 /// thinks it runs and it does not know is over.
 void HeadCore::compare_parts(const NodeId& node, const std::vector<wire::PartKey>& reported) {
   for (const auto& part : reported) {
+    if (is_script(part)) continue;
     if (part_on(node, part) == nullptr) {
       part_is_not_wanted(node, part);
     } else {
@@ -182,6 +184,7 @@ Millis HeadCore::when_told(std::int64_t at_ms) const {
 
 void HeadCore::on(const NodeId& node, const wire::Prepared& message) {
   const auto& part = message.part;
+  if (is_script(part)) return script_prepared(node, part);
   const auto* run = part_on(node, part);
   if (run == nullptr) return part_is_not_wanted(node, part);
   const bool meets = part.node_index == 0 && message.meeting.port != 0;
@@ -205,6 +208,7 @@ void HeadCore::on(const NodeId& node, const wire::Preparing& message) {
 
 void HeadCore::on(const NodeId& node, const wire::Started& message) {
   const auto& part = message.part;
+  if (is_script(part)) return;
   const auto* run = part_on(node, part);
   if (run == nullptr) return part_is_not_wanted(node, part);
   if (run->phase == NodePhase::running) return;
@@ -212,6 +216,7 @@ void HeadCore::on(const NodeId& node, const wire::Started& message) {
 }
 
 void HeadCore::on(const NodeId& node, const wire::Exited& message) {
+  if (is_script(message.part)) return script_ended(node, message);
   const bool known = part_on(node, message.part) != nullptr;
   if (known && brings_back(node, message)) return;
   if (known && (waits_for_a_rank(message) || waits_for_nodes(message))) {
@@ -353,6 +358,7 @@ Result<void> HeadCore::append_output(const wire::Output& message, std::vector<Ou
 void HeadCore::on(const NodeId& node, wire::Output message) {
   if (message.records.empty()) return;
   const auto& part = message.part;
+  if (is_script(part)) return keep_script_output(node, message);
   const auto& newest = message.records.back();
   const wire::OutputAck ack{part, message.rank, newest.sequence + lines_in(newest.text) - 1};
   // Of a job that was forgotten, or of none that this node ever ran.

@@ -1,6 +1,7 @@
 #include <boost/json.hpp>
 
 #include "runtime/base/text.hpp"
+#include "runtime/core/scale_account.hpp"
 #include "runtime/head/head_core.hpp"
 #include "runtime/os/files.hpp"
 
@@ -101,6 +102,28 @@ std::string HeadCore::cluster_json() const {
   }
   shown["nodes"] = nodes;
   return json::serialize(shown);
+}
+
+/// What managed scaling does with each compute environment, in the words of its own decision.
+std::string HeadCore::scaling_json() const {
+  const auto now = clock_.now();
+  json::array list;
+  for (const auto& account : core::account_of_scaling(state_.snapshot(now))) {
+    std::optional<core::LaunchTrouble> trouble;
+    const auto backoff = backoff_.find(account.environment);
+    if (backoff != backoff_.end() && backoff->second.until > now) {
+      trouble = {backoff->second.why, backoff->second.failures, backoff->second.until - now};
+    }
+    list.push_back(json::object{{"computeEnvironment", account.environment.value},
+                                {"state", core::state_of(account, trouble)},
+                                {"text", core::to_sentence(account, trouble)},
+                                {"vcpus", account.up_vcpus},
+                                {"minvCpus", account.min_vcpus},
+                                {"maxvCpus", account.max_vcpus},
+                                {"comingvCpus", account.coming_vcpus},
+                                {"waitingJobs", account.served_jobs + account.held_jobs}});
+  }
+  return json::serialize(list);
 }
 
 void HeadCore::route_fleet(const std::string& body, const std::shared_ptr<os::HttpReply>& reply) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "runtime/base/text.hpp"
+#include "runtime/core/retention.hpp"
 #include "runtime/head/head_core.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/log.hpp"
@@ -69,6 +70,7 @@ Result<void> HeadCore::start() {
     head_node_ = NodeId{};
     clear_leftovers([this] { begin_creation(); });
   }
+  remove_old_logs(clock_.now());
   want_pass();
   return {};
 }
@@ -193,14 +195,22 @@ Result<void> HeadCore::keep_fleet_status(bool enabled) const {
 
 void HeadCore::begin_creation() {
   tell(state_.cluster().name, "CREATE_IN_PROGRESS", "User Initiated");
-  const std::chrono::milliseconds limit(options_.creation_ms);
-  creation_limit_ = loop_.after(limit, [this] {
+  creation_limit_ = loop_.after(creation_time(), [this] {
     fail_creation(
         fmt::format("no agent dialled home within {} s from {}; the log of the node may "
                     "tell why",
                     options_.creation_ms / 1000, missing_nodes()));
   });
   first_nodes();
+}
+
+/// What the first nodes' scripts may take comes on top.
+std::chrono::milliseconds HeadCore::creation_time() const {
+  int longest_s = 0;
+  for (const auto& [environment, scripts] : state_.cluster().scripts) {
+    if (!scripts.list.empty()) longest_s = std::max(longest_s, scripts.limit_s);
+  }
+  return std::chrono::milliseconds(options_.creation_ms) + std::chrono::seconds(longest_s);
 }
 
 std::string HeadCore::missing_nodes() const {
@@ -264,6 +274,7 @@ void HeadCore::do_what_is_due(Millis now) {
     apply(id, core::TimedOut{now, state_.find(id)->current()->number});
   }
   forget_old_jobs(now);
+  remove_old_logs(now);
   pass_wanted_ = true;
 }
 
@@ -305,6 +316,25 @@ void HeadCore::forget_old_jobs(Millis now) {
     }
     for (const auto& hash : unused) blobs_->remove(hash);
   }
+}
+
+/// What jobs wrote that ended before the time for which logs are kept; the jobs stay. What a job
+/// wrote so long ago that still runs, readers pass over.
+void HeadCore::remove_old_logs(Millis now) {
+  const auto kept_from = core::logs_kept_from(state_.cluster().log_retention_days, now);
+  if (!kept_from || *kept_from <= logs_gone_until_) return;
+  for (const auto& id : state_.ended_until(*kept_from)) {
+    const auto* job = state_.find(id);
+    if (job->stopped_at <= logs_gone_until_) continue;
+    for (const auto* mark : {"/", ":"}) {  // its own, and of an array's children
+      if (mark[0] == ':' && !job->is_array_parent()) continue;
+      if (const auto removed = logs_->remove(id.value + mark); !removed) {
+        os::log_warn("old output: {}", removed.error().message);
+      }
+    }
+  }
+  logs_gone_until_ = *kept_from;
+  remove_old_script_logs(*kept_from);
 }
 
 logs::LogName main_log(const JobId& job, int attempt, int node_index) {

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "runtime/base/result.hpp"
@@ -25,6 +26,11 @@ struct NetworkEndpoint {
   std::string ca_file{};             ///< where the authority's certificate is put for clients
 };
 
+/// Fetches a node's script (a path or a URL): its text, or nothing where the node has it itself.
+/// Answers on the loop, never from inside the call.
+using ScriptFetcher = std::function<void(const std::string& script,
+                                         std::function<void(Result<std::optional<std::string>>)>)>;
+
 /// What a head runs by.
 struct HeadOptions {
   ClusterSettings cluster;
@@ -38,6 +44,7 @@ struct HeadOptions {
   std::function<bool()> has_podman;
   Stager* stager = nullptr;  ///< for nodes that share no file system with this machine; or none
   os::Fd host_listener;  ///< a further TCP socket that agents dial: those on other hosts; or none
+  ScriptFetcher fetch_script{};     ///< empty: every node has its scripts itself
   int creation_ms = 30'000;         ///< the first nodes' agents must have dialled home by then
   int node_lost_after_ms = 10'000;  ///< a silent node is lost after so long
   int first_call_ms = 120'000;      ///< and one that was waited for, if it does not dial home
@@ -63,6 +70,8 @@ struct UpdateRequest {
 /// the network listener. Our own, on the unix socket only:
 ///   PUT  /cox/v1/blobs                   body: bytes → {"sha256"}; made durable
 ///   GET  /cox/v1/cluster                 {"name","status","reason","nodes":[…],"headNode":{…}}
+///   GET  /cox/v1/scaling                 [{"computeEnvironment","state","text","vcpus","minvCpus",
+///                                        "maxvCpus","comingvCpus","waitingJobs"}]
 ///   GET  /cox/v1/nodes                   what awsbhosts shows
 ///   GET  /cox/v1/events[?follow=1]       NDJSON of {"at","resource","state","reason"}
 ///   GET  /cox/v1/wait?job=ID             answers when the job has ended: DescribeJobs' job object

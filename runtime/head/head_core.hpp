@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <map>
@@ -112,6 +113,22 @@ struct Staging {
 struct Backoff {
   Millis until;
   int failures = 0;
+  std::string why{};  ///< of the last that failed
+};
+
+/// A node that runs its scripts before it is up.
+struct NodeActions {
+  NodeScripts scripts;            ///< as they were when it came up
+  std::size_t at = 0;             ///< the one that is due
+  bool is_begun = false;          ///< sent, on the present connection
+  std::set<wire::PartKey> there;  ///< what the agent had when it connected
+  os::SubscriptionPtr limit;
+};
+
+/// What of a script's output is in its log.
+struct ScriptLog {
+  std::uint64_t lines = 0;
+  std::size_t bytes = 0;
 };
 
 /// The head itself. One class over the state, in several files by the reader's question:
@@ -163,6 +180,7 @@ class HeadCore : public Head {
   void do_what_is_due(Millis now);
   void rearm_timer(Millis now);
   void forget_old_jobs(Millis now);
+  void remove_old_logs(Millis now);
 
   // jobs.cpp
   bool apply(const JobId& id, const core::JobEvent& event);
@@ -245,6 +263,22 @@ class HeadCore : public Head {
   void end_nodes(std::function<void()> done);
   [[nodiscard]] bool more_ranks_than_cores(const Job& job) const;
 
+  // node_actions.cpp
+  [[nodiscard]] const NodeScripts* scripts_of(const Node& node) const;
+  void find_scripts(const NodeId& id, const std::vector<wire::PartKey>& reported);
+  [[nodiscard]] bool has_run_scripts(const NodeId& id);
+  void begin_script(const NodeId& id, NodeActions& actions);
+  void send_script(const NodeId& id, std::size_t at, std::optional<std::string> text);
+  [[nodiscard]] bool is_present_script(const NodeId& id, const wire::PartKey& part) const;
+  void script_prepared(const NodeId& id, const wire::PartKey& part);
+  void script_ended(const NodeId& id, const wire::Exited& message);
+  void script_failed(const NodeId& id, const std::string& what);
+  void forget_scripts(const NodeId& id);
+  void remove_old_script_logs(Millis kept_from);
+  [[nodiscard]] std::string script_log(const Node& node, const wire::PartKey& part) const;
+  void keep_script_output(const NodeId& id, const wire::Output& message);
+  [[nodiscard]] std::chrono::milliseconds creation_time() const;
+
   // ranks.cpp
   [[nodiscard]] std::string choose_launch(const JobSpec& spec,
                                           const std::vector<NodeRun>& nodes) const;
@@ -309,6 +343,7 @@ class HeadCore : public Head {
   void route_update(const std::string& body, const std::shared_ptr<os::HttpReply>& reply);
   [[nodiscard]] Result<void> keep_fleet_status(bool enabled) const;
   [[nodiscard]] std::string cluster_json() const;
+  [[nodiscard]] std::string scaling_json() const;
   [[nodiscard]] std::string event_json(const ClusterEvent& event) const;
   // layout_route.cpp
   void route_layout(const std::string& body, const std::shared_ptr<os::HttpReply>& reply);
@@ -364,7 +399,10 @@ class HeadCore : public Head {
 
   std::map<QueueName, core::HeadOfQueue> queue_heads_;  ///< of queues with time limits
   std::map<ComputeEnvironmentName, Backoff> backoff_;   ///< the empty name: the head node's
+  std::map<NodeId, NodeActions> actions_;
+  std::map<std::pair<NodeId, wire::PartKey>, ScriptLog> script_lines_;
   std::set<NodeId> were_up_;  ///< have been up, in this life of the head or before
+  Millis logs_gone_until_;    ///< of jobs that ended up to then
   bool shutting_down_ = false;
 
   bool ready_ = false;
@@ -379,6 +417,11 @@ class HeadCore : public Head {
   std::function<void(UpdateRequest, std::function<void(Result<void>)>)> update_;
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
 };
+
+/// "exited with code 7", "ended by signal 11 (SIGSEGV)".
+[[nodiscard]] std::string ending(int exit_code);
+/// "HeadNode", "ComputeNode i-…": a node in the cluster's story.
+[[nodiscard]] std::string shown(const Node& node);
 
 /// A user name for a uid; the number where there is none.
 [[nodiscard]] std::string user_name(std::uint32_t uid);

@@ -1,4 +1,5 @@
 #include "runtime/base/text.hpp"
+#include "runtime/core/retention.hpp"
 #include "runtime/head/head_core.hpp"
 #include "runtime/head/plain_text.hpp"
 
@@ -35,11 +36,18 @@ std::optional<StreamPart> parse_stream(const std::string& stream) {
   return std::nullopt;
 }
 
+/// From when on lines are read: what is asked for, as far as logs are kept.
+std::optional<Millis> first_kept(std::optional<std::int64_t> asked, std::optional<Millis> kept) {
+  if (!asked) return kept;
+  return kept ? std::max(*kept, Millis{*asked}) : Millis{*asked};
+}
+
 /// One look at logs: stream after stream, until enough is found or enough was read. The rest is for
 /// the client's next request, so that no search holds up the head.
 class Look {
  public:
-  Look(const logs::LogStore& logs, const api::SearchLogs& asked) : logs_(logs), asked_(asked) {}
+  Look(const logs::LogStore& logs, const api::SearchLogs& asked, std::optional<Millis> kept)
+      : logs_(logs), asked_(asked), kept_(kept) {}
 
   api::FoundPage run() {
     for (const auto& stream : asked_.streams) {
@@ -54,7 +62,7 @@ class Look {
   /// False when the look is over within the stream.
   bool read_on(const api::LogStream& stream, std::uint64_t after) {
     logs::ReadSpec what;
-    if (asked_.start_ms) what.from = Millis{*asked_.start_ms};
+    what.from = first_kept(asked_.start_ms, kept_);
     if (asked_.end_ms) what.before = Millis{*asked_.end_ms};
     what.first = kReadAtOnce;
     for (;;) {
@@ -79,6 +87,7 @@ class Look {
 
   const logs::LogStore& logs_;
   const api::SearchLogs& asked_;
+  std::optional<Millis> kept_;  ///< what is older has expired
   api::FoundPage page_;
   std::size_t read_ = 0;
 };
@@ -97,7 +106,8 @@ void HeadCore::read_log(const api::ReadLog& asked, const JobUser& user,
     return send(api::render_no_such_log(asked));
   }
   logs::ReadSpec what;
-  if (asked.start_ms) what.from = Millis{*asked.start_ms};
+  what.from = first_kept(asked.start_ms,
+                         core::logs_kept_from(state_.cluster().log_retention_days, clock_.now()));
   if (asked.end_ms) what.before = Millis{*asked.end_ms};
   if (!asked.token.empty() && !asked.backward) {
     what.after_sequence = asked.after_sequence;
@@ -137,7 +147,9 @@ void HeadCore::list_streams(api::ListStreams list, const api::Request& request,
 
 void HeadCore::search_logs(const api::SearchLogs& search,
                            const std::shared_ptr<os::HttpReply>& reply) {
-  const auto given = api::render_found(Look(*logs_, search).run());
+  const auto given = api::render_found(
+      Look(*logs_, search, core::logs_kept_from(state_.cluster().log_retention_days, clock_.now()))
+          .run());
   answer(reply, given.status, given.body, given.error_type);
 }
 

@@ -18,10 +18,6 @@ int slots_on(const Node& node, const JobSpec& spec) {
   return spec.slots_per_node > 0 ? spec.slots_per_node : node.vcpus;
 }
 
-std::string shown(const Node& node) {
-  return node.ordinal == 0 ? "HeadNode" : fmt::format("ComputeNode {}", node.id);
-}
-
 Node of_type(const InstanceType& type) {
   Node node;
   node.instance_type = type.name;
@@ -31,6 +27,10 @@ Node of_type(const InstanceType& type) {
 }
 
 }  // namespace
+
+std::string shown(const Node& node) {
+  return node.ordinal == 0 ? "HeadNode" : fmt::format("ComputeNode {}", node.id);
+}
 
 void HeadCore::want_pass() {
   pass_wanted_ = true;
@@ -180,7 +180,8 @@ void HeadCore::provisioned(const NodeId& id, Result<ProvisionedNode> result) {
   want_pass();
 }
 
-/// The node is up when its agent has said hello and the provider has said where it is.
+/// The node is up when its agent has said hello, the provider has said where it is, and its scripts
+/// have run.
 void HeadCore::is_up(const NodeId& id) {
   const auto session = sessions_.find(id);
   const auto* known = state_.node(id);
@@ -188,6 +189,7 @@ void HeadCore::is_up(const NodeId& id) {
                      !known->address.empty();
   if (!there || known->status == NodeStatus::up || known->status == NodeStatus::terminating) return;
   silence_.erase(id);
+  if (!has_run_scripts(id)) return;
   Node node = *known;
   node.status = NodeStatus::up;
   node.reason.clear();
@@ -200,6 +202,7 @@ void HeadCore::is_up(const NodeId& id) {
   }
   state_.put_node(node);
   journal_->add(node);
+  forget_scripts(id);
   if (state_.count(node.environment, NodeStatus::pending) == 0)
     state_.set_note(node.environment, "");
   want_pass();
@@ -256,6 +259,7 @@ void HeadCore::did_not_start(const Node& node, const std::string& why) {
     ++backoff.failures;
     backoff.until = now + std::min(wait, kLastBackoffMs);
   }
+  backoff.why = why;
   state_.set_note(node.environment,
                   launch_trouble(node.instance_type, why, backoff.failures, backoff.until - now),
                   true);
@@ -363,6 +367,8 @@ void HeadCore::clear_leftovers(const std::function<void()>& done) {
 /// Has the provider remove what the node had, once what is said of it is durable.
 void HeadCore::clear_away(const NodeId& id, std::function<void()> after) {
   silence_.erase(id);
+  actions_.erase(id);
+  std::erase_if(script_lines_, [&](const auto& each) { return each.first.first == id; });
   sessions_.erase(id);
   journal_->then([this, id, after = std::move(after)] {
     if (shutting_down_) return;
@@ -412,6 +418,7 @@ void HeadCore::grow_to(const ComputeEnvironment& environment, int vcpus) {
 void HeadCore::end_nodes(std::function<void()> done) {
   shutting_down_ = true;
   silence_.clear();
+  actions_.clear();
   std::vector<NodeId> ids;
   for (const auto* node : state_.nodes()) ids.push_back(node->id);
   const auto left = std::make_shared<std::size_t>(ids.size());

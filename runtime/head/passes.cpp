@@ -39,9 +39,13 @@ core::Snapshot State::snapshot(Millis now) const {
   std::vector<std::tuple<int, Order, const Job*>> waiting;
   for (const auto& [needs, alike] : waiting_) {
     const int priority = priority_of(std::get<0>(needs));
-    auto left = most_at_once(needs) + 1;
+    const auto most = most_at_once(needs) + 1;
+    auto left = most;
     for (auto job = alike.begin(); job != alike.end() && left > 0; ++job, --left) {
       waiting.emplace_back(-priority, job->first, job->second);
+    }
+    if (alike.size() > most) {
+      snapshot.behind[std::get<2>(waiting.back())->id] = alike.size() - most;
     }
   }
   std::sort(waiting.begin(), waiting.end());

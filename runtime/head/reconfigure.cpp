@@ -142,6 +142,8 @@ State::TakenOver State::take_over(const ClusterSettings& from, const ClusterSett
   cluster_.history_days = to.history_days;
   cluster_.containers = to.containers;
   cluster_.lent = to.lent;
+  cluster_.scripts = to.scripts;
+  cluster_.log_retention_days = to.log_retention_days;
   for (const auto& [id, node] : nodes_) keep_idle(id);
   return changed;
 }

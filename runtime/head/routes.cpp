@@ -161,6 +161,7 @@ void HeadCore::handle_own(os::HttpRequest request, const JobUser& user,
   const auto query = query_of(target);
   if (request.method == "GET") {
     if (route == "cluster") return answer(reply, 200, cluster_json());
+    if (route == "scaling") return answer(reply, 200, scaling_json());
     if (route == "nodes") return answer(reply, 200, api::render_nodes(state_));
     if (route == "events") {
       const auto follow = query.find("follow");

@@ -95,6 +95,23 @@ struct Lending {
   friend bool operator==(const Lending&, const Lending&) = default;
 };
 
+/// A script that a node runs while it comes up.
+struct NodeScript {
+  std::string action;  ///< "OnNodeStart" or "OnNodeConfigured"
+  std::string script;  ///< an absolute path, or a URL: file, http, https, s3
+  std::vector<std::string> args = {};
+
+  friend bool operator==(const NodeScript&, const NodeScript&) = default;
+};
+
+/// What the nodes of one kind run, in this order; with the first that fails the node has failed.
+struct NodeScripts {
+  std::vector<NodeScript> list;
+  int limit_s = 1800;  ///< for all of them together
+
+  friend bool operator==(const NodeScripts&, const NodeScripts&) = default;
+};
+
 /// All that the head must know of the cluster's configuration. Changed by an update only.
 struct ClusterSettings {
   std::string name;
@@ -107,10 +124,13 @@ struct ClusterSettings {
   std::vector<SharedDirectory> shared;
   std::string os_user;  ///< user name of Image.Os: "ec2-user"
   InstanceType head_node;
-  int history_days = 7;    ///< how long jobs are kept that have ended (AWS Batch: at least 7)
-  bool containers = true;  ///< images run in podman; false: they are ignored
+  int history_days = 7;        ///< how long jobs are kept that have ended (AWS Batch: at least 7)
+  bool containers = true;      ///< images run in podman; false: they are ignored
+  int log_retention_days = 0;  ///< what logs hold goes then; 0: with the job, or the cluster
   /// Of environments whose nodes are lent; those of the others stay for as long as they are wanted.
   std::map<ComputeEnvironmentName, Lending> lent = {};
+  /// By the environment of the nodes; the empty name: the head node.
+  std::map<ComputeEnvironmentName, NodeScripts> scripts = {};
 
   friend bool operator==(const ClusterSettings&, const ClusterSettings&) = default;
 };

@@ -145,5 +145,34 @@ TEST_F(Configure, RefusesAPlaceWhereNoFileCanBeAndAnUnknownRegion) {
   EXPECT_EQ(err_, "ERROR: there is no directory " + (directory_ / "no").string() + "\n");
 }
 
+TEST(ConfigureVersion2, IsAFileThatLoadsAndGivesTheAnswersAgain) {
+  ConfigureAnswers answers;
+  answers.version2 = true;
+  EXPECT_EQ(faults_of(answers), Texts{});
+  answers.types = {"c5.xlarge", "m5"};
+  answers.max_vcpus = "24";
+  answers.shared = "/data";
+  EXPECT_EQ(faults_of(answers), Texts{});
+  const auto loaded = config::load_ini(render_cluster_file(answers), {});
+  ASSERT_TRUE(loaded.config);
+  EXPECT_EQ(answers_of(*loaded.config), answers);
+  for (const auto* text : {"", "a b", "a#b", "a;b", "a\nb = c", "%(x)s"}) {
+    auto wrong = answers;
+    wrong.shared = text;
+    EXPECT_FALSE(faults_of(wrong).empty()) << text;
+  }
+}
+
+TEST(ConfigureVersion2, IsChosenByTheFileOrItsName) {
+  EXPECT_TRUE(is_version2_file("/home/me/.parallelcluster/config", ""));
+  EXPECT_TRUE(is_version2_file("mine.config", ""));
+  EXPECT_TRUE(is_version2_file("mine.ini", ""));
+  EXPECT_TRUE(is_version2_file("a/mine.cfg", "\n"));
+  EXPECT_TRUE(is_version2_file("mine.yaml", "[global]\n"));
+  EXPECT_FALSE(is_version2_file("mine.yaml", ""));
+  EXPECT_FALSE(is_version2_file("mine", ""));
+  EXPECT_FALSE(is_version2_file("config", "Region: us-east-1\n"));
+}
+
 }  // namespace
 }  // namespace cox::cli

@@ -242,5 +242,17 @@ TEST(Pcluster, NamesTheNearestVerbAndWhatItDoesNotServe) {
   EXPECT_EQ(std::get<0>(run({"--help"})), 0);
 }
 
+TEST(FailureCode, IsFoundByKnownWords) {
+  EXPECT_EQ(failure_code("OnNodeStart of the head node: /a.sh exited with code 3: \"x\""),
+            "OnNodeStartExecutionFailure");
+  EXPECT_EQ(failure_code("OnNodeConfigured of the head node: s3://b/a.sh could not be fetched: no"),
+            "OnNodeConfiguredDownloadFailure");
+  EXPECT_EQ(failure_code("OnNodeConfigured of the head node: /a.sh did not end within 60 s"),
+            "OnNodeConfiguredFailure");
+  EXPECT_EQ(failure_code("node ip-1 (i-1): OnNodeStart of a compute node: /a exited with code 1"),
+            "StaticNodeBootstrapFailure");
+  EXPECT_EQ(failure_code("no agent dialled home"), "ClusterCreationFailure");
+}
+
 }  // namespace
 }  // namespace cox::cli
