@@ -36,7 +36,7 @@ struct Place {
 
   /// Whether the node, were it empty, could take (a node's part of) the job.
   [[nodiscard]] bool suits(const Job& job) const {
-    return vcpus >= job.spec.vcpus && memory >= job.spec.memory;
+    return vcpus >= job.spec->vcpus && memory >= job.spec->memory;
   }
   [[nodiscard]] Room room() const { return {free.free_vcpus, free.free_memory, index}; }
 };
@@ -50,7 +50,7 @@ struct Shape {
   friend auto operator<=>(const Shape&, const Shape&) = default;
 };
 
-Shape shape_of(const Job& job) { return {job.spec.vcpus, job.spec.memory, job.is_multi_node()}; }
+Shape shape_of(const Job& job) { return {job.spec->vcpus, job.spec->memory, job.is_multi_node()}; }
 
 /// When it will do, jobs on it, minus free vCPUs, and where it lies: the first is set aside first.
 using Rank = std::tuple<Millis, int, int, std::size_t>;
@@ -153,7 +153,7 @@ class Placer {
   }
 
   const std::vector<Group*>& groups_of(const Job& job) {
-    const auto [found, is_new] = groups_of_queue_.try_emplace(job.spec.queue);
+    const auto [found, is_new] = groups_of_queue_.try_emplace(job.spec->queue);
     if (is_new) {
       for (const auto* environment : environments_of(*snapshot_.cluster, job)) {
         found->second.push_back(&groups_.at(environment->name));
@@ -183,7 +183,7 @@ class Placer {
     const auto fit = smallest_fit(environment, job.spec);
     if (!fit) {
       block.kind = BlockKind::no_environment_fits;
-      block.wanted = job.spec.vcpus * job.node_count();
+      block.wanted = job.spec->vcpus * job.node_count();
       block.have = environment.max_vcpus;
       return block;
     }
@@ -196,12 +196,12 @@ class Placer {
   /// as many as it needs.
   std::vector<Place*> free_places(const Job& job, Group& group) const {
     std::vector<Place*> list;
-    const std::tuple needs(shape_of(job), job.node_count(), job.spec.timeout_s);
+    const std::tuple needs(shape_of(job), job.node_count(), job.spec->timeout_s);
     if (group.refused.contains(needs)) return list;
     const auto wanted = static_cast<std::size_t>(job.node_count());
     const auto collect = [&](const FreeList& from, bool set_aside) {
       if (list.size() >= wanted) return;
-      from.each_with(job.spec.vcpus, job.spec.memory, [&](const Room& room) {
+      from.each_with(job.spec->vcpus, job.spec->memory, [&](const Room& room) {
         auto& place = group.places[room.place];
         if (place.suits(job) && (!set_aside || may_use(place))) list.push_back(&place);
         return list.size() < wanted;
@@ -230,9 +230,9 @@ class Placer {
       auto& free = place->free;
       placement.nodes.push_back(free.node->id);
       free.jobs += 1;
-      free.free_vcpus = job.is_multi_node() ? 0 : free.free_vcpus - job.spec.vcpus;
-      free.free_memory = job.is_multi_node() ? MiB{} : free.free_memory - job.spec.memory;
-      add(place->holdings, {ends_by_, job.spec.vcpus, job.spec.memory});
+      free.free_vcpus = job.is_multi_node() ? 0 : free.free_vcpus - job.spec->vcpus;
+      free.free_memory = job.is_multi_node() ? MiB{} : free.free_memory - job.spec->memory;
+      add(place->holdings, {ends_by_, job.spec->vcpus, job.spec->memory});
       list(group, *place);
       rank_again(group, *place);
     }
@@ -431,7 +431,7 @@ class Placer {
       for (const auto& run : job->current()->nodes) {
         const auto place = by_node.find(run.node.value);
         if (run.phase == NodePhase::exited || place == by_node.end()) continue;
-        add(place->second->holdings, {end, job->spec.vcpus, job->spec.memory});
+        add(place->second->holdings, {end, job->spec->vcpus, job->spec->memory});
       }
     }
   }

@@ -135,10 +135,10 @@ class Scaler {
     if (!fit) return std::nullopt;
     Need need{*fit, {}, 0, 0};
     for (auto& slot : slots_) {
-      if (slot.vcpus < job.spec.vcpus || slot.memory < job.spec.memory || slot.leaves) continue;
+      if (slot.vcpus < job.spec->vcpus || slot.memory < job.spec->memory || slot.leaves) continue;
       const bool is_free = job.is_multi_node() ? slot.free.jobs == 0
-                                               : slot.free.free_vcpus >= job.spec.vcpus &&
-                                                     slot.free.free_memory >= job.spec.memory;
+                                               : slot.free.free_vcpus >= job.spec->vcpus &&
+                                                     slot.free.free_memory >= job.spec->memory;
       if (is_free && !is_away(slot)) {
         need.found.push_back(&slot);
       } else if (slot.free.jobs > 0) {
@@ -188,8 +188,8 @@ class Scaler {
   static void use(Slot& slot, const Job& job) {
     slot.used = true;
     slot.free.jobs += 1;
-    slot.free.free_vcpus = job.is_multi_node() ? 0 : slot.free.free_vcpus - job.spec.vcpus;
-    slot.free.free_memory = job.is_multi_node() ? MiB{} : slot.free.free_memory - job.spec.memory;
+    slot.free.free_vcpus = job.is_multi_node() ? 0 : slot.free.free_vcpus - job.spec->vcpus;
+    slot.free.free_memory = job.is_multi_node() ? MiB{} : slot.free.free_memory - job.spec->memory;
   }
 
   void order(const InstanceType& type, int count, std::string why) {
