@@ -14,6 +14,12 @@ inline constexpr bool kHoldsOptional = false;
 template <class T>
 inline constexpr bool kHoldsOptional<std::optional<T>> = true;
 
+template <class T>
+concept Iterable = requires(const T& value) {
+  value.begin();
+  value.end();
+};
+
 /// A value that copies share until one of them is edited. It takes the room of a pointer, and what
 /// equals T{} takes no more than that: for members that most objects do not use, or that many
 /// objects have alike. An optional in it is asked as an optional is. Copies may be in several
@@ -73,8 +79,8 @@ class Shared {
   // Of texts and containers.
   [[nodiscard]] bool empty() const { return get().empty(); }
   [[nodiscard]] auto size() const { return get().size(); }
-  [[nodiscard]] auto begin() const { return get().begin(); }
-  [[nodiscard]] auto end() const { return get().end(); }
+  [[nodiscard]] auto begin() const requires Iterable<T> { return get().begin(); }
+  [[nodiscard]] auto end() const requires Iterable<T> { return get().end(); }
 
   friend bool operator==(const Shared& a, const Shared& b) {
     return a.box_ == b.box_ || a.get() == b.get();

@@ -107,7 +107,7 @@ TEST_F(StateTest, HoldsOnceWhatJobsOfADefinitionHaveAlike) {
     Shared<JobSpec> shared(spec);
     state_.share_alike(JobId{id}, index, shared);
     apply(id, core::Submitted{kThen, shared, index, {}});
-    EXPECT_EQ(state_.find(JobId{id})->spec, spec);
+    EXPECT_EQ(state_.find(JobId{id})->spec.get(), spec);
   };
   const auto tags = [&](const char* id) { return &state_.find(JobId{id})->spec->tags.get(); };
   come("a", "ocean", {});
