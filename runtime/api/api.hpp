@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -34,6 +35,12 @@ struct Waiting {
   bool ahead_is_least = false;         ///< or more
 };
 
+/// Where a list of jobs goes on: behind this one, which may have left the list meanwhile.
+struct ListPlace {
+  Millis created_at;
+  JobId id;
+};
+
 /// The head's state, to read. Ids of children and nodes are looked up by their parents.
 class View {
  public:
@@ -43,6 +50,11 @@ class View {
   /// Jobs of a queue in a state, array children left out, oldest first.
   [[nodiscard]] virtual std::vector<const Job*> jobs(const QueueName& queue,
                                                      JobStatus status) const = 0;
+  /// The same of several states in one order, from a place on, the newest first if so wanted:
+  /// given to `take` until it wants no more.
+  virtual void each_job(const QueueName& queue, const std::vector<JobStatus>& states,
+                        const std::optional<ListPlace>& after, bool newest_first,
+                        const std::function<bool(const Job&)>& take) const;
   [[nodiscard]] virtual std::vector<const Node*> nodes() const = 0;  ///< the head node first
   /// Attempts that hold a part of the node, and what is left of it.
   struct NodeLoad {

@@ -76,7 +76,7 @@ std::optional<Answer> submitted_before(const View& view, const Request& request,
   if (token.token.empty()) return std::nullopt;
   const auto* job = view.submitted_with(request.user.uid, token.token);
   if (job == nullptr) return std::nullopt;
-  if (job->spec.request_digest == token.digest) {
+  if (job->spec->request_digest == token.digest) {
     return render_submitted(view, job->id, job->spec, request.region);
   }
   return client_exception(fmt::format(

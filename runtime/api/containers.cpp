@@ -67,7 +67,7 @@ void read_linux(const json::object& parameters, Container& container) {
 Container container_of(const View& view, const Job& job, int node_index) {
   Container container;
   if (!view.cluster().containers) return container;
-  const auto definition = definition_body(view, job.spec.definition);
+  const auto definition = definition_body(view, job.spec->definition.get());
   json::object properties;
   if (job.is_multi_node()) {
     properties = container_of_node(definition, node_index, job.node_count());

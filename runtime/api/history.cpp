@@ -11,7 +11,7 @@ namespace json = boost::json;
 namespace {
 
 bool is_asked_for(const HistoryQuery& query, const Job& job) {
-  return may_see(job, query.asker) && (query.user.empty() || job.spec.user.name == query.user) &&
+  return may_see(job, query.asker) && (query.user.empty() || job.spec->user->name == query.user) &&
          (!query.ended_from.set() || job.stopped_at >= query.ended_from) &&
          (!query.ended_before.set() || job.stopped_at < query.ended_before);
 }
@@ -26,20 +26,20 @@ Millis first_start(const Job& job) {
 
 json::object past_job(const Job& job) {
   json::object shown{{"jobId", job.id.value},
-                     {"jobName", job.spec.name},
-                     {"user", job.spec.user.name},
-                     {"jobQueue", job.spec.queue.value},
-                     {"jobDefinition", job.spec.definition},
+                     {"jobName", job.spec->name},
+                     {"user", job.spec->user->name},
+                     {"jobQueue", job.spec->queue.value},
+                     {"jobDefinition", job.spec->definition.get()},
                      {"status", to_string(job.status)},
-                     {"statusReason", job.status_reason},
-                     {"vcpus", job.spec.vcpus},
-                     {"memory", job.spec.memory.value},
+                     {"statusReason", job.status_reason.get()},
+                     {"vcpus", job.spec->vcpus},
+                     {"memory", job.spec->memory.value},
                      {"attempts", job.attempts.size()},
                      {"createdAt", job.created_at.value},
                      {"stoppedAt", job.stopped_at.value}};
-  if (!job.spec.share.empty()) shown["shareIdentifier"] = job.spec.share;
-  if (job.spec.nodes) shown["nodes"] = *job.spec.nodes;
-  if (job.spec.array_size) shown["arraySize"] = *job.spec.array_size;
+  if (!job.spec->share.empty()) shown["shareIdentifier"] = job.spec->share.get();
+  if (job.spec->nodes) shown["nodes"] = *job.spec->nodes;
+  if (job.spec->array_size) shown["arraySize"] = *job.spec->array_size;
   const auto* attempt = job.current();
   if (attempt != nullptr && attempt->exit_code) shown["exitCode"] = *attempt->exit_code;
   if (const auto start = first_start(job); start.set()) {

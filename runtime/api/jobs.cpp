@@ -52,7 +52,7 @@ JobStatus status_of_node(const Job& job, int node_index) {
 
 std::string reason_of_node(const Job& job, int node_index) {
   const auto* run = part_of(shown_attempt(job), node_index);
-  if (run == nullptr || node_index == job.spec.main_node) return job.status_reason;
+  if (run == nullptr || node_index == job.spec->main_node) return job.status_reason.get();
   if (run->phase != NodePhase::exited) return "";
   if (job.kill_reason) return *job.kill_reason;
   return run->reason.empty() ? core::kNormalEndReason : run->reason;
@@ -120,10 +120,10 @@ json::object node_properties(const json::object& definition, const Job& job) {
         {"container",
          container_object(job.spec, first, defined_container(definition, job, first))}});
   };
-  for (const auto& group : job.spec.groups) add(group.first, group.last);
+  for (const auto& group : job.spec->groups) add(group.first, group.last);
   if (ranges.empty()) add(0, job.node_count() - 1);
   return {{"numNodes", job.node_count()},
-          {"mainNode", job.spec.main_node},
+          {"mainNode", job.spec->main_node},
           {"nodeRangeProperties", std::move(ranges)}};
 }
 
@@ -173,8 +173,8 @@ json::object status_summary(const Job& job) {
   json::object summary;
   for (int i = 0; i <= static_cast<int>(JobStatus::failed); ++i) {
     const auto status = static_cast<JobStatus>(i);
-    const auto count = job.children.find(status);
-    summary[to_string(status)] = count == job.children.end() ? 0 : count->second;
+    const auto count = job.children->find(status);
+    summary[to_string(status)] = count == job.children->end() ? 0 : count->second;
   }
   return summary;
 }
@@ -198,8 +198,8 @@ void add_times(json::object& shown, const Job& job, std::optional<int> node_inde
 
 void add_shape(json::object& shown, const View& view, const Arns& arns, const Job& job,
                std::optional<int> node_index) {
-  const auto definition = definition_body(view, job.spec.definition);
-  const int main_node = job.spec.main_node;
+  const auto definition = definition_body(view, job.spec->definition.get());
+  const int main_node = job.spec->main_node;
   const int index = node_index.value_or(main_node);
   auto container = container_object(job.spec, index, defined_container(definition, job, index));
   if (const auto* attempt = shown_attempt(job); attempt != nullptr) {
@@ -218,7 +218,7 @@ void add_shape(json::object& shown, const View& view, const Arns& arns, const Jo
   shown["container"] = std::move(container);
   if (job.is_array_parent()) {
     shown["arrayProperties"] =
-        json::object{{"size", *job.spec.array_size}, {"statusSummary", status_summary(job)}};
+        json::object{{"size", *job.spec->array_size}, {"statusSummary", status_summary(job)}};
   } else if (job.array_index) {
     shown["arrayProperties"] =
         json::object{{"index", *job.array_index}, {"statusSummary", json::object{}}};
@@ -232,26 +232,26 @@ json::object job_object(const View& view, const Arns& arns, const Job& job,
   const auto status = node_index ? status_of_node(job, *node_index) : job.status;
   json::object shown{
       {"jobArn", arns.of("job", shown_id(job, node_index))},
-      {"jobName", job.spec.name},
+      {"jobName", job.spec->name},
       {"jobId", shown_id(job, node_index)},
-      {"jobQueue", arns.of("job-queue", job.spec.queue.value)},
-      {"jobDefinition", arns.of("job-definition", job.spec.definition)},
+      {"jobQueue", arns.of("job-queue", job.spec->queue.value)},
+      {"jobDefinition", arns.of("job-definition", job.spec->definition.get())},
       {"status", to_string(status)},
       {"createdAt", job.created_at.value},
       {"attempts", job.is_array_parent()
                        ? json::array{}
-                       : attempts_array(arns, job, node_index.value_or(job.spec.main_node))},
+                       : attempts_array(arns, job, node_index.value_or(job.spec->main_node))},
       {"dependsOn", depends_on(job.spec)},
-      {"parameters", tags_object(job.spec.parameters)},
+      {"parameters", tags_object(job.spec->parameters)},
       {"platformCapabilities", json::array{"EC2"}}};
-  shown["tags"] = tags_object(job.spec.tags);
-  if (job.spec.propagate_tags) shown["propagateTags"] = *job.spec.propagate_tags;
-  if (!job.spec.share.empty()) shown["shareIdentifier"] = job.spec.share;
-  if (job.spec.priority) shown["schedulingPriority"] = *job.spec.priority;
+  shown["tags"] = tags_object(job.spec->tags);
+  if (job.spec->propagate_tags) shown["propagateTags"] = *job.spec->propagate_tags;
+  if (!job.spec->share.empty()) shown["shareIdentifier"] = job.spec->share.get();
+  if (job.spec->priority) shown["schedulingPriority"] = *job.spec->priority;
   shown["isCancelled"] = job.kill_reason.has_value() && job.cancelled;
   shown["isTerminated"] = job.kill_reason.has_value() && !job.cancelled;
 
-  auto reason = node_index ? reason_of_node(job, *node_index) : job.status_reason;
+  auto reason = node_index ? reason_of_node(job, *node_index) : job.status_reason.get();
   json::object own;
   if (job.status == JobStatus::runnable || job.status == JobStatus::pending) {
     auto waiting = waiting_object(view, job, work);
@@ -266,8 +266,8 @@ json::object job_object(const View& view, const Arns& arns, const Job& job,
   if (!node_index) {
     shown["retryStrategy"] = retry_object(job.spec);
   }
-  if (job.spec.timeout_s && !job.is_array_parent()) {
-    shown["timeout"] = json::object{{"attemptDurationSeconds", *job.spec.timeout_s}};
+  if (job.spec->timeout_s && !job.is_array_parent()) {
+    shown["timeout"] = json::object{{"attemptDurationSeconds", *job.spec->timeout_s}};
   }
   // Ours: why it waits, and how ranks were started, for details.
   if (const auto* attempt = job.current(); attempt != nullptr && !attempt->launch.empty()) {
@@ -281,27 +281,27 @@ json::object job_summary(const Arns& arns, const Job& job, std::optional<int> no
   const auto status = node_index ? status_of_node(job, *node_index) : job.status;
   json::object shown{{"jobArn", arns.of("job", shown_id(job, node_index))},
                      {"jobId", shown_id(job, node_index)},
-                     {"jobName", job.spec.name},
+                     {"jobName", job.spec->name},
                      {"createdAt", job.created_at.value},
                      {"status", to_string(status)},
-                     {"jobDefinition", arns.of("job-definition", job.spec.definition)}};
-  const auto reason = node_index ? reason_of_node(job, *node_index) : job.status_reason;
+                     {"jobDefinition", arns.of("job-definition", job.spec->definition.get())}};
+  const auto reason = node_index ? reason_of_node(job, *node_index) : job.status_reason.get();
   if (!reason.empty()) shown["statusReason"] = reason;
   add_times(shown, job, node_index);
 
-  const auto* run = part_of(shown_attempt(job), node_index.value_or(job.spec.main_node));
+  const auto* run = part_of(shown_attempt(job), node_index.value_or(job.spec->main_node));
   if (run != nullptr && run->exit_code && (node_index || !job.is_multi_node())) {
     json::object container{{"exitCode", *run->exit_code}};
     if (!run->reason.empty()) container["reason"] = run->reason;
     shown["container"] = std::move(container);
   }
   if (node_index) {
-    shown["nodeProperties"] =
-        json::object{{"nodeIndex", *node_index}, {"isMainNode", *node_index == job.spec.main_node}};
+    shown["nodeProperties"] = json::object{{"nodeIndex", *node_index},
+                                           {"isMainNode", *node_index == job.spec->main_node}};
   } else if (job.is_multi_node()) {
     shown["nodeProperties"] = json::object{{"numNodes", job.node_count()}};
   } else if (job.is_array_parent()) {
-    shown["arrayProperties"] = json::object{{"size", *job.spec.array_size}};
+    shown["arrayProperties"] = json::object{{"size", *job.spec->array_size}};
   } else if (job.array_index) {
     shown["arrayProperties"] = json::object{{"index", *job.array_index}};
   }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <functional>
+#include <tuple>
 
 #include "runtime/api/shapes.hpp"
 #include "runtime/base/text.hpp"
@@ -14,6 +15,8 @@ namespace {
 
 constexpr std::int64_t kPageMax = 100;
 constexpr std::int64_t kStatusPageMax = 1000;  // without a filter, since 2023
+// Of a queue for one page: one with fewer jobs than it may have, or none, says where to go on.
+constexpr std::size_t kLookedAtMax = 10'000;
 
 /// A job, or a node of one, in a list.
 struct Item {
@@ -35,13 +38,13 @@ bool matches(std::string_view pattern, std::string_view text) {
 
 bool passes(const Filter& filter, const Job& job) {
   return std::any_of(filter.values.begin(), filter.values.end(), [&](const std::string& value) {
-    if (filter.name == "JOB_NAME") return matches(to_lower(value), to_lower(job.spec.name));
+    if (filter.name == "JOB_NAME") return matches(to_lower(value), to_lower(job.spec->name));
     if (filter.name == "JOB_DEFINITION") {
       const auto wanted = short_name(value, "job-definition");
-      const auto plain = job.spec.definition.substr(0, job.spec.definition.find(':'));
-      return matches(wanted, job.spec.definition) || matches(wanted, plain);
+      const std::string_view whole = job.spec->definition.get();
+      return matches(wanted, whole) || matches(wanted, whole.substr(0, whole.find(':')));
     }
-    if (filter.name == "SHARE_IDENTIFIER") return value == job.spec.share;
+    if (filter.name == "SHARE_IDENTIFIER") return value == job.spec->share;
     const auto when = to_int(value).value_or(0);
     return filter.name == "BEFORE_CREATED_AT" ? job.created_at.value < when
                                               : job.created_at.value > when;
@@ -66,34 +69,6 @@ std::optional<Filter> read_filter(const Members& body, std::optional<Error>& com
   return filter;
 }
 
-/// The children of an array or the nodes of a multi-node job; empty when it is neither or unknown.
-std::vector<Item> items_below(const View& view, const Request& request, const std::string& id) {
-  std::vector<Item> items;
-  const auto* parent = view.find(JobId{short_name(id, "job")});
-  if (parent == nullptr || !may_see(*parent, request.user)) return items;
-  if (parent->is_array_parent()) {
-    for (int i = 0; i < *parent->spec.array_size; ++i) {
-      if (const auto* child = view.find(child_of(parent->id, i))) items.push_back({child, {}});
-    }
-  } else if (parent->is_multi_node()) {
-    for (int i = 0; i < parent->node_count(); ++i) items.push_back({parent, i});
-  }
-  return items;
-}
-
-std::vector<Item> items_of_queue(const View& view, const Request& request, const QueueName& queue,
-                                 std::optional<JobStatus> status) {
-  std::vector<Item> items;
-  for (int i = 0; i <= static_cast<int>(JobStatus::failed); ++i) {
-    const auto each = static_cast<JobStatus>(i);
-    if (status && *status != each) continue;
-    for (const auto* job : view.jobs(queue, each)) {
-      if (may_see(*job, request.user)) items.push_back({job, {}});
-    }
-  }
-  return items;
-}
-
 /// A token names the last item that was shown, so that a list that changes between two pages
 /// neither repeats nor skips what stays in it.
 std::string token_of(const Item& item) {
@@ -102,12 +77,7 @@ std::string token_of(const Item& item) {
       item.node_index ? fmt::format("{}#{}", item.job->id, *item.node_index) : item.job->id.value);
 }
 
-struct Position {
-  std::int64_t created_at = 0;
-  std::string id;
-};
-
-std::optional<Position> read_token(std::string_view token) {
+std::optional<ListPlace> read_token(std::string_view token) {
   const auto dash = token.find('-');
   if (dash == std::string_view::npos || dash == 0 || dash > 15) return std::nullopt;
   std::int64_t created = 0;
@@ -116,49 +86,93 @@ std::optional<Position> read_token(std::string_view token) {
     if (digit == std::string_view::npos) return std::nullopt;
     created = created * 16 + static_cast<std::int64_t>(digit);
   }
-  return Position{created, std::string(token.substr(dash + 1))};
+  return ListPlace{Millis{created}, JobId{std::string(token.substr(dash + 1))}};
 }
 
-int order_number(const Item& item) {
-  return item.node_index.value_or(item.job->array_index.value_or(0));
+/// A page, and where the next one begins; empty: there is none.
+struct Listed {
+  json::array jobs;
+  std::string next;
+};
+
+Listed jobs_of_queue(const View& view, const Request& request, const QueueName& queue,
+                     const std::vector<JobStatus>& states, const std::optional<Filter>& filter,
+                     std::size_t results, const std::optional<ListPlace>& after) {
+  Listed page;
+  const auto arns = arns_for(view, request);
+  std::size_t looked_at = 0;
+  bool has_more = false;
+  std::string last;
+  view.each_job(queue, states, after, filter.has_value(), [&](const Job& job) {
+    const bool shows = may_see(job, request.user) && (!filter || passes(*filter, job));
+    has_more = looked_at == kLookedAtMax || (shows && page.jobs.size() == results);
+    if (has_more) return false;
+    ++looked_at;
+    if (page.jobs.size() < results) last = token_of({&job, {}});
+    if (shows) page.jobs.push_back(job_summary(arns, job, {}));
+    return true;
+  });
+  if (has_more) page.next = last;
+  return page;
 }
 
-bool comes_before(const Item& a, const Item& b) {
-  if (a.job->created_at != b.job->created_at) return a.job->created_at < b.job->created_at;
-  const auto parent_a = parent_of(a.job->id);
-  const auto parent_b = parent_of(b.job->id);
-  if (parent_a != parent_b) return parent_a < parent_b;
-  return order_number(a) < order_number(b);
+/// The index behind '#' or ':' of a child or a node.
+int index_in(const JobId& id) {
+  const auto mark = id.value.find_last_of("#:");
+  if (mark == std::string::npos) return -1;
+  return static_cast<int>(to_int(std::string_view(id.value).substr(mark + 1)).value_or(-1));
 }
 
-json::object page(const Arns& arns, std::vector<Item> items, bool newest_first,
-                  std::int64_t results, const std::optional<Position>& after) {
-  std::sort(items.begin(), items.end(), comes_before);
-  if (newest_first) std::reverse(items.begin(), items.end());
-  auto begin = items.begin();
-  if (after) {
-    const auto token = fmt::format("{:x}-{}", after->created_at, after->id);
-    const auto last = std::find_if(items.begin(), items.end(),
-                                   [&](const Item& item) { return token_of(item) == token; });
-    // The item itself may have left the list: then go on behind its place in time.
-    begin = last != items.end()
-                ? last + 1
-                : std::find_if(items.begin(), items.end(), [&](const Item& item) {
-                    const auto created = item.job->created_at.value;
-                    return newest_first ? created < after->created_at : created > after->created_at;
-                  });
+/// The children of an array or the nodes of a multi-node job; none when it is neither or unknown.
+Listed parts_of(const View& view, const Request& request, const std::string& id,
+                std::optional<JobStatus> status, std::size_t results,
+                const std::optional<ListPlace>& after) {
+  Listed page;
+  const auto arns = arns_for(view, request);
+  const auto* parent = view.find(JobId{short_name(id, "job")});
+  if (parent == nullptr || !may_see(*parent, request.user)) return page;
+  const bool has_nodes = parent->is_multi_node();
+  const int count = has_nodes                   ? parent->node_count()
+                    : parent->is_array_parent() ? *parent->spec->array_size
+                                                : 0;
+  std::string last;
+  for (int i = after ? index_in(after->id) + 1 : 0; i < count; ++i) {
+    const Item item = has_nodes ? Item{parent, i} : Item{view.find(child_of(parent->id, i)), {}};
+    if (item.job == nullptr || (status && item.job->status != *status)) continue;
+    if (page.jobs.size() == results) {
+      page.next = last;
+      break;
+    }
+    page.jobs.push_back(job_summary(arns, *item.job, item.node_index));
+    last = token_of(item);
   }
-  json::array list;
-  for (; begin != items.end() && static_cast<std::int64_t>(list.size()) < results; ++begin) {
-    list.push_back(job_summary(arns, *begin->job, begin->node_index));
-  }
-  json::object answer;
-  if (begin != items.end() && begin != items.begin()) answer["nextToken"] = token_of(*(begin - 1));
-  answer["jobSummaryList"] = std::move(list);
-  return answer;
+  return page;
+}
+
+bool comes_before(const Job* a, const Job* b) {
+  return std::tie(a->created_at, a->id) < std::tie(b->created_at, b->id);
 }
 
 }  // namespace
+
+void View::each_job(const QueueName& queue, const std::vector<JobStatus>& states,
+                    const std::optional<ListPlace>& after, bool newest_first,
+                    const std::function<bool(const Job&)>& take) const {
+  std::vector<const Job*> list;
+  for (const auto status : states) {
+    for (const auto* job : jobs(queue, status)) list.push_back(job);
+  }
+  std::sort(list.begin(), list.end(), comes_before);
+  if (newest_first) std::reverse(list.begin(), list.end());
+  for (const auto* job : list) {
+    if (after) {
+      const auto place = std::tie(job->created_at, job->id);
+      const auto last = std::tie(after->created_at, after->id);
+      if (newest_first ? place >= last : place <= last) continue;
+    }
+    if (!take(*job)) return;
+  }
+}
 
 Answer list_jobs(const View& view, const Request& request, const json::object& object) {
   std::optional<Error> complaint;
@@ -181,7 +195,7 @@ Answer list_jobs(const View& view, const Request& request, const json::object& o
   if (results < 1 || results > most) {
     body.complain(fmt::format("maxResults must be from 1 to {}", most));
   }
-  std::optional<Position> after;
+  std::optional<ListPlace> after;
   if (const auto token = body.text("nextToken"); token && !token->empty()) {
     after = read_token(*token);
     if (!after) body.complain("nextToken is not valid");
@@ -199,13 +213,20 @@ Answer list_jobs(const View& view, const Request& request, const json::object& o
   const bool filters = filter && !queue.empty();
   if (filters && filter->name != "SHARE_IDENTIFIER") status.reset();
   if (!queue.empty() && !filter && !status) status = JobStatus::running;
-  auto items = queue.empty() ? items_below(view, request, array.empty() ? multi_node : array)
-                             : items_of_queue(view, request, queue_name, status);
-  if (queue.empty() && status) {
-    std::erase_if(items, [&](const Item& item) { return item.job->status != *status; });
+  std::vector<JobStatus> states;
+  for (int i = 0; i <= static_cast<int>(JobStatus::failed); ++i) {
+    const auto each = static_cast<JobStatus>(i);
+    if (!status || *status == each) states.push_back(each);
   }
-  if (filters) std::erase_if(items, [&](const Item& item) { return !passes(*filter, *item.job); });
-  return json_answer(page(arns_for(view, request), std::move(items), filters, results, after));
+  const auto most_shown = static_cast<std::size_t>(results);
+  auto page =
+      queue.empty()
+          ? parts_of(view, request, array.empty() ? multi_node : array, status, most_shown, after)
+          : jobs_of_queue(view, request, queue_name, states, filter, most_shown, after);
+  json::object answer;
+  if (!page.next.empty()) answer["nextToken"] = page.next;
+  answer["jobSummaryList"] = std::move(page.jobs);
+  return json_answer(answer);
 }
 
 }  // namespace cox::api

@@ -157,7 +157,7 @@ std::string multi_node_definition(const ClusterSettings& cluster) {
 }
 
 bool may_see(const Job& job, const JobUser& user) {
-  return user.uid == 0 || user.uid == job.spec.user.uid;
+  return user.uid == 0 || user.uid == job.spec->user->uid;
 }
 
 Answer json_answer(const json::object& body) { return {200, json::serialize(body), ""}; }

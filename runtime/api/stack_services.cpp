@@ -306,6 +306,11 @@ StackAnswer s3_error(int status, std::string_view code, std::string_view message
              std::string(code));
 }
 
+StackAnswer upload_too_large() {
+  return s3_error(400, "EntityTooLarge",
+                  fmt::format("A job's file may have {} bytes at most", kUploadBytesMax));
+}
+
 /// A file of a job gets the key's last part as its name, so every part must be a plain one.
 bool is_plain_part(std::string_view part) {
   return part != "." && part != ".." && part.size() <= kNameMax &&
@@ -354,11 +359,7 @@ StackOutcome handle_s3(const View& view, const StackCall& call) {
                     "No part of a key may be . or .., hold control characters or be longer than "
                     "255 bytes: it names a job's file");
   }
-  if (call.body.size() > kUploadBytesMax) {
-    return s3_error(400, "EntityTooLarge",
-                    fmt::format("A job's file may have {} bytes at most, this one has {}",
-                                kUploadBytesMax, call.body.size()));
-  }
+  if (call.body.size() > kUploadBytesMax) return upload_too_large();
   return KeepUpload{fmt::format("s3://{}{}", bucket, path)};
 }
 
@@ -399,6 +400,11 @@ StackAnswer render_refusal(std::string_view service, const Answer& refusal) {
                                   : query_error(refusal.status, refusal.error_type, text);
   given.status = refusal.status;
   return given;
+}
+
+StackAnswer render_too_large(std::string_view service) {
+  if (service == "s3") return upload_too_large();
+  return {413, R"({"message":"the request is too large"})", "", "application/json", {}};
 }
 
 StackOutcome handle_stack_service(const View& view, const StackCall& call) {

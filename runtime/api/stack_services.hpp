@@ -47,6 +47,9 @@ using StackOutcome = std::variant<StackAnswer, KeepUpload>;
 /// A refusal of the signature, in the error shape of the service.
 [[nodiscard]] StackAnswer render_refusal(std::string_view service, const Answer& refusal);
 
+/// The refusal of a body that nobody has read to its end.
+[[nodiscard]] StackAnswer render_too_large(std::string_view service);
+
 /// One call. Anything wrong with it is an answer with the error shape of its service.
 [[nodiscard]] StackOutcome handle_stack_service(const View& view, const StackCall& call);
 

@@ -63,7 +63,7 @@ void read_dependencies(const View& view, const Request& request, const Members& 
       member.complain(fmt::format("Dependency of type {} is for array jobs only", type));
     }
     if (dependency.kind == DependencyKind::sequential) {
-      spec.depends_on.push_back(dependency);
+      spec.depends_on.edit().push_back(dependency);
       continue;
     }
     const auto* job = view.find(parse_job_ref(dependency.job.value).id);
@@ -71,12 +71,12 @@ void read_dependencies(const View& view, const Request& request, const Members& 
       member.complain(fmt::format("Dependent job {} does not exist", dependency.job));
       continue;
     }
-    if (dependency.kind == DependencyKind::n_to_n && job->spec.array_size != spec.array_size) {
+    if (dependency.kind == DependencyKind::n_to_n && job->spec->array_size != spec.array_size) {
       member.complain(fmt::format("N_TO_N dependency: job {} must be an array job of the same size",
                                   dependency.job));
     }
     dependency.job = job->id;
-    spec.depends_on.push_back(dependency);
+    spec.depends_on.edit().push_back(dependency);
   }
 }
 
@@ -102,7 +102,7 @@ void read_extension(const Members& body, std::optional<Error>& complaint, JobSpe
       member.complain(fmt::format("files: {} is not a file name", file.name));
     }
     if (!is_sha256(file.sha256)) member.complain("files: sha256 is not 64 hexadecimal digits");
-    spec.files.push_back(std::move(file));
+    spec.files.edit().push_back(std::move(file));
   }
   if (const auto* mpi = extension.object("mpi")) {
     const Members members(*mpi, "mpi.", complaint);
@@ -314,7 +314,7 @@ void read_nodes(const View& view, const json::object& definition, const json::ob
     // Nodes are taken whole; each must do for the most demanding part.
     spec.vcpus = std::max(spec.vcpus, made.vcpus);
     spec.memory = std::max(spec.memory, made.memory);
-    spec.groups.push_back(std::move(group));
+    spec.groups.edit().push_back(std::move(group));
   }
 }
 
@@ -411,7 +411,7 @@ void read_labels(const json::object& body, const json::object& definition,
                  std::optional<Error>& complaint, JobSpec& spec) {
   spec.parameters = map_in(body, "parameters");
   for (const auto& [name, value] : map_in(definition, "parameters")) {
-    spec.parameters.emplace(name, value);
+    spec.parameters.edit().emplace(name, value);
   }
   spec.tags = map_in(body, "tags");
   check_tags(spec.tags, complaint);

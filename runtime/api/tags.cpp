@@ -49,7 +49,7 @@ std::optional<Tagged> find_tagged(const View& view, const Request& request,
   if (kind == "job") {
     const auto* job = view.find(JobId{name});
     if (job == nullptr || !may_see(*job, request.user)) return std::nullopt;
-    return Tagged{job->spec.tags, std::nullopt, job->id, true};
+    return Tagged{job->spec->tags, std::nullopt, job->id, true};
   }
   if (kind == kPolicyKind) {
     const auto* policy = find_policy(view, arn);

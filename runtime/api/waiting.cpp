@@ -16,7 +16,7 @@ constexpr std::size_t kIdsShown = 100;  ///< of jobs that hold something, as dat
 constexpr std::size_t kIdsSaid = 3;     ///< and in a sentence
 
 const char* type_of(const Job& job, const JobId& other) {
-  for (const auto& dependency : job.spec.depends_on) {
+  for (const auto& dependency : job.spec->depends_on) {
     if (dependency.job != other) continue;
     if (dependency.kind == DependencyKind::after_any) return "AFTER_ANY";
     if (dependency.kind == DependencyKind::after_not_ok) return "AFTER_NOT_OK";
@@ -66,7 +66,7 @@ void add_holders(json::object& reason, const View& view, const Job& job,
   std::size_t others = 0;
   for (const auto& id : holders) {
     const auto* holder = view.find(id);
-    if (holder != nullptr && may_see(*holder, job.spec.user)) {
+    if (holder != nullptr && may_see(*holder, job.spec->user)) {
       own.push_back(id.value);
     } else {
       ++others;
@@ -106,11 +106,11 @@ json::array scheduler_reasons(const View& view, const Job& job, const Waiting& w
   if (waiting.ahead > 0) {
     const auto text = fmt::format("{}{} {} of job queue {} {} served before it",
                                   waiting.ahead_is_least ? "at least " : "", waiting.ahead,
-                                  waiting.ahead == 1 ? "job" : "jobs", job.spec.queue,
+                                  waiting.ahead == 1 ? "job" : "jobs", job.spec->queue,
                                   waiting.ahead == 1 ? "is" : "are");
     list.push_back(json::object{{"kind", "queue_order"},
                                 {"text", text},
-                                {"jobQueue", job.spec.queue.value},
+                                {"jobQueue", job.spec->queue.value},
                                 {"ahead", waiting.ahead}});
   }
   return list;
@@ -138,7 +138,7 @@ json::array changes_array(const std::vector<core::Changes>& all) {
 
 /// A child that waits, for all of an array's: the last that does, as those before it go first.
 const Job* waiting_child(const View& view, const Job& parent) {
-  for (int i = *parent.spec.array_size - 1; i >= 0; --i) {
+  for (int i = *parent.spec->array_size - 1; i >= 0; --i) {
     const auto* child = view.find(child_of(parent.id, i));
     if (child != nullptr && child->status < JobStatus::starting) return child;
   }

@@ -40,10 +40,10 @@ class Trial {
   /// The same in another queue, behind the jobs that wait there and in those served before it.
   [[nodiscard]] bool starts_in(const JobQueue& queue, const std::vector<const Job*>& waiting) {
     auto other = job_;
-    other.spec.queue = queue.name;
+    other.spec.edit().queue = queue.name;
     snapshot_.waiting.clear();
     for (const auto* job : waiting) {
-      if (job->id != job_.id && priority_of(job->spec.queue) >= queue.priority) {
+      if (job->id != job_.id && priority_of(job->spec->queue) >= queue.priority) {
         snapshot_.waiting.push_back(job);
       }
     }
@@ -56,7 +56,7 @@ class Trial {
       std::int64_t least, std::int64_t now,
       const std::function<void(JobSpec&, std::int64_t)>& change) {
     const auto does = [&](std::int64_t value) {
-      auto spec = job_.spec;
+      JobSpec spec = job_.spec;
       change(spec, value);
       return starts(spec);
     };

@@ -18,7 +18,7 @@ double left_after(std::int64_t ms, int decay_s) {
   return std::exp2(-static_cast<double>(ms) / (1000.0 * decay_s));
 }
 
-int vcpus_of(const Job& job) { return job.spec.vcpus * job.node_count(); }
+int vcpus_of(const Job& job) { return job.spec->vcpus * job.node_count(); }
 
 /// A share of one queue while its jobs are put in order.
 struct Line {
@@ -51,8 +51,8 @@ std::vector<const Job*> served(Lines& lines) {
   };
   for (auto& [share, line] : lines) {
     std::sort(line.jobs.begin(), line.jobs.end(), [](const auto& a, const auto& b) {
-      return std::pair(-a.second->spec.priority.value_or(0), a.first) <
-             std::pair(-b.second->spec.priority.value_or(0), b.first);
+      return std::pair(-a.second->spec->priority.value_or(0), a.first) <
+             std::pair(-b.second->spec->priority.value_or(0), b.first);
     });
     wait(line);
   }
@@ -89,8 +89,8 @@ double past_use(const Job& job, const Attempt& attempt, int decay_s, Millis now)
 }
 
 void ShareUse::change(const Job& job, const Attempt& attempt, int decay_s, int sign) {
-  if (decay_s <= 0 || job.spec.share.empty() || !attempt.over || !attempt.started_at.set()) return;
-  auto& sum = shares_[{job.spec.queue, job.spec.share}];
+  if (decay_s <= 0 || job.spec->share.empty() || !attempt.over || !attempt.started_at.set()) return;
+  auto& sum = shares_[{job.spec->queue, job.spec->share}];
   const auto at = std::max(sum.at, attempt.stopped_at);
   sum.vcpus =
       sum.vcpus * left_after(at - sum.at, decay_s) + sign * past_use(job, attempt, decay_s, at);
@@ -122,14 +122,14 @@ void order_by_share(Snapshot& snapshot) {
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < snapshot.waiting.size(); ++i) {
       const auto* job = snapshot.waiting[i];
-      if (job->spec.queue != queue) continue;
+      if (job->spec->queue != queue) continue;
       places.push_back(i);
-      line_of(lines, shares, job->spec.share).jobs.emplace_back(i, job);
+      line_of(lines, shares, job->spec->share).jobs.emplace_back(i, job);
     }
     if (places.empty()) continue;
     for (const auto* job : snapshot.active) {
-      if (job->spec.queue != queue) continue;
-      auto& line = line_of(lines, shares, job->spec.share);
+      if (job->spec->queue != queue) continue;
+      auto& line = line_of(lines, shares, job->spec->share);
       line.use +=
           vcpus_of(*job) + past_use(*job, *job->current(), shares.policy->decay_s, snapshot.now);
     }
@@ -142,7 +142,7 @@ std::vector<std::string> active_shares(const Snapshot& snapshot, const QueueName
   std::set<std::string> active;
   for (const auto* jobs : {&snapshot.waiting, &snapshot.active}) {
     for (const auto* job : *jobs) {
-      if (job->spec.queue == queue) active.insert(job->spec.share);
+      if (job->spec->queue == queue) active.insert(job->spec->share);
     }
   }
   return {active.begin(), active.end()};

@@ -51,16 +51,16 @@ std::vector<const FreeNode*> FreeNodes::best(const ComputeEnvironmentName& envir
   const auto& rooms = job.is_multi_node() ? group->second.empty : group->second.free;
   const auto needed = static_cast<std::size_t>(job.node_count());
   const auto wanted = lending != nullptr ? rooms.size() : needed;
-  auto at = rooms.lower_bound({job.spec.vcpus, job.spec.memory, NodeId{}});
+  auto at = rooms.lower_bound({job.spec->vcpus, job.spec->memory, NodeId{}});
   while (at != rooms.end() && list.size() < wanted) {
     ++work.nodes;
     const auto& [vcpus, memory, id] = *at;
-    if (memory < job.spec.memory) {  // on to those of as many vCPUs that have the memory
-      at = rooms.lower_bound({vcpus, job.spec.memory, NodeId{}});
+    if (memory < job.spec->memory) {  // on to those of as many vCPUs that have the memory
+      at = rooms.lower_bound({vcpus, job.spec->memory, NodeId{}});
       continue;
     }
     const auto& free = known_.at(id).free;
-    if (free.node->vcpus >= job.spec.vcpus && free.node->memory >= job.spec.memory &&
+    if (free.node->vcpus >= job.spec->vcpus && free.node->memory >= job.spec->memory &&
         (lending == nullptr || lasts_for(*free.node, *lending, job.spec, now))) {
       list.push_back(&free);
     }
@@ -84,8 +84,8 @@ FreeNode FreeNodes::take(const NodeId& id, const Job& job) {
   const auto before = known_.at(id).free;
   auto free = before;
   free.jobs += 1;
-  free.free_vcpus = job.is_multi_node() ? 0 : free.free_vcpus - job.spec.vcpus;
-  free.free_memory = job.is_multi_node() ? MiB{} : free.free_memory - job.spec.memory;
+  free.free_vcpus = job.is_multi_node() ? 0 : free.free_vcpus - job.spec->vcpus;
+  free.free_memory = job.is_multi_node() ? MiB{} : free.free_memory - job.spec->memory;
   put(free);
   return before;
 }

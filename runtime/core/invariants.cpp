@@ -43,7 +43,7 @@ class Audit {
   }
 
   void audit_attempts(const Job& job) {
-    const auto allowed = static_cast<std::size_t>(job.spec.attempts);
+    const auto allowed = static_cast<std::size_t>(job.spec->attempts);
     if (job.attempts.size() > allowed) {
       fault("job {} has {} attempts of {}", job.id, job.attempts.size(), allowed);
     }
@@ -76,8 +76,8 @@ class Audit {
     if (is_live != (attempt != nullptr && !attempt->over)) {
       fault("job {} is {} and its attempt is {}", job.id, to_string(job.status),
             is_live ? "over" : "live");
-    } else if (is_live && static_cast<std::size_t>(job.spec.main_node) < attempt->nodes.size()) {
-      const auto main = attempt->nodes[static_cast<std::size_t>(job.spec.main_node)].phase;
+    } else if (is_live && static_cast<std::size_t>(job.spec->main_node) < attempt->nodes.size()) {
+      const auto main = attempt->nodes[static_cast<std::size_t>(job.spec->main_node)].phase;
       const bool runs = main == NodePhase::running;
       if (main == NodePhase::exited || runs != (job.status == JobStatus::running)) {
         fault("job {} is {} and its main node {}", job.id, to_string(job.status),
@@ -105,7 +105,7 @@ class Audit {
     const bool may_wait = job.status == JobStatus::pending;
     if (!job.waits_for.empty() && !may_wait) {
       fault("job {} is {} and waits for job {}", job.id, to_string(job.status),
-            job.waits_for.front());
+            job.waits_for->front());
     }
     if (may_wait && job.waits_for.empty() && !job.is_array_parent()) {
       fault("job {} is PENDING and waits for nothing", job.id);
@@ -121,7 +121,7 @@ class Audit {
   void audit_children(const Job& job) {
     std::map<JobStatus, int> counted;
     int ended = 0;
-    for (int i = 0; i < *job.spec.array_size; ++i) {
+    for (int i = 0; i < *job.spec->array_size; ++i) {
       const auto child = jobs_.find(child_of(job.id, i));
       if (child == jobs_.end()) {
         fault("job {} has no child {}", job.id, i);
@@ -132,16 +132,16 @@ class Audit {
     }
     for (int i = 0; i <= static_cast<int>(JobStatus::failed); ++i) {
       const auto status = static_cast<JobStatus>(i);
-      const auto told = job.children.find(status);
-      const int tells = told == job.children.end() ? 0 : told->second;
+      const auto told = job.children->find(status);
+      const int tells = told == job.children->end() ? 0 : told->second;
       if (tells != counted[status]) {
         fault("job {} counts {} {} children, there are {}", job.id, tells, to_string(status),
               counted[status]);
       }
     }
-    if ((ended == *job.spec.array_size) != is_terminal(job.status)) {
+    if ((ended == *job.spec->array_size) != is_terminal(job.status)) {
       fault("job {} is {} with {} of {} children ended", job.id, to_string(job.status), ended,
-            *job.spec.array_size);
+            *job.spec->array_size);
     }
     if (!job.attempts.empty()) fault("job {} is an array's parent and was placed", job.id);
   }
@@ -178,13 +178,13 @@ class Audit {
       if (use.node->status == NodeStatus::terminating) {
         fault("job {} holds node {}, which is being given back", job.id, run.node);
       }
-      if (!serves(use.node->environment, job.spec.queue)) {
-        fault("job {} of queue {} holds node {} of compute environment {}", job.id, job.spec.queue,
+      if (!serves(use.node->environment, job.spec->queue)) {
+        fault("job {} of queue {} holds node {} of compute environment {}", job.id, job.spec->queue,
               run.node, use.node->environment);
       }
       ++use.jobs;
-      use.vcpus += job.spec.vcpus;
-      use.memory = use.memory + job.spec.memory;
+      use.vcpus += job.spec->vcpus;
+      use.memory = use.memory + job.spec->memory;
       if (job.is_multi_node()) use.whole = true;
       allocations.insert(use.node->allocation);
     }

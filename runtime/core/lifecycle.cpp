@@ -33,7 +33,9 @@ NodeRun* run_at(Attempt* attempt, int node_index) {
 
 void end_job(Job& job, Millis at, JobStatus status, std::string reason) {
   job.status = status;
+  static const Shared<std::string> kNormalEnd(std::string{kNormalEndReason});  // most jobs' end
   job.status_reason = std::move(reason);
+  job.status_reason.share_with(kNormalEnd);
   job.stopped_at = at;
 }
 
@@ -48,10 +50,10 @@ bool matches(const std::string& pattern, const std::string& text) {
 /// What the retry strategy says of the attempt's end: the first rule whose patterns all match
 /// decides; with none, it may be retried.
 bool may_retry(const Job& job, const Attempt& attempt) {
-  const auto main = static_cast<std::size_t>(job.spec.main_node);
+  const auto main = static_cast<std::size_t>(job.spec->main_node);
   const auto reason = main < attempt.nodes.size() ? attempt.nodes[main].reason : std::string();
   const auto code = attempt.exit_code ? std::to_string(*attempt.exit_code) : std::string();
-  for (const auto& rule : job.spec.exit_rules) {
+  for (const auto& rule : job.spec->exit_rules) {
     const bool matched =
         (rule.on_status_reason.empty() || matches(rule.on_status_reason, attempt.status_reason)) &&
         (rule.on_reason.empty() || matches(rule.on_reason, reason)) &&
@@ -84,7 +86,7 @@ void end_attempt(Job& job, Millis at, std::optional<int> exit_code, std::string 
     return;
   }
   const bool retry =
-      job.attempts.size() < static_cast<std::size_t>(job.spec.attempts) && may_retry(job, attempt);
+      job.attempts.size() < static_cast<std::size_t>(job.spec->attempts) && may_retry(job, attempt);
   end_job(job, at, retry ? JobStatus::runnable : JobStatus::failed, std::move(reason));
 }
 
@@ -101,7 +103,7 @@ Result<Job> on(Job job, const Submitted& event) {
   job.waits_for = event.waits_for;
   job.created_at = event.at;
   if (job.is_array_parent()) {
-    job.children[JobStatus::submitted] = *job.spec.array_size;
+    job.children.edit()[JobStatus::submitted] = *job.spec->array_size;
     job.status = JobStatus::pending;
   } else {
     job.status = job.waits_for.empty() ? JobStatus::runnable : JobStatus::pending;
@@ -114,11 +116,13 @@ Result<Job> on(Job job, const DependencyEnded& event) {
   if (job.status != JobStatus::pending || waited == job.waits_for.end()) {
     return refuse(job, "stop waiting for " + event.job.value);
   }
-  job.waits_for.erase(waited);
+  const auto place = waited - job.waits_for.begin();
+  auto& others = job.waits_for.edit();
+  others.erase(others.begin() + place);
   if (!is_met(job.spec, job.array_index, event.job, event.succeeded)) {
     end_job(job, event.at, JobStatus::failed,
             event.succeeded ? kDependentSucceededReason : kDependentFailed);
-    job.waits_for.clear();
+    job.waits_for = {};
   } else if (job.waits_for.empty() && !job.is_array_parent()) {
     job.status = JobStatus::runnable;
   }
@@ -137,7 +141,7 @@ Result<Job> on(Job job, const Placed& event) {
   attempt.launch = event.launch;
   job.attempts.push_back(std::move(attempt));
   job.status = JobStatus::starting;
-  job.status_reason.clear();
+  job.status_reason = {};
   job.started_at = Millis{};
   job.stopped_at = Millis{};
   return job;
@@ -158,7 +162,7 @@ Result<Job> on(Job job, const NodeStarted& event) {
   }
   run->phase = NodePhase::running;
   run->started_at = event.at;
-  if (event.node_index == job.spec.main_node && job.status == JobStatus::starting) {
+  if (event.node_index == job.spec->main_node && job.status == JobStatus::starting) {
     job.status = JobStatus::running;
     job.started_at = event.at;
     attempt->started_at = event.at;
@@ -200,11 +204,11 @@ Result<Job> on(Job job, const NodeExited& event) {
     reason = event.reason;  // in AWS's words, which retry conditions are written for
   } else if (!event.reason.empty() && !had_started) {
     reason = fmt::format("Node {} could not start: {}", run->hostname, event.reason);
-  } else if (!event.reason.empty() && job.spec.mpi && event.exit_code != 0) {
+  } else if (!event.reason.empty() && job.spec->mpi && event.exit_code != 0) {
     reason = event.reason;  // mpirun is ours here: which rank failed is the job's reason
   }
   const NodeRun ended = *run;
-  settle(job, ended, event.node_index == job.spec.main_node, had_started, event.at,
+  settle(job, ended, event.node_index == job.spec->main_node, had_started, event.at,
          std::move(reason));
   return job;
 }
@@ -222,7 +226,7 @@ Result<Job> on(Job job, const NodeLost& event) {
     const NodeRun ended = nodes[i];
     // The nodes of a direct launch need each other.
     const bool is_needed =
-        i == static_cast<std::size_t>(job.spec.main_node) || job.attempts.back().is_direct();
+        i == static_cast<std::size_t>(job.spec->main_node) || job.attempts.back().is_direct();
     settle(job, ended, is_needed, had_started, event.at, ended.reason);
   }
   return job;
@@ -235,7 +239,7 @@ Result<Job> on(Job job, const KillAsked& event) {
   // A parent ends when its children have: each of them is killed by an event of its own.
   if (is_waiting(job.status) && !job.is_array_parent()) {
     end_job(job, event.at, JobStatus::failed, event.reason);
-    job.waits_for.clear();
+    job.waits_for = {};
   }
   return job;
 }
@@ -250,23 +254,26 @@ Result<Job> on(Job job, const TimedOut& event) {
 }
 
 Result<Job> on(Job job, const ChildChanged& event) {
-  auto& from = job.children[event.from];
-  if (!job.is_array_parent() || from == 0) return refuse(job, "have a child change");
+  if (!job.is_array_parent()) return refuse(job, "have a child change");
+  auto& children = job.children.edit();
+  auto& from = children[event.from];
+  if (from == 0) return refuse(job, "have a child change");
   from -= 1;
-  job.children[event.to] += 1;
-  const int failed = job.children[JobStatus::failed];
-  if (failed + job.children[JobStatus::succeeded] < *job.spec.array_size) return job;
+  children[event.to] += 1;
+  const int failed = children[JobStatus::failed];
+  if (failed + children[JobStatus::succeeded] < *job.spec->array_size) return job;
   if (failed == 0) {
     end_job(job, event.at, JobStatus::succeeded, "");
   } else {
-    end_job(job, event.at, JobStatus::failed, job.kill_reason.value_or(kArrayChildFailedReason));
+    end_job(job, event.at, JobStatus::failed,
+            job.kill_reason.get().value_or(kArrayChildFailedReason));
   }
   return job;
 }
 
 Result<Job> on(Job job, const Tagged& event) {
   if (!job.created_at.set()) return refuse(job, "be tagged");
-  job.spec.tags = event.tags;
+  job.spec.edit().tags = event.tags;
   return job;
 }
 
@@ -329,11 +336,11 @@ bool holds_nodes(const Job& job) {
 
 std::optional<Millis> deadline(const Job& job) {
   const auto* attempt = job.current();
-  if (!job.spec.timeout_s || attempt == nullptr || attempt->over || job.timed_out ||
+  if (!job.spec->timeout_s || attempt == nullptr || attempt->over || job.timed_out ||
       job.kill_reason || !attempt->started_at.set()) {
     return std::nullopt;
   }
-  return attempt->started_at + std::int64_t{1000} * *job.spec.timeout_s;
+  return attempt->started_at + std::int64_t{1000} * *job.spec->timeout_s;
 }
 
 }  // namespace cox::core

@@ -25,7 +25,7 @@ namespace cox::core {
 /// (an array's parent always shows PENDING until its children have ended), else it is RUNNABLE.
 struct Submitted {
   Millis at;
-  JobSpec spec;
+  Shared<JobSpec> spec;
   std::optional<int> array_index;  ///< of an array's child
   std::vector<JobId> waits_for;    ///< jobs that must end first, each as depends_on says
 };

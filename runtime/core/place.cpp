@@ -100,7 +100,7 @@ class Placer {
   }
 
   const std::vector<Group*>& groups_of(const Job& job) {
-    const auto [found, is_new] = groups_of_queue_.try_emplace(job.spec.queue);
+    const auto [found, is_new] = groups_of_queue_.try_emplace(job.spec->queue);
     if (is_new) {
       for (const auto* environment : environments_of(*snapshot_.cluster, job)) {
         found->second.push_back(&groups_.at(environment->name));
@@ -136,7 +136,7 @@ class Placer {
     const auto fit = smallest_fit(environment, job.spec);
     if (!fit) {
       block.kind = BlockKind::no_environment_fits;
-      block.wanted = job.spec.vcpus * job.node_count();
+      block.wanted = job.spec->vcpus * job.node_count();
       block.have = environment.max_vcpus;
       return block;
     }
@@ -153,13 +153,13 @@ class Placer {
   /// as many as it needs.
   std::vector<Place*> free_places(const Job& job, Group& group) const {
     std::vector<Place*> list;
-    const std::tuple needs(shape_of(job), job.node_count(), job.spec.timeout_s);
+    const std::tuple needs(shape_of(job), job.node_count(), job.spec->timeout_s);
     if (group.refused.contains(needs)) return list;
     const bool are_lent = group.lending != nullptr;
     const auto wanted = are_lent ? group.places.size() : static_cast<std::size_t>(job.node_count());
     const auto collect = [&](const FreeList& from, bool set_aside) {
       if (list.size() >= wanted) return;
-      from.each_with(job.spec.vcpus, job.spec.memory, [&](const Room& room) {
+      from.each_with(job.spec->vcpus, job.spec->memory, [&](const Room& room) {
         auto& place = group.places[room.place];
         const bool lasts =
             !are_lent || lasts_for(*place.free.node, *group.lending, job.spec, snapshot_.now);
@@ -192,9 +192,9 @@ class Placer {
       auto& free = place->free;
       placement.nodes.push_back(free.node->id);
       free.jobs += 1;
-      free.free_vcpus = job.is_multi_node() ? 0 : free.free_vcpus - job.spec.vcpus;
-      free.free_memory = job.is_multi_node() ? MiB{} : free.free_memory - job.spec.memory;
-      add(place->holdings, {ends_by_, job.spec.vcpus, job.spec.memory});
+      free.free_vcpus = job.is_multi_node() ? 0 : free.free_vcpus - job.spec->vcpus;
+      free.free_memory = job.is_multi_node() ? MiB{} : free.free_memory - job.spec->memory;
+      add(place->holdings, {ends_by_, job.spec->vcpus, job.spec->memory});
       list(group, *place);
       rank_again(group, *place);
     }
@@ -416,7 +416,7 @@ class Placer {
       for (const auto& run : job->current()->nodes) {
         const auto place = by_node.find(run.node.value);
         if (run.phase == NodePhase::exited || place == by_node.end()) continue;
-        add(place->second->holdings, {end, job->spec.vcpus, job->spec.memory});
+        add(place->second->holdings, {end, job->spec->vcpus, job->spec->memory});
       }
     }
   }

@@ -13,7 +13,7 @@ namespace {
 /// Whether (a node's part of) the job has room there now.
 bool has_room(const Place& place, const Job& job) {
   if (job.is_multi_node()) return place.free.jobs == 0;
-  return place.free.free_vcpus >= job.spec.vcpus && place.free.free_memory >= job.spec.memory;
+  return place.free.free_vcpus >= job.spec->vcpus && place.free.free_memory >= job.spec->memory;
 }
 
 }  // namespace

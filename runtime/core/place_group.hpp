@@ -30,7 +30,7 @@ struct Place {
 
   /// Whether the node, were it empty, could take (a node's part of) the job.
   [[nodiscard]] bool suits(const Job& job) const {
-    return vcpus >= job.spec.vcpus && memory >= job.spec.memory;
+    return vcpus >= job.spec->vcpus && memory >= job.spec->memory;
   }
   [[nodiscard]] Room room() const { return {free.free_vcpus, free.free_memory, index}; }
 };
@@ -45,7 +45,7 @@ struct Shape {
 };
 
 inline Shape shape_of(const Job& job) {
-  return {job.spec.vcpus, job.spec.memory, job.is_multi_node()};
+  return {job.spec->vcpus, job.spec->memory, job.is_multi_node()};
 }
 
 /// When it will do, jobs on it, minus free vCPUs, and where it lies: the first is set aside first.

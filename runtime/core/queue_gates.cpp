@@ -9,7 +9,7 @@ namespace cox::core {
 
 namespace {
 
-int vcpus_of(const Job& job) { return job.spec.vcpus * job.node_count(); }
+int vcpus_of(const Job& job) { return job.spec->vcpus * job.node_count(); }
 
 /// vCPUs that the queue's environments can have.
 int vcpus_for(const ClusterSettings& cluster, const JobQueue& queue) {
@@ -37,7 +37,7 @@ std::map<QueueName, QueueUse> QueueGates::uses_in(const Snapshot& snapshot) {
   }
   if (uses.empty()) return uses;
   for (const auto* job : snapshot.active) {
-    const auto use = uses.find(job->spec.queue);
+    const auto use = uses.find(job->spec->queue);
     if (use == uses.end()) continue;
     ++use->second.jobs;
     use->second.vcpus += vcpus_of(*job);
@@ -67,11 +67,11 @@ QueueGates::QueueGates(const Snapshot& snapshot, const std::map<QueueName, Queue
 }
 
 std::optional<Block> QueueGates::shut(const Job& job) const {
-  const auto found = gates_.empty() ? gates_.end() : gates_.find(job.spec.queue);
+  const auto found = gates_.empty() ? gates_.end() : gates_.find(job.spec->queue);
   if (found == gates_.end()) return std::nullopt;
   const auto& gate = found->second;
   Block block;
-  block.queue = job.spec.queue;
+  block.queue = job.spec->queue;
   if (gate.jobs_max && gate.jobs >= *gate.jobs_max) {
     block.kind = BlockKind::queue_limit;
     block.wanted = *gate.jobs_max;
@@ -88,7 +88,7 @@ std::optional<Block> QueueGates::shut(const Job& job) const {
 }
 
 void QueueGates::passed(const Job& job) {
-  const auto found = gates_.empty() ? gates_.end() : gates_.find(job.spec.queue);
+  const auto found = gates_.empty() ? gates_.end() : gates_.find(job.spec->queue);
   if (found == gates_.end()) return;
   ++found->second.jobs;
   found->second.vcpus += vcpus_of(job);

@@ -210,7 +210,7 @@ class Replay {
     std::size_t last = 0;
     for (std::size_t i = 0; i < waiting_.size(); ++i) {
       const auto& job = waiting_[i]->job;
-      if (++seen[job.spec.share] > looked_at()) continue;
+      if (++seen[job.spec->share] > looked_at()) continue;
       snapshot_.waiting.push_back(&job);
       last = i + 1;
     }
@@ -261,7 +261,7 @@ class Replay {
     if (options_.fair_share) waits_of_[traced.user.value_or(-1)].push_back(waits_.back());
     slowdowns_.push_back(bounded_slowdown(now_ - traced.submit_s, *traced.run_s));
     used_ += static_cast<double>(*traced.processors) * static_cast<double>(*traced.run_s);
-    held_ += static_cast<double>(live.job.spec.vcpus) * live.job.node_count() *
+    held_ += static_cast<double>(live.job.spec->vcpus) * live.job.node_count() *
              static_cast<double>(*traced.run_s);
     return {};
   }
@@ -295,11 +295,11 @@ class Replay {
   Result<void> take(const Job& job) {
     for (const auto& run : job.current()->nodes) {
       auto& free = snapshot_.nodes[index_of_.at(run.node)];
-      const bool fits = job.is_multi_node() ? free.jobs == 0 : free.free_vcpus >= job.spec.vcpus;
+      const bool fits = job.is_multi_node() ? free.jobs == 0 : free.free_vcpus >= job.spec->vcpus;
       if (!fits) return fail(Errc::internal, "job {} was placed on a node without room", job.id);
       ++free.jobs;
-      free.free_vcpus -= job.spec.vcpus;
-      free_vcpus_ -= job.spec.vcpus;
+      free.free_vcpus -= job.spec->vcpus;
+      free_vcpus_ -= job.spec->vcpus;
     }
     return {};
   }
@@ -308,8 +308,8 @@ class Replay {
     for (const auto& run : job.current()->nodes) {
       auto& free = snapshot_.nodes[index_of_.at(run.node)];
       --free.jobs;
-      free.free_vcpus += job.spec.vcpus;
-      free_vcpus_ += job.spec.vcpus;
+      free.free_vcpus += job.spec->vcpus;
+      free_vcpus_ += job.spec->vcpus;
     }
   }
 

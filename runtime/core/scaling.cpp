@@ -210,7 +210,7 @@ class Scaler {
     const auto behind = snapshot_.behind.find(job.id);
     const auto jobs = 1 + (behind == snapshot_.behind.end() ? 0 : static_cast<int>(behind->second));
     waiting.jobs += jobs;
-    waiting.vcpus += jobs * job.spec.vcpus * job.spec.nodes.value_or(1);
+    waiting.vcpus += jobs * job.spec->vcpus * job.spec->nodes.value_or(1);
   }
 
   /// The one that has been idle for longest goes first.
@@ -238,12 +238,12 @@ class Scaler {
     Need need{*fit, {}, 0, 0};
     std::map<std::string_view, int> suit;  // of each allocation
     for (auto& slot : slots_) {
-      if (slot.vcpus < job.spec.vcpus || slot.memory < job.spec.memory || slot.leaves) continue;
+      if (slot.vcpus < job.spec->vcpus || slot.memory < job.spec->memory || slot.leaves) continue;
       if (!lasts(slot, job)) continue;
       if (!is_away(slot)) ++suit[slot.allocation];
       const bool is_free = job.is_multi_node() ? slot.free.jobs == 0
-                                               : slot.free.free_vcpus >= job.spec.vcpus &&
-                                                     slot.free.free_memory >= job.spec.memory;
+                                               : slot.free.free_vcpus >= job.spec->vcpus &&
+                                                     slot.free.free_memory >= job.spec->memory;
       if (is_free && !is_away(slot)) {
         need.found.push_back(&slot);
       } else if (slot.free.jobs > 0) {
@@ -355,8 +355,8 @@ class Scaler {
     }
     slot.used = true;
     slot.free.jobs += 1;
-    slot.free.free_vcpus = job.is_multi_node() ? 0 : slot.free.free_vcpus - job.spec.vcpus;
-    slot.free.free_memory = job.is_multi_node() ? MiB{} : slot.free.free_memory - job.spec.memory;
+    slot.free.free_vcpus = job.is_multi_node() ? 0 : slot.free.free_vcpus - job.spec->vcpus;
+    slot.free.free_memory = job.is_multi_node() ? MiB{} : slot.free.free_memory - job.spec->memory;
   }
 
   void order(NodesWanted wanted) {

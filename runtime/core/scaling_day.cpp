@@ -137,7 +137,7 @@ class Day {
     for (int i = 0; i < job->node_count(); ++i) {
       if (auto started = happen(*job, NodeStarted{now_, 1, i}); !started) return started;
     }
-    held_ += job->spec.vcpus * job->node_count();
+    held_ += job->spec->vcpus * job->node_count();
     ends_at_[job->id] = now_ + kMinuteMs * (1 + below(kLongestMinutes));
     waits_.push_back(static_cast<double>(now_ - submitted_at_.at(job->id)) / 1000);
     return {};
@@ -155,7 +155,7 @@ class Day {
           if (node.id == id) node.idle_since = now_;
         }
       }
-      held_ -= job.spec.vcpus * job.node_count();
+      held_ -= job.spec->vcpus * job.node_count();
       ++report_.ended;
     }
     std::erase_if(jobs_, [](const Job& job) { return is_terminal(job.status); });
@@ -197,8 +197,8 @@ class Day {
       for (const auto& run : job.current()->nodes) {
         auto& free = seen.nodes[places.at(run.node)];
         ++free.jobs;
-        free.free_vcpus = job.is_multi_node() ? 0 : free.free_vcpus - job.spec.vcpus;
-        free.free_memory = job.is_multi_node() ? MiB{} : free.free_memory - job.spec.memory;
+        free.free_vcpus = job.is_multi_node() ? 0 : free.free_vcpus - job.spec->vcpus;
+        free.free_memory = job.is_multi_node() ? MiB{} : free.free_memory - job.spec->memory;
       }
     }
     return seen;

@@ -26,7 +26,7 @@ const ComputeEnvironment* environment_of(const ClusterSettings& cluster,
 std::vector<const ComputeEnvironment*> environments_of(const ClusterSettings& cluster,
                                                        const Job& job) {
   std::vector<const ComputeEnvironment*> list;
-  const auto* queue = queue_of(cluster, job.spec.queue);
+  const auto* queue = queue_of(cluster, job.spec->queue);
   if (queue == nullptr) return list;
   for (const auto& name : queue->environments) {
     if (const auto* environment = environment_of(cluster, name)) list.push_back(environment);

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/core/scheduler.hpp"
@@ -15,14 +17,23 @@ namespace cox::core {
 /// Pure.
 [[nodiscard]] std::string blocked_cause(const std::vector<Block>& blocks);
 
-/// The job at the head of a queue, and since when it stands there for this cause.
+/// The job at the head of a queue, and since when it stands there.
 struct HeadOfQueue {
   JobId job;
   std::string cause;
   Millis since;
-};
+  Millis cause_since;  ///< for this cause
 
-/// What is known of the head after another look: the time goes on while job and cause stay. Pure.
+  friend bool operator==(const HeadOfQueue&, const HeadOfQueue&) = default;
+};
+using HeadsOfQueues = std::map<QueueName, HeadOfQueue>;
+
+/// As lines of text, and back; what is no such line is passed over. Pure.
+[[nodiscard]] std::string to_text(const HeadsOfQueues& heads);
+[[nodiscard]] HeadsOfQueues heads_from_text(std::string_view text);
+
+/// What is known of the head after another look: the times go on while the job, and the cause,
+/// stay. Pure.
 [[nodiscard]] HeadOfQueue seen_again(const HeadOfQueue& before, const JobId& job, std::string cause,
                                      Millis now);
 

@@ -265,7 +265,7 @@ bool HeadCore::waits_for_nodes(const wire::Exited& message) const {
 /// The word of the failing rank may come from another node a little later than the main node's end.
 bool HeadCore::waits_for_a_rank(const wire::Exited& message) const {
   const auto* job = state_.find(message.part.job);
-  if (!job->spec.mpi || job->current()->is_direct() || message.part.node_index != 0 ||
+  if (!job->spec->mpi || job->current()->is_direct() || message.part.node_index != 0 ||
       message.exit_code == 0 || job->kill_reason || job->timed_out) {
     return false;
   }
@@ -316,7 +316,7 @@ std::string HeadCore::describe(const FailedRank& failed, const Job& job) const {
 void HeadCore::on(const NodeId& node, const wire::RankExited& message) {
   const auto& part = message.part;
   const auto* run = part_on(node, part);
-  if (run == nullptr || message.exit_code == 0 || !state_.find(part.job)->spec.mpi) return;
+  if (run == nullptr || message.exit_code == 0 || !state_.find(part.job)->spec->mpi) return;
   const FailedRank failed{message.rank,    message.exit_code, message.at_ms,
                           part.node_index, run->hostname,     message.how};
   const auto [known, added] = failed_ranks_.emplace(std::pair{part.job, part.attempt}, failed);

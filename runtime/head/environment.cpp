@@ -120,18 +120,18 @@ std::vector<EnvVar> part_environment(const Job& job, int node_index, const PartC
   list.push_back(
       {"AWS_BATCH_JOB_ID", multi_node ? fmt::format("{}#{}", job.id, node_index) : job.id.value});
   list.push_back({"AWS_BATCH_JOB_ATTEMPT", std::to_string(attempt.number)});
-  list.push_back({"AWS_BATCH_JQ_NAME", job.spec.queue.value});
+  list.push_back({"AWS_BATCH_JQ_NAME", job.spec->queue.value});
   list.push_back({"AWS_BATCH_CE_NAME", run.environment.value});
   if (job.array_index) {
     list.push_back({"AWS_BATCH_JOB_ARRAY_INDEX", std::to_string(*job.array_index)});
-    list.push_back({"AWS_BATCH_JOB_ARRAY_SIZE", std::to_string(job.spec.array_size.value_or(0))});
+    list.push_back({"AWS_BATCH_JOB_ARRAY_SIZE", std::to_string(job.spec->array_size.value_or(0))});
   }
   if (job.is_multi_node()) {
     list.push_back({"AWS_BATCH_JOB_NUM_NODES", std::to_string(job.node_count())});
     list.push_back({"AWS_BATCH_JOB_NODE_INDEX", std::to_string(node_index)});
-    list.push_back({"AWS_BATCH_JOB_MAIN_NODE_INDEX", std::to_string(job.spec.main_node)});
-    if (node_index != job.spec.main_node) {
-      const auto& main = attempt.nodes[static_cast<std::size_t>(job.spec.main_node)];
+    list.push_back({"AWS_BATCH_JOB_MAIN_NODE_INDEX", std::to_string(job.spec->main_node)});
+    if (node_index != job.spec->main_node) {
+      const auto& main = attempt.nodes[static_cast<std::size_t>(job.spec->main_node)];
       list.push_back({"AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS", main.address});
     }
   }
@@ -141,7 +141,7 @@ std::vector<EnvVar> part_environment(const Job& job, int node_index, const PartC
 
 Result<wire::Prepare> make_prepare(const Job& job, int node_index, const PartContext& context) {
   const Attempt& attempt = job.attempts.back();
-  const auto& spec = job.spec;
+  const JobSpec& spec = job.spec;
   wire::Prepare prepare;
   prepare.part = {job.id, attempt.number, node_index};
   prepare.user = spec.user;

@@ -57,6 +57,7 @@ Result<void> HeadCore::start() {
   read_story();
   ready_ = is_there(options_.directory + kCreatedFile);
   if (auto replayed = replay(); !replayed) return replayed;
+  read_queue_heads();
   if (auto serving = serve(); !serving) return serving;
   blobs_->sweep(clock_.now() + -kept_ms(),
                 [this](const std::string& hash) { return state_.needs_file(hash); });
@@ -121,7 +122,10 @@ Result<void> HeadCore::replay() {
     const bool lives = std::find(living.begin(), living.end(), node.id) != living.end();
     adopt(std::move(node), lives);
   }
-  return store_->each_event([this](const store::StoredEvent& stored_event) -> Result<void> {
+  return store_->each_event([this](store::StoredEvent stored_event) -> Result<void> {
+    if (auto* first = std::get_if<core::Submitted>(&stored_event.event)) {
+      state_.share_alike(stored_event.job, first->array_index, first->spec);
+    }
     const auto applied = state_.apply(stored_event.job, stored_event.event);
     if (!applied) return fail(within("stored event", applied.error()));
     return {};
@@ -287,11 +291,9 @@ void HeadCore::rearm_timer(Millis now) {
   };
   consider(state_.next_deadline());
   consider(state_.next_release(now));
+  consider(state_.next_scale());
   if (const auto end = state_.first_end()) consider(*end + kept_ms());
-  for (const auto& queue : state_.cluster().queues) {
-    const auto head = queue_heads_.find(queue.name);
-    if (head != queue_heads_.end()) consider(core::next_action(queue, head->second));
-  }
+  consider(next_look_at_limits());
   for (const auto& [environment, backoff] : backoff_) {
     if (backoff.until > now) consider(backoff.until);
   }

@@ -185,8 +185,8 @@ class HeadCore : public Head {
   // jobs.cpp
   bool apply(const JobId& id, const core::JobEvent& event);
   bool apply_one(const JobId& id, const core::JobEvent& event);
-  [[nodiscard]] Result<JobId> submit(const JobSpec& spec);
-  void submit_one(const JobId& id, const JobSpec& spec, std::optional<int> index,
+  [[nodiscard]] Result<JobId> submit(Shared<JobSpec> spec);
+  void submit_one(const JobId& id, const Shared<JobSpec>& spec, std::optional<int> index,
                   const std::vector<JobId>& waits_for);
   void kill(const JobId& id, const std::string& reason, bool only_waiting);
   void act(const JobId& id);
@@ -240,6 +240,8 @@ class HeadCore : public Head {
   void pass(Millis now);
   void place(const core::Placement& placement, Millis now);
   void keep_time_limits(Millis now);
+  [[nodiscard]] std::optional<Millis> next_look_at_limits() const;
+  void read_queue_heads();
   [[nodiscard]] bool may_try(const ComputeEnvironmentName& environment) const;
   void launch(const core::NodesWanted& wanted);
   [[nodiscard]] std::string new_allocation();
@@ -397,8 +399,10 @@ class HeadCore : public Head {
   std::map<std::pair<JobId, int>, wire::Meeting> meetings_;  ///< of direct attempts
   Staging staging_;
 
-  std::map<QueueName, core::HeadOfQueue> queue_heads_;  ///< of queues with time limits
-  std::map<ComputeEnvironmentName, Backoff> backoff_;   ///< the empty name: the head node's
+  core::HeadsOfQueues queue_heads_;                    ///< of queues with time limits
+  Millis limits_kept_at_;                              ///< the last look at them
+  bool limits_put_off_ = false;                        ///< another one was wanted too soon
+  std::map<ComputeEnvironmentName, Backoff> backoff_;  ///< the empty name: the head node's
   std::map<NodeId, NodeActions> actions_;
   std::map<std::pair<NodeId, wire::PartKey>, ScriptLog> script_lines_;
   std::set<NodeId> were_up_;  ///< have been up, in this life of the head or before

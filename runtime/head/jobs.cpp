@@ -88,28 +88,29 @@ std::string HeadCore::new_uuid() {
 }
 
 /// A job with all children of an array, in one turn: all of it is durable or nothing.
-Result<JobId> HeadCore::submit(const JobSpec& spec) {
-  for (const auto& file : spec.files) {
+Result<JobId> HeadCore::submit(Shared<JobSpec> spec) {
+  for (const auto& file : spec->files) {
     if (!blobs_->has(file.sha256)) {
       return fail(Errc::invalid_argument, "file {} was not uploaded", file.name);
     }
   }
   if (const auto needs = staging_needs(spec, state_.cluster()); !needs) return fail(needs.error());
   const JobId id{new_uuid()};
+  state_.share_alike(id, std::nullopt, spec);
   std::vector<JobId> waits_for;
-  for (const auto& dependency : spec.depends_on) {
+  for (const auto& dependency : spec->depends_on) {
     const bool of_children =
         dependency.kind == DependencyKind::n_to_n || dependency.kind == DependencyKind::sequential;
     if (!of_children) waits_for.push_back(dependency.job);
   }
-  if (!spec.array_size) {
+  if (!spec->array_size) {
     submit_one(id, spec, std::nullopt, waits_for);
     return id;
   }
   submit_one(id, spec, std::nullopt, {});
-  for (int i = 0; i < *spec.array_size; ++i) {
+  for (int i = 0; i < *spec->array_size; ++i) {
     auto of_child = waits_for;
-    for (const auto& dependency : spec.depends_on) {
+    for (const auto& dependency : spec->depends_on) {
       if (dependency.kind == DependencyKind::n_to_n) {
         of_child.push_back(child_of(dependency.job, i));
       } else if (dependency.kind == DependencyKind::sequential && i > 0) {
@@ -121,7 +122,7 @@ Result<JobId> HeadCore::submit(const JobSpec& spec) {
   return id;
 }
 
-void HeadCore::submit_one(const JobId& id, const JobSpec& spec, std::optional<int> index,
+void HeadCore::submit_one(const JobId& id, const Shared<JobSpec>& spec, std::optional<int> index,
                           const std::vector<JobId>& waits_for) {
   const auto now = clock_.now();
   std::vector<JobId> open;
@@ -143,7 +144,7 @@ void HeadCore::kill(const JobId& id, const std::string& reason, bool only_waitin
   const auto* job = state_.find(id);
   if (job == nullptr || is_terminal(job->status)) return;
   if (only_waiting && !job->is_array_parent() && job->status >= JobStatus::starting) return;
-  const int children = job->is_array_parent() ? *job->spec.array_size : 0;
+  const int children = job->is_array_parent() ? *job->spec->array_size : 0;
   apply(id, core::KillAsked{clock_.now(), reason, only_waiting});
   // The last first: each ends by the kill, none as the dependent of one before it.
   for (int i = children - 1; i >= 0; --i) kill(child_of(id, i), reason, only_waiting);
@@ -193,7 +194,7 @@ void HeadCore::act_on(const core::PrepareNode& effect) {
   auto prepare = make_prepare(job, effect.node_index, context);
   if (!prepare) return refuse(prepare.error());
   const auto node = run.node;
-  session->sending.push_back({std::move(*prepare), job.spec.files});
+  session->sending.push_back({std::move(*prepare), job.spec->files});
   send_files(node);
 }
 
@@ -252,7 +253,7 @@ void HeadCore::act_on(const core::StopNode& effect) {
   if (session == nullptr) return;
   // What is not prepared yet never will be.
   std::erase_if(session->sending, [&](const Sending& each) { return each.prepare.part == part; });
-  const auto reason = job.kill_reason.value_or(job.status_reason);
+  const auto reason = job.kill_reason.get().value_or(job.status_reason);
   send(run.node, wire::Stop{part, core::kStopGraceSeconds, reason});
 }
 

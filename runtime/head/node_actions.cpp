@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "runtime/base/text.hpp"
 #include "runtime/head/head_core.hpp"
 #include "runtime/head/node_scripts.hpp"
 #include "runtime/os/files.hpp"
@@ -188,7 +189,7 @@ void HeadCore::keep_script_output(const NodeId& id, const wire::Output& message)
       if (sequence++ <= written.lines) continue;
       written.lines = sequence - 1;
       if (written.bytes + more.size() > kLogBytesMax) continue;
-      more += script_log_line(Millis{record.at_ms}, std::string(line));
+      more += script_log_line(Millis{record.at_ms}, line);
     }
   }
   written.bytes += more.size();

@@ -48,26 +48,6 @@ void HeadCore::pass(Millis now) {
   keep_time_limits(now);
 }
 
-/// Ends jobs that have been at the head of their queue for longer than the queue allows.
-void HeadCore::keep_time_limits(Millis now) {
-  std::vector<std::pair<JobId, std::string>> ended;
-  std::map<QueueName, core::HeadOfQueue> heads;
-  for (const auto& queue : state_.cluster().queues) {
-    if (queue.limit_actions.empty()) continue;
-    const auto first = state_.front_of_queue(queue.name, 1, now);
-    if (first.empty()) continue;
-    const auto* job = first.front();
-    auto head = core::seen_again(queue_heads_[queue.name], job->id,
-                                 core::blocked_cause(state_.blocks(job->id)), now);
-    if (const auto* action = core::due_action(queue, head, now)) {
-      ended.emplace_back(job->id, action->reason);
-    }
-    heads[queue.name] = std::move(head);
-  }
-  queue_heads_ = std::move(heads);
-  for (const auto& [id, reason] : ended) kill(id, reason, true);
-}
-
 void HeadCore::place(const core::Placement& placement, Millis now) {
   const auto* job = state_.find(placement.job);
   if (job == nullptr || job->status != JobStatus::runnable) return;

@@ -68,7 +68,7 @@ class OutputStream : public std::enable_shared_from_this<OutputStream> {
     attempt_ = attempt.number;
     sources_.clear();
     if (!ranks) {
-      const int index = ref_.node_index.value_or(job.spec.main_node);
+      const int index = ref_.node_index.value_or(job.spec->main_node);
       sources_.push_back({main_log(job.id, attempt_, index), {}, index, {}, 0, {}});
     } else {
       // A rank is where mpirun put it, and a second mpirun of the script may put it elsewhere: each
@@ -187,7 +187,7 @@ class OutputStream : public std::enable_shared_from_this<OutputStream> {
     const auto* attempt = job->current();
     if (attempt == nullptr) return true;
     if (!ranks) {
-      const auto index = static_cast<std::size_t>(ref_.node_index.value_or(job->spec.main_node));
+      const auto index = static_cast<std::size_t>(ref_.node_index.value_or(job->spec->main_node));
       return attempt->nodes[index].phase == NodePhase::exited;
     }
     return !core::holds_nodes(*job);

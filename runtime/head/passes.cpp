@@ -7,6 +7,10 @@
 /// The part of the state about passes: what is placed, and what the others wait for.
 namespace cox::head {
 
+// scale() tries each job that waits on each node. Of so many pairs there is at most this number for
+// a millisecond of time, which is a tenth of it or less.
+constexpr std::size_t kPairsOfJobAndNodeAMs = 20'000;
+
 // The scheduler's look.
 
 /// No more jobs of these needs than this can run at once, whatever nodes come.
@@ -148,7 +152,7 @@ std::vector<core::Placement> State::place(Millis now) {
   return std::move(*plan);
 }
 
-core::ScalePlan State::scale(Millis now) const {
+core::ScalePlan State::scale(Millis now) {
   const auto gives_back = [&](const ComputeEnvironmentName& environment) {
     return std::any_of(idle_.begin(), idle_.lower_bound({now + 1, NodeId{}}),
                        [&](const auto& each) {
@@ -162,11 +166,21 @@ core::ScalePlan State::scale(Millis now) const {
     if (heads == heads_.end() || heads->second.empty()) continue;
     wanted.insert(queue.environments.begin(), queue.environments.end());
   }
+  next_scale_.reset();
   if (!core::must_scale(cluster_, free_, wanted, gives_back)) return {};
+  if (now >= scaled_at_ && now - scaled_at_ < scale_pause_ms_) {
+    next_scale_ = scaled_at_ + scale_pause_ms_;
+    return {};
+  }
   const auto seen = snapshot(now);
+  auto plan = core::scale(seen);
+  auto nodes = seen.nodes.size();
+  for (const auto& each : plan.launch) nodes += static_cast<std::size_t>(each.count);
+  scaled_at_ = now;
+  scale_pause_ms_ = static_cast<std::int64_t>(seen.waiting.size() * nodes / kPairsOfJobAndNodeAMs);
   work_.jobs += seen.waiting.size() + seen.active.size();
   work_.nodes += seen.nodes.size();
-  return core::scale(seen);
+  return plan;
 }
 
 }  // namespace cox::head

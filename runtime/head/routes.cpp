@@ -63,7 +63,7 @@ bool HeadCore::is_owner(const JobUser& user) const {
 
 /// Other people's jobs are as good as none.
 bool HeadCore::may_see(const Job& job, const JobUser& user) const {
-  return user.uid == 0 || user.uid == job.spec.user.uid;
+  return user.uid == 0 || user.uid == job.spec->user->uid;
 }
 
 void HeadCore::handle(os::HttpRequest request, const std::shared_ptr<os::HttpReply>& reply) {

@@ -40,16 +40,16 @@ void State::count_shares(const Job& before, const Job& after, bool is_new) {
   const bool counted = !is_new && !is_terminal(before.status);
   const bool counts = !is_terminal(after.status);
   if (counted != counts) {
-    const std::pair key(after.spec.queue, after.spec.share);
+    const std::pair key(after.spec->queue, after.spec->share);
     if ((unfinished_[key] += counts ? 1 : -1) <= 0) unfinished_.erase(key);
   }
   const auto* ended = newly_over(before, after);
-  const auto* policy = ended == nullptr ? nullptr : policy_of(after.spec.queue);
+  const auto* policy = ended == nullptr ? nullptr : policy_of(after.spec->queue);
   if (policy != nullptr) share_use_.add(after, *ended, policy->decay_s);
 }
 
 void State::forget_shares(const Job& job) {
-  const auto* policy = job.spec.share.empty() ? nullptr : policy_of(job.spec.queue);
+  const auto* policy = job.spec->share.empty() ? nullptr : policy_of(job.spec->queue);
   if (policy != nullptr) share_use_.remove(job, policy->decay_s);
 }
 
@@ -58,8 +58,8 @@ void State::recount_shares() {
   share_use_.clear();
   const auto by_queue = decays();
   for (const auto& entry : jobs_) {
-    const auto decay = by_queue.find(entry->job.spec.queue);
-    if (entry->job.spec.share.empty() || decay == by_queue.end()) continue;
+    const auto decay = by_queue.find(entry->job.spec->queue);
+    if (entry->job.spec->share.empty() || decay == by_queue.end()) continue;
     for (const auto& attempt : entry->job.attempts) {
       share_use_.add(entry->job, attempt, decay->second);
     }
@@ -129,7 +129,7 @@ api::Waiting State::waiting(const JobId& id, std::size_t work) const {
       waiting.ahead_is_least = false;
       break;
     }
-    if (each->spec.queue == job->spec.queue) ++waiting.ahead;
+    if (each->spec->queue == job->spec->queue) ++waiting.ahead;
   }
   for (const auto& block : waiting.blocks) {
     const bool is_held = block.kind == core::BlockKind::nodes_busy ||

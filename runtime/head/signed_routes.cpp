@@ -39,6 +39,10 @@ Result<void> HeadCore::serve_network() {
                           os::local_port(network.listener));
   os::HttpLimits limits;
   limits.body_bytes_max = api::kUploadBytesMax;  // far above what any other operation takes
+  limits.too_large = [](const std::map<std::string, std::string>& headers) {
+    const auto refusal = api::render_too_large(api::service_claimed(headers));
+    return os::HttpResponse{refusal.status, refusal.content_type, refusal.headers, refusal.body};
+  };
   auto http = os::serve_http(
       loop_, std::move(network.listener),
       [this](const os::HttpRequest& request, const std::shared_ptr<os::HttpReply>& reply) {

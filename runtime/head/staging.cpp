@@ -135,7 +135,7 @@ void HeadCore::forget_staging(const JobId& id) {
 bool HeadCore::brings_back(const NodeId& node, const wire::Exited& message) {
   const auto& part = message.part;
   const auto* job = state_.find(part.job);
-  if (options_.stager == nullptr || part.node_index != job->spec.main_node) return false;
+  if (options_.stager == nullptr || part.node_index != job->spec->main_node) return false;
   if (const auto known = staging_.fetches.find(part); known != staging_.fetches.end()) {
     return !known->second.is_over;
   }

@@ -23,8 +23,8 @@ Result<Applied> State::apply(const JobId& id, const core::JobEvent& event) {
     made->job.id = id;
     known = jobs_.insert(std::move(made)).first->get();
     count_files(*changed, +1, nullptr);
-    if (const auto& spec = changed->spec; !spec.client_token.empty() && !changed->array_index) {
-      by_token_[{spec.user.uid, spec.client_token}] = id;
+    if (const JobSpec& spec = changed->spec; !spec.client_token.empty() && !changed->array_index) {
+      by_token_[{spec.user->uid, spec.client_token}] = id;
     }
   } else {
     if (const auto* attempt = known->job.current()) {
@@ -36,7 +36,7 @@ Result<Applied> State::apply(const JobId& id, const core::JobEvent& event) {
   }
   Entry& entry = *known;
   const auto before = entry.job.status;
-  if (!changed->spec.share.empty()) count_shares(entry.job, *changed, is_new);
+  if (!changed->spec->share.empty()) count_shares(entry.job, *changed, is_new);
   entry.job = std::move(*changed);
   index(entry);
   for (const auto& node : held) {
@@ -49,6 +49,30 @@ Result<Applied> State::apply(const JobId& id, const core::JobEvent& event) {
   return Applied{&entry.job, before, is_new};
 }
 
+void State::share_alike(const JobId& id, std::optional<int> array_index, Shared<JobSpec>& spec) {
+  if (array_index) {
+    if (const auto* parent = find(parent_of(id))) spec.share_with(parent->spec);
+    return;
+  }
+  constexpr std::size_t kDefinitionsMax = 1000;
+  if (last_of_.size() > kDefinitionsMax) last_of_.clear();
+  auto& mine = spec.edit();
+  auto& last = last_of_[mine.definition];
+  const auto share = [](auto& one, auto& other) {
+    one.share_with(other);
+    other = one;
+  };
+  share(mine.definition, last.definition);
+  share(mine.user, last.user);
+  share(mine.files, last.files);
+  share(mine.mpi, last.mpi);
+  share(mine.tags, last.tags);
+  share(mine.parameters, last.parameters);
+  share(mine.exit_rules, last.exit_rules);
+  share(mine.groups, last.groups);
+  share(mine.share, last.share);
+}
+
 std::vector<JobId> State::forget(const JobId& id, std::vector<std::string>& unused) {
   ++changes_;
   std::vector<JobId> gone;
@@ -57,8 +81,8 @@ std::vector<JobId> State::forget(const JobId& id, std::vector<std::string>& unus
     if (found == jobs_.end()) return;
     unindex(**found);
     count_files((*found)->job, -1, &unused);
-    const auto& spec = (*found)->job.spec;
-    if (const auto token = by_token_.find({spec.user.uid, spec.client_token});
+    const JobSpec& spec = (*found)->job.spec;
+    if (const auto token = by_token_.find({spec.user->uid, spec.client_token});
         token != by_token_.end() && token->second == each) {
       by_token_.erase(token);
     }
@@ -67,7 +91,7 @@ std::vector<JobId> State::forget(const JobId& id, std::vector<std::string>& unus
     gone.push_back(each);
   };
   const auto* job = find(id);
-  const int children = job != nullptr && job->is_array_parent() ? *job->spec.array_size : 0;
+  const int children = job != nullptr && job->is_array_parent() ? *job->spec->array_size : 0;
   for (int i = 0; i < children; ++i) remove(child_of(id, i));
   remove(id);
   return gone;
@@ -75,7 +99,7 @@ std::vector<JobId> State::forget(const JobId& id, std::vector<std::string>& unus
 
 void State::count_files(const Job& job, int sign, std::vector<std::string>* unused) {
   if (job.array_index) return;  // the parent counts for all its children
-  for (const auto& file : job.spec.files) {
+  for (const auto& file : job.spec->files) {
     int& count = files_[file.sha256];
     count += sign;
     if (count > 0) continue;
@@ -85,7 +109,7 @@ void State::count_files(const Job& job, int sign, std::vector<std::string>* unus
 }
 
 State::Needs State::needs_of(const Job& job) {
-  const auto& spec = job.spec;
+  const JobSpec& spec = job.spec;
   return {spec.queue,
           spec.vcpus,
           spec.memory,
@@ -97,13 +121,13 @@ State::Needs State::needs_of(const Job& job) {
 
 void State::index(const Entry& entry) {
   const Job& job = entry.job;
-  if (!job.array_index) listed_[{job.spec.queue, job.status}][entry.order] = &job;
+  if (!job.array_index) listed_[{job.spec->queue, job.status}][entry.order] = &job;
   const bool holds = core::holds_nodes(job);
   if (job.status == JobStatus::runnable && !holds) add_waiting(entry);
   if (holds && active_.emplace(entry.order, &job).second) {
-    auto& held = held_[{job.spec.queue, job.spec.share}];
+    auto& held = held_[{job.spec->queue, job.spec->share}];
     held.jobs += 1;
-    held.vcpus += job.spec.vcpus * job.node_count();
+    held.vcpus += job.spec->vcpus * job.node_count();
   }
   use_nodes(entry, +1);
   if (const auto limit = core::deadline(job)) deadlines_.emplace(*limit, job.id);
@@ -115,14 +139,14 @@ void State::index(const Entry& entry) {
 
 void State::unindex(const Entry& entry) {
   const Job& job = entry.job;
-  if (const auto list = listed_.find({job.spec.queue, job.status}); list != listed_.end()) {
+  if (const auto list = listed_.find({job.spec->queue, job.status}); list != listed_.end()) {
     list->second.erase(entry.order);
   }
   if (job.status == JobStatus::runnable) remove_waiting(entry);
   if (active_.erase(entry.order) > 0) {
-    const auto held = held_.find({job.spec.queue, job.spec.share});
+    const auto held = held_.find({job.spec->queue, job.spec->share});
     held->second.jobs -= 1;
-    held->second.vcpus -= job.spec.vcpus * job.node_count();
+    held->second.vcpus -= job.spec->vcpus * job.node_count();
     if (held->second.jobs == 0) held_.erase(held);
   }
   use_nodes(entry, -1);
@@ -138,7 +162,7 @@ void State::unindex(const Entry& entry) {
 
 void State::add_waiting(const Entry& entry) {
   const auto [alike, is_new] = waiting_.try_emplace(needs_of(entry.job));
-  auto& heads = heads_[entry.job.spec.queue];
+  auto& heads = heads_[entry.job.spec->queue];
   auto& jobs = alike->second;
   if (jobs.empty() || entry.order < jobs.begin()->first) {
     if (!jobs.empty()) heads.erase({jobs.begin()->first, &alike->first});
@@ -153,7 +177,7 @@ void State::remove_waiting(const Entry& entry) {
   auto& jobs = alike->second;
   const auto found = jobs.find(entry.order);
   if (found == jobs.end()) return;
-  auto& heads = heads_[entry.job.spec.queue];
+  auto& heads = heads_[entry.job.spec->queue];
   const bool was_first = found == jobs.begin();
   jobs.erase(found);
   if (!was_first) return;
@@ -174,8 +198,8 @@ void State::use_nodes(const Entry& entry, int sign) {
     if (run.phase == NodePhase::exited) continue;
     auto& use = use_[run.node];
     (run.phase == NodePhase::running ? use.running : use.pending) += sign;
-    use.vcpus += sign * job.spec.vcpus;
-    use.memory = use.memory + MiB{sign * job.spec.memory.value};
+    use.vcpus += sign * job.spec->vcpus;
+    use.memory = use.memory + MiB{sign * job.spec->memory.value};
     if (job.is_multi_node()) use.whole += sign;
     if (sign > 0) {
       use.holders[entry.order] = &job;
@@ -375,15 +399,6 @@ std::vector<JobId> State::ended_until(Millis moment) const {
 const Job* State::find(const JobId& id) const {
   const auto found = jobs_.find(id);
   return found == jobs_.end() ? nullptr : &(*found)->job;
-}
-
-std::vector<const Job*> State::jobs(const QueueName& queue, JobStatus status) const {
-  std::vector<const Job*> list;
-  const auto found = listed_.find({queue, status});
-  if (found == listed_.end()) return list;
-  list.reserve(found->second.size());
-  for (const auto& [order, job] : found->second) list.push_back(job);
-  return list;
 }
 
 std::vector<const Node*> State::nodes() const {

@@ -44,6 +44,10 @@ class State : public api::View {
   /// Errors: conflict as core::after; not_found when there is no such job.
   [[nodiscard]] Result<Applied> apply(const JobId& id, const core::JobEvent& event);
 
+  /// Lets a job that is new hold together with others what it has like them: an array's child
+  /// everything, another what jobs of its definition had. Many jobs are the same work again.
+  void share_alike(const JobId& id, std::optional<int> array_index, Shared<JobSpec>& spec);
+
   /// Removes a job that ended long ago, an array's children with it. Returns all ids that are gone
   /// and adds files that no other job needs to `unused`.
   [[nodiscard]] std::vector<JobId> forget(const JobId& id, std::vector<std::string>& unused);
@@ -67,8 +71,10 @@ class State : public api::View {
   /// One scheduling pass: what is to be placed now. What the others wait for is found out when
   /// somebody asks.
   [[nodiscard]] std::vector<core::Placement> place(Millis now);
-  /// What scale() says now; where that is surely nothing, without a look at all nodes.
-  [[nodiscard]] core::ScalePlan scale(Millis now) const;
+  /// What scale() says now; where that is surely nothing, without a look at all nodes. Such a look
+  /// is made again only after a time in proportion to what it cost: then this says when.
+  [[nodiscard]] core::ScalePlan scale(Millis now);
+  [[nodiscard]] std::optional<Millis> next_scale() const { return next_scale_; }
   /// Jobs and nodes that passes have looked at, in all.
   [[nodiscard]] const core::Work& work() const { return work_; }
 
@@ -123,6 +129,9 @@ class State : public api::View {
   [[nodiscard]] const Job* find(const JobId& id) const override;
   [[nodiscard]] std::vector<const Job*> jobs(const QueueName& queue,
                                              JobStatus status) const override;
+  void each_job(const QueueName& queue, const std::vector<JobStatus>& states,
+                const std::optional<api::ListPlace>& after, bool newest_first,
+                const std::function<bool(const Job&)>& take) const override;
   [[nodiscard]] std::vector<const Node*> nodes() const override;
   [[nodiscard]] NodeLoad load(const NodeId& id) const override;
   [[nodiscard]] std::vector<core::Block> blocks(const JobId& id) const override;
@@ -176,6 +185,8 @@ class State : public api::View {
   class SharedLine;
   class AllLines;
 
+  [[nodiscard]] Order order_at(const std::vector<const InOrder*>& lists,
+                               const api::ListPlace& place) const;
   [[nodiscard]] AlikeJobs alike(const Needs& needs) const;
   void index(const Entry& entry);
   void add_waiting(const Entry& entry);
@@ -219,6 +230,7 @@ class State : public api::View {
     bool operator()(const auto& a, const auto& b) const { return id(a) == id(b); }
   };
   std::unordered_set<std::unique_ptr<Entry>, ById, ById> jobs_;
+  std::unordered_map<std::string, JobSpec> last_of_;  ///< by definition: only what may be shared
   Order next_order_ = 1;
   std::map<std::pair<QueueName, JobStatus>, InOrder> listed_;  ///< without array children
   std::map<Needs, InOrder> waiting_;                           ///< RUNNABLE and holding no node
@@ -244,6 +256,9 @@ class State : public api::View {
   std::map<NodeId, Use> use_;
   core::FreeNodes free_;
   mutable core::Work work_;
+  Millis scaled_at_;                          ///< the last look at everything for scale()
+  std::int64_t scale_pause_ms_ = 0;           ///< after it
+  std::optional<Millis> next_scale_;          ///< when a look that was put off is due
   std::set<std::pair<Millis, NodeId>> idle_;  ///< when each idle node may be given back
   std::unordered_map<NodeId, Millis> idle_at_;
 

@@ -118,7 +118,7 @@ class State::SharedLine : public QueueLine {
       const auto* job = jobs.at->second;
       jobs.advance();
       if (jobs.left > 0 && jobs.at != jobs.end) line.jobs.emplace(priority, jobs.at->first, index);
-      line.use += job->spec.vcpus * job->node_count();
+      line.use += job->spec->vcpus * job->node_count();
       wait(line);
       last_ = index;
       if (!jobs.over) return Standing{standing, job};
@@ -160,9 +160,9 @@ class State::SharedLine : public QueueLine {
     if (shares.policy->decay_s == 0) return;
     for (const auto& [order, job] : state_.active_) {
       ++state_.work_.jobs;
-      const auto line = job->spec.queue == queue ? lines_.find(job->spec.share) : lines_.end();
+      const auto line = job->spec->queue == queue ? lines_.find(job->spec->share) : lines_.end();
       if (line == lines_.end()) continue;
-      line->second.use += job->spec.vcpus * job->node_count() +
+      line->second.use += job->spec->vcpus * job->node_count() +
                           core::past_use(*job, *job->current(), shares.policy->decay_s, now);
     }
   }

@@ -53,7 +53,8 @@ JobId child_of(const JobId& parent, int index) {
 }
 
 std::string log_stream_name(const Job& job, int attempt, int node_index) {
-  const auto definition = job.spec.definition.substr(0, job.spec.definition.find(':'));
+  const std::string& whole = job.spec->definition;
+  const auto definition = whole.substr(0, whole.find(':'));
   std::string id = job.id.value;
   for (char& c : id) {
     if (c == ':') c = '-';

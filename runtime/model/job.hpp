@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/base/ids.hpp"
+#include "runtime/base/shared.hpp"
 #include "runtime/base/units.hpp"
 
 namespace cox {
@@ -103,11 +104,12 @@ struct NodeGroup {
   friend bool operator==(const NodeGroup&, const NodeGroup&) = default;
 };
 
-/// A submission, checked, with the job definition's values and the overrides worked in.
+/// A submission, checked, with the job definition's values and the overrides worked in. What many
+/// jobs have alike or few have at all is shared: a waiting job is mostly this.
 struct JobSpec {
   std::string name;
   QueueName queue;
-  std::string definition;  ///< "name:revision"
+  Shared<std::string> definition;  ///< "name:revision"
   std::vector<std::string> command;
   std::vector<EnvVar> environment;
   int vcpus = 1;             ///< of each node
@@ -115,23 +117,23 @@ struct JobSpec {
   int slots_per_node = 0;    ///< MPI slots of each node; 0: the node's vCPUs
   std::optional<int> nodes;  ///< set (>= 1): multi-node parallel; such a job has whole nodes
   std::optional<int> array_size;
-  std::vector<Dependency> depends_on;
+  Shared<std::vector<Dependency>> depends_on;
   int attempts = 1;              ///< in all, 1..10
   std::optional<int> timeout_s;  ///< per attempt, from its start
-  JobUser user;
-  std::vector<JobFile> files;
-  std::optional<MpiRun> mpi;
+  Shared<JobUser> user;
+  Shared<std::vector<JobFile>> files;
+  Shared<std::optional<MpiRun>> mpi;
   bool cpu_and_memory_legacy = true;  ///< asked by the deprecated vcpus/memory members
-  std::map<std::string, std::string> tags;
-  std::map<std::string, std::string> parameters;  ///< already worked into the command
-  std::vector<ExitRule> exit_rules;               ///< in order; the first that matches decides
-  std::vector<NodeGroup> groups;                  ///< empty: all nodes are alike
-  int main_node = 0;                              ///< index of a multi-node job's main node
-  std::string share;                              ///< shareIdentifier, for fair share
-  std::optional<int> priority;                    ///< schedulingPriority, 0..9999
+  Shared<std::map<std::string, std::string>> tags;
+  Shared<std::map<std::string, std::string>> parameters;  ///< already worked into the command
+  Shared<std::vector<ExitRule>> exit_rules;  ///< in order; the first that matches decides
+  Shared<std::vector<NodeGroup>> groups;     ///< empty: all nodes are alike
+  int main_node = 0;                         ///< index of a multi-node job's main node
+  Shared<std::string> share;                 ///< shareIdentifier, for fair share
+  std::optional<int> priority;               ///< schedulingPriority, 0..9999
   std::optional<bool> propagate_tags;
-  std::string client_token;    ///< ours: the same of the same user is the same submission
-  std::string request_digest;  ///< with a token: of the request, SHA-256 in hexadecimal
+  Shared<std::string> client_token;    ///< ours: the same of the same user is the same submission
+  Shared<std::string> request_digest;  ///< with a token: of the request, SHA-256 in hexadecimal
 
   /// What a node runs: its group's part, or nothing where it is like all.
   [[nodiscard]] const NodeGroup* group_of(int node_index) const;
@@ -178,24 +180,24 @@ struct Attempt {
 /// A job: a single one, a multi-node one, an array's parent or an array's child.
 struct Job {
   JobId id;
-  JobSpec spec;
+  Shared<JobSpec> spec;  ///< an array's children have it together
   JobStatus status = JobStatus::submitted;
-  std::string status_reason;
+  bool cancelled = false;  ///< the kill was to end waiting jobs only
+  bool timed_out = false;  ///< the current attempt ran over its time
+  Shared<std::string> status_reason;
   Millis created_at;
   Millis started_at;  ///< of the last attempt
   Millis stopped_at;
-  std::vector<Attempt> attempts;           ///< the last is the current one
-  std::vector<JobId> waits_for;            ///< dependencies not yet met
-  std::optional<int> array_index;          ///< of a child
-  std::map<JobStatus, int> children;       ///< of an array's parent: how many in each state
-  std::optional<std::string> kill_reason;  ///< a kill was asked for, with this reason
-  bool cancelled = false;                  ///< the kill was to end waiting jobs only
-  bool timed_out = false;                  ///< the current attempt ran over its time
+  std::vector<Attempt> attempts;                   ///< the last is the current one
+  Shared<std::vector<JobId>> waits_for;            ///< dependencies not yet met
+  std::optional<int> array_index;                  ///< of a child
+  Shared<std::map<JobStatus, int>> children;       ///< of an array's parent: how many in each state
+  Shared<std::optional<std::string>> kill_reason;  ///< a kill was asked for, with this reason
 
-  [[nodiscard]] bool is_array_parent() const { return spec.array_size && !array_index; }
-  [[nodiscard]] bool is_multi_node() const { return spec.nodes.has_value(); }
+  [[nodiscard]] bool is_array_parent() const { return spec->array_size && !array_index; }
+  [[nodiscard]] bool is_multi_node() const { return spec->nodes.has_value(); }
   /// Nodes that an attempt needs.
-  [[nodiscard]] int node_count() const { return spec.nodes.value_or(1); }
+  [[nodiscard]] int node_count() const { return spec->nodes.value_or(1); }
   /// The attempt that holds nodes now, or null.
   [[nodiscard]] const Attempt* current() const {
     return attempts.empty() ? nullptr : &attempts.back();

@@ -62,6 +62,8 @@ using HttpHandler = std::function<void(HttpRequest, std::shared_ptr<HttpReply>)>
 struct HttpLimits {
   std::size_t body_bytes_max = 64u << 20;
   int idle_seconds_max = 120;  ///< from the end of one answer to the end of the next request
+  /// What one with a larger body is told, by its headers; not set: 413 and a text as JSON.
+  std::function<HttpResponse(const std::map<std::string, std::string>& headers)> too_large = {};
 };
 
 /// What a server shows its clients, as PEM texts; the certificate with those that lead to its CA's.

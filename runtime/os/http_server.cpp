@@ -118,6 +118,17 @@ class Reply : public HttpReply, public std::enable_shared_from_this<Reply> {
   std::function<void()> gone_;
 };
 
+/// By their names in lower case; one that came several times has all its values.
+std::map<std::string, std::string> headers_of(const http::fields& fields) {
+  std::map<std::string, std::string> headers;
+  for (const auto& field : fields) {
+    auto& value = headers[to_lower(field.name_string())];
+    if (!value.empty()) value += ", ";
+    value += std::string_view(field.value());
+  }
+  return headers;
+}
+
 /// One client's connection: requests one after the other.
 ///
 ///  (handshake, with TLS, before it)
@@ -224,6 +235,8 @@ class Session : public std::enable_shared_from_this<Session> {
     const bool spoken = error.category() == make_error_code(http::error::bad_method).category();
     if (!error) {
       serve();
+    } else if (error == http::error::body_limit && shared_->limits.too_large) {
+      refuse(shared_->limits.too_large(headers_of(parser_->get())));
     } else if (error == http::error::body_limit || error == http::error::header_limit) {
       refuse(413, "the request is too large");
     } else if (spoken && error != http::error::end_of_stream &&
@@ -238,6 +251,10 @@ class Session : public std::enable_shared_from_this<Session> {
     HttpResponse response;
     response.status = status;
     response.body = fmt::format("{{\"message\":\"{}\"}}", text);
+    refuse(response);
+  }
+
+  void refuse(const HttpResponse& response) {
     phase_ = Phase::answering;
     queue(head_of(response, {}, response.body.size()) + response.body);
     complete(false);
@@ -248,11 +265,7 @@ class Session : public std::enable_shared_from_this<Session> {
     HttpRequest request;
     request.method = std::string(message.method_string());
     request.target = std::string(message.target());
-    for (const auto& field : message) {
-      auto& value = request.headers[to_lower(field.name_string())];
-      if (!value.empty()) value += ", ";
-      value += std::string_view(field.value());
-    }
+    request.headers = headers_of(message);
     request.body = std::move(message.body());
     request.peer = peer_.credentials;
     request.remote_address = peer_.address;

@@ -32,11 +32,18 @@ inline constexpr bool kIsOptional = false;
 template <class T>
 inline constexpr bool kIsOptional<std::optional<T>> = true;
 
+template <class T>
+inline constexpr bool kIsShared = false;
+template <class T>
+inline constexpr bool kIsShared<Shared<T>> = true;
+
 using Tags = std::map<std::string, std::string>;
 
 template <class T>
 inline constexpr bool kMayBeLeftOut = std::is_same_v<T, std::string> || std::is_same_v<T, Tags> ||
                                       kIsId<T> || kIsVector<T> || kIsOptional<T>;
+template <class T>
+inline constexpr bool kMayBeLeftOut<Shared<T>> = kMayBeLeftOut<T>;
 
 // Words of enumerations, in their order.
 constexpr std::array kDependencyKinds{"whole", "sequential", "n_to_n", "after_any", "after_not_ok"};
@@ -75,6 +82,8 @@ void write(json::value& out, const T& value) {
     auto& array = out.emplace_array();
     array.reserve(value.size());
     for (const auto& item : value) write(array.emplace_back(nullptr), item);
+  } else if constexpr (kIsShared<T>) {
+    write(out, value.get());
   } else if constexpr (kIsOptional<T>) {
     if (value) write(out, *value);
   } else if constexpr (std::is_same_v<T, Tags>) {
@@ -91,6 +100,9 @@ void write(json::value& out, const T& value) {
   }
 }
 
+/// The memory for one event's values, as a rule: there are very many events.
+using Room = std::array<unsigned char, 4096>;
+
 /// What is wrong, or nothing.
 using Fault = std::optional<Error>;
 
@@ -106,12 +118,23 @@ Fault read_members(const json::value& in, T& value) {
   const auto* object = in.if_object();
   if (object == nullptr) return wrong("object");
   Fault fault;
-  const auto read_one = [&](const auto& member) {
-    const auto* found = object->if_contains(member.name);
-    if (found == nullptr) return true;
-    fault = read(*found, value.*member.pointer);
+  const auto take = [&](const auto& member, const json::value& content) {
+    fault = read(content, value.*member.pointer);
     if (fault) fault = within(member.name, std::move(*fault));
     return !fault;
+  };
+  // What this program writes has its members in their order: each is the next one, or is left out.
+  const auto* at = object->begin();
+  const auto read_next = [&](const auto& member) {
+    if (at == object->end() || at->key() != member.name) return true;
+    return take(member, (at++)->value());
+  };
+  std::apply([&](const auto&... member) { (void)(read_next(member) && ...); }, members(Of<T>{}));
+  if (fault || at == object->end()) return fault;
+  // Others' may have them anywhere.
+  const auto read_one = [&](const auto& member) {
+    const auto* found = object->if_contains(member.name);
+    return found == nullptr || take(member, *found);
   };
   std::apply([&](const auto&... member) { (void)(read_one(member) && ...); }, members(Of<T>{}));
   return fault;
@@ -161,6 +184,8 @@ Fault read(const json::value& in, T& value) {
     return read_members(in, value);
   } else if constexpr (kIsVector<T>) {
     return read_list(in, value);
+  } else if constexpr (kIsShared<T>) {
+    return read(in, value.edit());
   } else if constexpr (kIsOptional<T>) {
     return read(in, value.emplace());
   } else if constexpr (std::is_same_v<T, Tags>) {
@@ -210,7 +235,8 @@ constexpr auto event_readers(std::index_sequence<kIndexes...> /*indexes*/) {
 }  // namespace
 
 std::string to_text(const core::JobEvent& event) {
-  json::monotonic_resource memory;
+  Room room;
+  json::monotonic_resource memory(room.data(), room.size());
   json::object object(&memory);
   object["v"] = kTextVersion;
   object["event"] = kEventNames[event.index()];
@@ -219,7 +245,8 @@ std::string to_text(const core::JobEvent& event) {
 }
 
 Result<core::JobEvent> event_from_text(const std::string& text) {
-  json::monotonic_resource memory;
+  Room room;
+  json::monotonic_resource memory(room.data(), room.size());
   const auto value = parse(text, &memory);
   if (!value) return fail(within("stored event", value.error()));
   const auto& object = value->get_object();

@@ -318,6 +318,7 @@ def bench_scale(short):
         figure(f"queue of {jobs}: submit rate, last twentieth to first", queue["submit_rate_last_to_first"], "", ">= 0.9"),
         figure("the same: submits", queue["submits_per_s"], "per s"),
         figure("the same: head memory a waiting job", queue["bytes_per_waiting_job"], "bytes", "<= 1024"),
+        figure("the same: head memory a waiting child of an array of 10,000", queue["bytes_per_waiting_child"], "bytes"),
         figure("the same: completion rate, to that of a short queue",
                queue["jobs_per_s_long_queue"] / queue["jobs_per_s_short_queue"], ""),
         figure("the same: a page of the list", queue["list_page_ms_again"], "ms"),

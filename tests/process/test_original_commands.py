@@ -253,7 +253,7 @@ def test_the_bucket_is_for_jobs_files_only(original):
     # Uploads and answers of all kinds take turns on one connection.
     for size in (0, 1, 0, 8 << 20, 3):
         assert s3.put_object(Bucket=bucket, Key="many/sizes", Body=b"z" * size)["ETag"]
-    with pytest.raises(botocore.exceptions.ClientError, match="Too Large"):
+    with pytest.raises(botocore.exceptions.ClientError, match="EntityTooLarge"):
         s3.put_object(Bucket=bucket, Key="x", Body=b"z" * ((8 << 20) + 1))
 
 

@@ -117,7 +117,7 @@ void SimHead::submit_one(const JobId& id, const JobSpec& spec, std::optional<int
 void SimHead::kill(const JobId& id, const std::string& reason) {
   const auto* job = state_.find(id);
   if (job == nullptr || is_terminal(job->status)) return;
-  const int children = job->is_array_parent() ? *job->spec.array_size : 0;
+  const int children = job->is_array_parent() ? *job->spec->array_size : 0;
   apply(id, core::KillAsked{around_.clock.now(), reason});
   for (int i = children - 1; i >= 0; --i) kill(child_of(id, i), reason);
 }

@@ -149,13 +149,13 @@ JobSpec World::any_spec() {
     spec.nodes = 1 + static_cast<int>(below(4));
   } else if (one_in(5)) {
     spec.array_size = 2 + static_cast<int>(below(4));
-    if (one_in(3)) spec.depends_on.push_back({JobId{}, DependencyKind::sequential});
+    if (one_in(3)) spec.depends_on.edit().push_back({JobId{}, DependencyKind::sequential});
   }
   const auto open = open_jobs();
   if (!open.empty() && one_in(4)) {
     constexpr DependencyKind kKinds[] = {DependencyKind::whole, DependencyKind::whole,
                                          DependencyKind::after_any, DependencyKind::after_not_ok};
-    spec.depends_on.push_back({any_of(open), kKinds[below(4)]});
+    spec.depends_on.edit().push_back({any_of(open), kKinds[below(4)]});
   }
   return spec;
 }
@@ -344,7 +344,7 @@ void World::audit() {
   for (const auto& fault : core::faults_in(everything)) ADD_FAILURE() << fault;
   const auto of_fair =
       std::count_if(everything.jobs.begin(), everything.jobs.end(), [](const Job* job) {
-        return job->spec.queue == QueueName{"fair"} && core::holds_nodes(*job);
+        return job->spec->queue == QueueName{"fair"} && core::holds_nodes(*job);
       });
   EXPECT_LE(of_fair, kFairJobsMax);
   audit_load();
@@ -362,8 +362,8 @@ void World::audit_load() {
         return run.node == node->id && run.phase == NodePhase::running;
       });
       ++(runs_here ? counted.running_jobs : counted.pending_jobs);
-      counted.free_vcpus = job.is_multi_node() ? 0 : counted.free_vcpus - job.spec.vcpus;
-      counted.free_memory = job.is_multi_node() ? MiB{} : counted.free_memory - job.spec.memory;
+      counted.free_vcpus = job.is_multi_node() ? 0 : counted.free_vcpus - job.spec->vcpus;
+      counted.free_memory = job.is_multi_node() ? MiB{} : counted.free_memory - job.spec->memory;
     }
     const auto load = state.load(node->id);
     EXPECT_EQ(std::tie(load.running_jobs, load.pending_jobs, load.free_vcpus, load.free_memory),

@@ -99,7 +99,7 @@ TEST(Queues, EndTheirJobsWhenTheyGo) {
   for (const auto status : {JobStatus::running, JobStatus::failed}) {
     Job job;
     job.id = JobId{to_string(status)};
-    job.spec.queue = QueueName{"fast"};
+    job.spec.edit().queue = QueueName{"fast"};
     job.status = status;
     world.add(job);
   }
@@ -210,13 +210,14 @@ TEST(Tags, OfAnotherUsersJobAreAsOfNone) {
   CatalogWorld world;
   Job job;
   job.id = JobId{"j"};
-  job.spec.user = {1002, 1002, "bert"};
+  job.spec.edit().user = {1002, 1002, "bert"};
   world.add(job);
   const std::string arn = "arn:aws:batch:eu-central-1:123456789012:job/j";
   EXPECT_EQ(tags(world, "GET", arn).status, 400);
   world.request.user = {0, 0, "root"};
   EXPECT_EQ(tags(world, "POST", arn, R"({"tags":{"a":"b"}})").status, 200);
-  EXPECT_EQ(world.find(JobId{"j"})->spec.tags, (std::map<std::string, std::string>{{"a", "b"}}));
+  EXPECT_EQ(world.find(JobId{"j"})->spec->tags.get(),
+            (std::map<std::string, std::string>{{"a", "b"}}));
 }
 
 TEST(Pages, RefuseTokensThatWereNeverGivenOut) {

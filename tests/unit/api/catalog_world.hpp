@@ -39,7 +39,7 @@ class CatalogWorld : public View {
                                              JobStatus status) const override {
     std::vector<const Job*> list;
     for (const auto& [id, job] : jobs_) {
-      if (job.spec.queue == queue && job.status == status) list.push_back(&job);
+      if (job.spec->queue == queue && job.status == status) list.push_back(&job);
     }
     return list;
   }
@@ -114,7 +114,7 @@ class CatalogWorld : public View {
       return change->answer;
     }
     if (const auto* tagging = std::get_if<TagJob>(&outcome)) {
-      jobs_[tagging->job].spec.tags = tagging->tags;
+      jobs_[tagging->job].spec.edit().tags = tagging->tags;
       return tagging->answer;
     }
     if (const auto* submission = std::get_if<SubmitJob>(&outcome)) {

@@ -10,7 +10,7 @@ using testing::HasSubstr;
 Job job_of(const std::string& definition) {
   Job job;
   job.id = JobId{"j"};
-  job.spec.definition = definition;
+  job.spec.edit().definition = definition;
   return job;
 }
 
@@ -52,7 +52,7 @@ TEST(Containers, DifferByTheNodesOfAMultiNodeJob) {
         {"targetNodes":"0:","container":{"image":"a","vcpus":1,"memory":4,"command":["x"]}},
         {"targetNodes":"1:1","container":{"image":"b","vcpus":1,"memory":4,"command":["x"]}}]}})");
   auto job = job_of("d:1");
-  job.spec.nodes = 3;
+  job.spec.edit().nodes = 3;
 
   EXPECT_EQ(container_of(world, job, 0).image, "a");
   EXPECT_EQ(container_of(world, job, 1).image, "b");
@@ -98,7 +98,7 @@ TEST(Containers, AreRefusedAtRegistrationWithoutPodman) {
 TEST(Containers, TellHowFarTheirPullHasCome) {
   CatalogWorld world;
   auto job = job_of("tutor2-JobDefinition:1");
-  job.spec.user = world.request.user;
+  job.spec.edit().user = world.request.user;
   job.status = JobStatus::starting;
   world.add(job);
   world.told = "ip-10-0-0-11: Pulling image a";

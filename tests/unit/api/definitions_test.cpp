@@ -231,10 +231,10 @@ TEST(Submissions, GiveEachNodeItsInnermostRangeAndOverride) {
   EXPECT_EQ(spec.command, std::vector<std::string>{"main"});
   EXPECT_EQ(spec.vcpus, 2);
   EXPECT_EQ(spec.memory, MiB{64});
-  EXPECT_EQ(spec.groups, (std::vector<NodeGroup>{{0, 0, {"all"}, {}, 1, MiB{64}},
-                                                 {1, 1, {"main"}, {}, 2, MiB{32}},
-                                                 {2, 2, {"all"}, {}, 1, MiB{64}},
-                                                 {3, 3, {"last"}, {}, 1, MiB{64}}}));
+  EXPECT_EQ(spec.groups.get(), (std::vector<NodeGroup>{{0, 0, {"all"}, {}, 1, MiB{64}},
+                                                       {1, 1, {"main"}, {}, 2, MiB{32}},
+                                                       {2, 2, {"all"}, {}, 1, MiB{64}},
+                                                       {3, 3, {"last"}, {}, 1, MiB{64}}}));
 }
 
 TEST(Submissions, OfNodesThatAreAlikeHaveNoGroups) {
@@ -246,7 +246,7 @@ TEST(Submissions, OfNodesThatAreAlikeHaveNoGroups) {
 
   EXPECT_EQ(spec.nodes, 3);
   EXPECT_EQ(spec.vcpus, 2);
-  EXPECT_EQ(spec.groups, std::vector<NodeGroup>{});
+  EXPECT_EQ(spec.groups.get(), std::vector<NodeGroup>{});
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ class TokenView : public FakeView {
   [[nodiscard]] const Job* submitted_with(std::uint32_t uid,
                                           const std::string& token) const override {
     for (const auto& job : all) {
-      if (job.spec.user.uid == uid && job.spec.client_token == token) return &job;
+      if (job.spec->user->uid == uid && job.spec->client_token == token) return &job;
     }
     return nullptr;
   }
@@ -85,7 +85,7 @@ TEST(OwnDependencies, AreReadAndShownByTheirTypes) {
       accepted(view, submission(R"(,"dependsOn":[{"jobId":"job-1","type":"AFTER_ANY"},)"
                                 R"({"jobId":"job-1","type":"AFTER_NOT_OK"}])"));
   ASSERT_TRUE(spec) << spec.error().message;
-  EXPECT_EQ(spec->depends_on,
+  EXPECT_EQ(spec->depends_on.get(),
             (std::vector<Dependency>{{JobId{"job-1"}, DependencyKind::after_any},
                                      {JobId{"job-1"}, DependencyKind::after_not_ok}}));
   view.add("job-2", *spec);
@@ -204,7 +204,7 @@ class WaitingView : public FakeView {
 TEST(WhyAJobWaits, IsInItsStatusReasonAndAsData) {
   WaitingView view;
   view.add("mine", spec_of({"true"}));
-  view.add("theirs", spec_of({"true"})).spec.user = FakeView::somebody_else();
+  view.add("theirs", spec_of({"true"})).spec.edit().user = FakeView::somebody_else();
   view.add("job-1", spec_of({"true"}));
   core::Block busy;
   busy.environment = ComputeEnvironmentName{"tutor-ce"};

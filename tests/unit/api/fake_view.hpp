@@ -42,7 +42,8 @@ class FakeView : public View {
                                              JobStatus status) const override {
     std::vector<const Job*> list;
     for (const auto& job : all) {
-      if (job.spec.queue == queue && job.status == status && !job.array_index) list.push_back(&job);
+      if (job.spec->queue == queue && job.status == status && !job.array_index)
+        list.push_back(&job);
     }
     return list;
   }
@@ -63,7 +64,7 @@ class FakeView : public View {
                                                        Millis /*now*/) const override {
     std::vector<const Job*> list;
     for (const auto& job : all) {
-      const bool waits = job.spec.queue == queue && job.status == JobStatus::runnable;
+      const bool waits = job.spec->queue == queue && job.status == JobStatus::runnable;
       if (waits && list.size() < count) list.push_back(&job);
     }
     return list;
@@ -71,7 +72,7 @@ class FakeView : public View {
   [[nodiscard]] std::set<std::string> unfinished_shares(const QueueName& queue) const override {
     std::set<std::string> list;
     for (const auto& job : all) {
-      if (job.spec.queue == queue && !is_terminal(job.status)) list.insert(job.spec.share);
+      if (job.spec->queue == queue && !is_terminal(job.status)) list.insert(job.spec->share);
     }
     return list;
   }

@@ -156,7 +156,7 @@ class Course {
       std::int64_t at = world.now.value;
       for (const auto& job : world.jobs) {
         if (!holds_node(job, node.id)) continue;
-        if (!job.spec.timeout_s) return;  // nobody can promise anything
+        if (!job.spec->timeout_s) return;  // nobody can promise anything
         at = std::max(at, deadline(job)->value + 1000 * kStopGraceSeconds);
       }
       free_at.push_back(at);

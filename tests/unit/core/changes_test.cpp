@@ -98,7 +98,7 @@ RC_GTEST_PROP(SmallestChangesOf, AnyJobDoWhatTheySay, ()) {
   world.carry_out(place(world.snapshot()));
   world.waits("w", spec_of(*rc::gen::inRange(2, 6)));
   const auto starts = [&](int vcpus) {
-    world.find_job(JobId{"w"})->spec.vcpus = vcpus;
+    world.find_job(JobId{"w"})->spec.edit().vcpus = vcpus;
     const auto plan = place(world.snapshot());
     return std::any_of(plan.placed.begin(), plan.placed.end(),
                        [](const Placement& each) { return each.job == JobId{"w"}; });

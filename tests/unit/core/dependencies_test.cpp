@@ -41,7 +41,7 @@ class Dependencies : public testing::TestWithParam<EndCase> {};
 TEST_P(Dependencies, AreMetOrNot) {
   const auto& c = GetParam();
   auto spec = spec_of();
-  for (const auto kind : c.kinds) spec.depends_on.push_back({JobId{"a"}, kind});
+  for (const auto kind : c.kinds) spec.depends_on.edit().push_back({JobId{"a"}, kind});
 
   const auto job = after(submitted("b", spec, {JobId{"a"}}),
                          DependencyEnded{kThen + 5, JobId{"a"}, c.succeeded});

@@ -52,7 +52,7 @@ const FaultCase kFaults[] = {
      {"node n3 gives 3 vCPUs of 2", "node n3 gives 3000 MiB of 2048"}},
     {"a_multi_node_job_that_shares",
      [](World& w) {
-       job(w, "r").spec.vcpus = 1;
+       job(w, "r").spec.edit().vcpus = 1;
        w.runs("x", spec_of(1), {"n1"});
      },
      {"node n1 is shared by 2 jobs, one of them multi-node"}},
@@ -82,7 +82,7 @@ const FaultCase kFaults[] = {
      [](World& w) { job(w, "d").status = JobStatus::runnable; },
      {"job d is RUNNABLE and waits for job w"}},
     {"more_attempts_than_were_allowed",
-     [](World& w) { job(w, "e").spec.attempts = 0; },
+     [](World& w) { job(w, "e").spec.edit().attempts = 0; },
      {"job e has 1 attempts of 0"}},
     {"an_attempt_of_another_number",
      [](World& w) { job(w, "e").attempts[0].number = 2; },

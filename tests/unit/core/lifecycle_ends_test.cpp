@@ -20,7 +20,7 @@ TEST(Kill, EndsAWaitingJobAtOnce) {
     EXPECT_EQ(job.status, JobStatus::failed) << state;
     EXPECT_EQ(job.status_reason, "enough");
     EXPECT_EQ(job.stopped_at, kNow);
-    EXPECT_THAT(job.waits_for, IsEmpty());
+    EXPECT_THAT(job.waits_for.get(), IsEmpty());
     EXPECT_THAT(owed(job), IsEmpty());
   }
 }
@@ -64,7 +64,7 @@ TEST(Dependency, HoldsAJobUntilTheLastOfThemHasSucceeded) {
 
   EXPECT_EQ(job.status, JobStatus::pending);
   EXPECT_EQ(one.status, JobStatus::pending);
-  EXPECT_THAT(one.waits_for, ElementsAre(JobId{"d"}));
+  EXPECT_THAT(one.waits_for.get(), ElementsAre(JobId{"d"}));
   EXPECT_EQ(both.status, JobStatus::runnable);
 }
 
@@ -75,7 +75,7 @@ TEST(Dependency, ThatFailsFailsTheJobAndEndsTheWaitForTheOthers) {
   EXPECT_EQ(job.status, JobStatus::failed);
   EXPECT_EQ(job.status_reason, "Dependent Job failed");
   EXPECT_EQ(job.stopped_at, kNow);
-  EXPECT_THAT(job.waits_for, IsEmpty());
+  EXPECT_THAT(job.waits_for.get(), IsEmpty());
 }
 
 TEST(Dependency, OnAnotherJobIsRefused) {

@@ -103,7 +103,7 @@ TEST(MainNode, OfAnyIndexDecidesTheAttempt) {
 TEST(Tags, OfAJobAreReplaced) {
   auto job = ended({}, 0);
   job = after(std::move(job), Tagged{kThen, {{"a", "b"}}}).value();
-  EXPECT_EQ(job.spec.tags, (std::map<std::string, std::string>{{"a", "b"}}));
+  EXPECT_EQ(job.spec->tags.get(), (std::map<std::string, std::string>{{"a", "b"}}));
   EXPECT_FALSE(after(Job{}, Tagged{kThen, {}}));
 }
 

@@ -83,7 +83,7 @@ std::string in_words(const World& world) {
   }
   for (const auto& job : world.jobs) {
     text += fmt::format("{} {}: {} x {} vCPUs, {} MiB on", job.id, to_string(job.status),
-                        job.spec.nodes.value_or(0), job.spec.vcpus, job.spec.memory.value);
+                        job.spec->nodes.value_or(0), job.spec->vcpus, job.spec->memory.value);
     for (const auto& node : world.nodes) {
       if (holds_node(job, node.id)) text += " " + node.id.value;
     }
@@ -133,7 +133,7 @@ RC_GTEST_PROP(Placing, LeavesTheFirstJobWaitingOnlyWhereNoEnvironmentHasItsNodes
   const auto world = any_world();
   const auto snapshot = world->snapshot();
   RC_PRE(!snapshot.waiting.empty());
-  const auto& spec = snapshot.waiting.front()->spec;
+  const JobSpec& spec = snapshot.waiting.front()->spec;
   bool fits = false;
   for (const auto& environment : world->cluster.environments) {
     int free = 0;

@@ -33,17 +33,26 @@ TEST(BlockedCause, IsCapacityWhereNodesDoNotStart) {
 }
 
 TEST(HeadOfAQueue, CountsFromTheChangeOfJobOrCause) {
-  const HeadOfQueue before{JobId{"a"}, kTooLarge, kThen};
-  EXPECT_EQ(seen_again(before, JobId{"a"}, kTooLarge, kThen + 5).since, kThen);
-  EXPECT_EQ(seen_again(before, JobId{"a"}, "", kThen + 5).since, kThen + 5);
-  EXPECT_EQ(seen_again(before, JobId{"b"}, kTooLarge, kThen + 5).since, kThen + 5);
+  const HeadOfQueue before{JobId{"a"}, kTooLarge, kThen, kThen + 1};
+  const auto now = kThen + 5;
+  EXPECT_EQ(seen_again(before, JobId{"a"}, kTooLarge, now), before);
+  EXPECT_EQ(seen_again(before, JobId{"a"}, "", now), (HeadOfQueue{JobId{"a"}, "", kThen, now}));
+  EXPECT_EQ(seen_again(before, JobId{"b"}, kTooLarge, now),
+            (HeadOfQueue{JobId{"b"}, kTooLarge, now, now}));
+}
+
+TEST(HeadOfAQueue, IsTheSameAfterItWasWrittenDown) {
+  const HeadsOfQueues heads{{QueueName{"q1"}, {JobId{"a:1"}, kTooLarge, kThen, kThen + 1}},
+                            {QueueName{"q2"}, {JobId{"b"}, "", kThen + 2, kThen + 2}}};
+  EXPECT_EQ(heads_from_text(to_text(heads)), heads);
+  EXPECT_EQ(heads_from_text("\nq a x 1 c\nq a 1\n"), HeadsOfQueues{});
 }
 
 TEST(LimitActions, AreDueAfterTheirTimeAndForTheirCause) {
   JobQueue queue;
   queue.limit_actions = {{kTooLarge, 600, false}, {"too long for us", 900, true}};
-  const HeadOfQueue large{JobId{"a"}, kTooLarge, kThen};
-  const HeadOfQueue waiting{JobId{"a"}, "", kThen};
+  const HeadOfQueue large{JobId{"a"}, kTooLarge, kThen, kThen};
+  const HeadOfQueue waiting{JobId{"a"}, "", kThen, kThen + 7};
   EXPECT_EQ(due_action(queue, large, kThen + 599'999), nullptr);
   EXPECT_EQ(due_action(queue, large, kThen + 600'000), &queue.limit_actions[0]);
   EXPECT_EQ(due_action(queue, waiting, kThen + 899'999), nullptr);

@@ -60,8 +60,8 @@ class World {
       for (const auto& job : jobs) {
         if (!holds_node(job, each.id)) continue;
         ++free.jobs;
-        free.free_vcpus = job.is_multi_node() ? 0 : free.free_vcpus - job.spec.vcpus;
-        free.free_memory = job.is_multi_node() ? MiB{} : free.free_memory - job.spec.memory;
+        free.free_vcpus = job.is_multi_node() ? 0 : free.free_vcpus - job.spec->vcpus;
+        free.free_memory = job.is_multi_node() ? MiB{} : free.free_memory - job.spec->memory;
       }
       seen.nodes.push_back(free);
     }

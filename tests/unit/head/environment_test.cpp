@@ -205,7 +205,7 @@ TEST(MakePrepare, GivesEveryNodeTheSeatsOfADirectLaunchAndItsOwnCores) {
   JobSpec spec;
   spec.nodes = 2;
   spec.mpi = MpiRun{};
-  spec.mpi->library = "openmpi";
+  spec.mpi.edit()->library = "openmpi";
   const mpi::NodePaths paths{.bin_dir = "/opt/cox", .mpirun = "/opt/mpi/bin/mpirun"};
   const PartContext context{&cluster, "10.0.0.10", false, {{0, {0}}, {0, {1}}, {1, {0, 1}}},
                             {},       paths};
@@ -216,7 +216,7 @@ TEST(MakePrepare, GivesEveryNodeTheSeatsOfADirectLaunchAndItsOwnCores) {
   ASSERT_TRUE(main && other);
   EXPECT_EQ(main->seats, (std::vector<wire::Seat>{{0, {0}}, {0, {1}}, {1, {}}}));
   EXPECT_EQ(other->seats, (std::vector<wire::Seat>{{0, {}}, {0, {}}, {1, {0, 1}}}));
-  EXPECT_EQ(main->command, placed(spec).spec.command) << "the program itself, not mpirun";
+  EXPECT_EQ(main->command, placed(spec).spec->command) << "the program itself, not mpirun";
   EXPECT_EQ(other->command, main->command);
   EXPECT_EQ(main->mpi_library, "openmpi");
   EXPECT_EQ(main->mpi_environment, mpi::direct_defaults(paths, "openmpi", false));

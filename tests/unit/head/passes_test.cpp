@@ -277,5 +277,95 @@ TEST(PassCost, DoesNotGrowWithWhatWaitsAndWithWhatThereIs) {
   EXPECT_EQ(costs(10'000, 100'000), few);
 }
 
+TEST(PassCost, OfACheckWhetherToGrowIsSpreadOverTime) {
+  constexpr int kNodes = 1000;
+  World world(cluster_of(2 * kNodes));
+  const auto& environment = world.state.cluster().environments.front();
+  for (int i = 1; i <= kNodes; ++i) {
+    world.state.put_node(node_of(i, environment, NodeStatus::pending));
+  }
+  for (int i = 0; i < 2 * kNodes; ++i) world.submit(spec_of());
+  (void)world.state.scale(world.now);  // looks at everything
+  EXPECT_EQ(world.state.next_scale(), std::nullopt);
+  const auto before = world.state.work();
+
+  for (int i = 0; i < 100; ++i) {
+    world.submit(spec_of());
+    (void)world.state.scale(world.now);
+  }
+
+  EXPECT_EQ(world.state.work().jobs, before.jobs);
+  EXPECT_EQ(world.state.work().nodes, before.nodes);
+  ASSERT_NE(world.state.next_scale(), std::nullopt) << "the look was put off, not left out";
+  world.now = *world.state.next_scale();
+  EXPECT_EQ(shown(world.state.scale(world.now)), "small-ce node 50; ");
+  EXPECT_EQ(world.state.next_scale(), std::nullopt);
+}
+
+// What a page of a list looks at.
+
+/// The ids of a page of a queue's jobs that wait or have failed.
+std::vector<JobId> page(const State& state, const std::optional<api::ListPlace>& after,
+                        bool newest_first, std::size_t size) {
+  std::vector<JobId> ids;
+  state.each_job(QueueName{"a"}, {JobStatus::runnable, JobStatus::failed}, after, newest_first,
+                 [&](const Job& job) {
+                   ids.push_back(job.id);
+                   return ids.size() < size;
+                 });
+  return ids;
+}
+
+JobId numbered(int number) { return JobId{fmt::format("{:06}", number)}; }
+
+TEST(ListCost, OfAPageIsItsOwnWhereverItBegins) {
+  World world(cluster_of(1));
+  for (int i = 0; i < 100'000; ++i) world.submit(spec_of());
+  for (int i = 500; i < 100'000; i += 1000) {
+    world.happen(numbered(i), core::KillAsked{world.now, "no more", true});
+  }
+  for (const int place : {0, 1'000, 50'500, 99'000}) {
+    for (const bool newest_first : {false, true}) {
+      if (newest_first && place > 0 && place < 1'000) continue;
+      const auto after =
+          place == 0 ? std::nullopt : std::optional(api::ListPlace{kThen, numbered(place)});
+      const auto before = world.state.work().jobs;
+
+      const auto ids = page(world.state, after, newest_first, 100);
+
+      EXPECT_EQ(world.state.work().jobs - before, 100u) << place;
+      ASSERT_EQ(ids.size(), 100u);
+      const int first = newest_first ? (place == 0 ? 100'000 : place - 1) : place + 1;
+      EXPECT_EQ(ids.front(), numbered(first));
+      EXPECT_EQ(ids.back(), numbered(newest_first ? first - 99 : first + 99));
+    }
+  }
+}
+
+RC_GTEST_PROP(ListedJobs, AreAllInOrderWhateverThePages, ()) {
+  World world(cluster_of(1));
+  const int count = between(0, 30);
+  for (int i = 1; i <= count; ++i) world.submit(spec_of());
+  for (int i = 1; i <= count; ++i) {
+    if (one_in(3)) world.happen(numbered(i), core::KillAsked{world.now, "no more", true});
+  }
+  const bool newest_first = one_in(2);
+  const auto size = static_cast<std::size_t>(between(1, 7));
+
+  std::vector<JobId> all;
+  std::optional<api::ListPlace> after;
+  while (true) {
+    const auto next = page(world.state, after, newest_first, size);
+    all.insert(all.end(), next.begin(), next.end());
+    if (next.size() < size) break;
+    after = api::ListPlace{kThen, next.back()};
+  }
+
+  std::vector<JobId> wanted;
+  for (int i = 1; i <= count; ++i) wanted.push_back(numbered(i));
+  if (newest_first) std::reverse(wanted.begin(), wanted.end());
+  RC_ASSERT(all == wanted);
+}
+
 }  // namespace
 }  // namespace cox::head

@@ -160,7 +160,7 @@ TEST_F(SharesTest, CountsSharesWhoseJobsHaveNotEnded) {
 TEST_F(SharesTest, FindsAJobByItsUsersToken) {
   auto spec = spec_of("");
   spec.client_token = "once";
-  spec.user.uid = 7;
+  spec.user.edit().uid = 7;
   submit("p1", spec);
   ASSERT_NE(state_.submitted_with(7, "once"), nullptr);
   EXPECT_EQ(state_.submitted_with(7, "once")->id, JobId{"p1"});

@@ -98,6 +98,31 @@ TEST_F(StateTest, LooksAtAsManyAlikeJobsAsCanRunAtOnceAndOneMore) {
   EXPECT_EQ(state_.jobs(QueueName{"q"}, JobStatus::runnable).size(), std::size_t{kJobs});
 }
 
+TEST_F(StateTest, HoldsOnceWhatJobsOfADefinitionHaveAlike) {
+  const auto come = [&](const std::string& id, const std::string& tag, std::optional<int> index) {
+    auto spec = spec_of();
+    spec.name = index ? "array" : id;
+    spec.definition = "sweep:1";
+    spec.tags = {{"team", tag}};
+    Shared<JobSpec> shared(spec);
+    state_.share_alike(JobId{id}, index, shared);
+    apply(id, core::Submitted{kThen, shared, index, {}});
+    EXPECT_EQ(state_.find(JobId{id})->spec.get(), spec);
+  };
+  const auto tags = [&](const char* id) { return &state_.find(JobId{id})->spec->tags.get(); };
+  come("a", "ocean", {});
+  come("b", "ocean", {});
+  come("c", "ice", {});
+  come("b:0", "ocean", 0);
+
+  EXPECT_EQ(tags("a"), tags("b"));
+  EXPECT_NE(tags("a"), tags("c"));
+  EXPECT_NE(&state_.find(JobId{"b"})->spec.get(), &state_.find(JobId{"b:0"})->spec.get());
+  come("array", "ocean", {});
+  come("array:0", "ocean", 0);
+  EXPECT_EQ(&state_.find(JobId{"array"})->spec.get(), &state_.find(JobId{"array:0"})->spec.get());
+}
+
 TEST_F(StateTest, LooksAtJobsOfOtherNeedsBehindManyAlike) {
   for (int i = 0; i < 100; ++i) submit(fmt::format("a{}", i), spec_of(4));
   submit("b", spec_of(1));

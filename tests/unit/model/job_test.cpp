@@ -63,7 +63,7 @@ TEST(Job, IsAParentOnlyWhereItIsNoChild) {
   Job job;
   EXPECT_FALSE(job.is_array_parent());
   EXPECT_EQ(job.node_count(), 1);
-  job.spec.array_size = 3;
+  job.spec.edit().array_size = 3;
   EXPECT_TRUE(job.is_array_parent());
   job.array_index = 0;
   EXPECT_FALSE(job.is_array_parent());
@@ -72,10 +72,10 @@ TEST(Job, IsAParentOnlyWhereItIsNoChild) {
 TEST(LogStreamName, HasNoColonAndTellsAttemptAndNode) {
   Job job;
   job.id = JobId{"u:3"};
-  job.spec.definition = "tutor-JobDefinition:1";
+  job.spec.edit().definition = "tutor-JobDefinition:1";
   EXPECT_EQ(log_stream_name(job, 2, 1), "tutor-JobDefinition/default/u-3-2-1");
 
-  job.spec.definition = std::string(250, 'd') + ":1";
+  job.spec.edit().definition = std::string(250, 'd') + ":1";
   EXPECT_EQ(log_stream_name(job, 1, 0), std::string(200, 'd') + "/default/u-3-1-0");
 }
 

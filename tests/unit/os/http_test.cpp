@@ -242,6 +242,22 @@ TEST_F(Http, RefusesABodyThatIsTooLargeAndIsUnderstood) {
   EXPECT_EQ(response->body, R"({"message":"the request is too large"})");
 }
 
+TEST_F(Http, SaysInItsOwnWordsThatABodyIsTooLarge) {
+  HttpLimits limits;
+  limits.body_bytes_max = 1000;
+  limits.too_large = [](const std::map<std::string, std::string>& headers) {
+    return HttpResponse{400, "text/xml", {}, "<" + headers.at("x-service") + "/>"};
+  };
+  serve([](const HttpRequest&, const ReplyPtr& reply) { reply->send(text("served")); }, limits);
+  HttpRequest request{"PUT", "/", {{"x-service", "s3"}}, std::string(10'000'000, 'x'), {}, {}};
+
+  const auto response = beside([&] { return HttpClient(connect()).call(request); });
+
+  ASSERT_TRUE(response) << response.error().message;
+  EXPECT_EQ(response->status, 400);
+  EXPECT_EQ(response->body, "<s3/>");
+}
+
 struct BadCase {
   const char* name;
   std::string bytes;

@@ -61,7 +61,7 @@ TEST(EventText, TakesDefaultsForWhatOlderTextsLackAndPassesOverWhatNewerOnesAdd)
 
   ASSERT_TRUE(event) << event.error().message;
   core::Submitted want{Millis{5}, {}, {}, {}};
-  want.spec.name = "n";
+  want.spec.edit().name = "n";
   EXPECT_TRUE(same(*event, want));
 }
 
