@@ -216,7 +216,7 @@ void MpirunNode::start_guard() {
   // What dies may have made something yet.
   for (int i = 0; i < 5 && ::access(session_.c_str(), F_OK) == 0; ++i) {
     [[maybe_unused]] const auto removed = os::remove_tree(session_);
-    ::usleep(20'000);
+    ::poll(nullptr, 0, 20);
   }
   ::_exit(0);
 }
