@@ -255,6 +255,7 @@ bool DirectRun::child_ended(pid_t pid, int wait_status, const rusage& usage) {
                                   [&](const auto& each) { return each.second.pid == pid; });
   if (found == ranks_.end()) return false;
   found->second.pid = 0;
+  found->second.was = pid;
   // Its last words may be an abort.
   while (found->second.pmi) {
     pollfd ready{found->second.pmi.get(), POLLIN, 0};
@@ -295,6 +296,7 @@ void DirectRun::tell_rank(int rank, int code, const std::string& how, const rusa
   ended.max_rss_kib = usage.ru_maxrss;
   ended.cpu_us = microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
   ended.signal = ranks_.at(rank).signal;
+  ended.pid = ranks_.at(rank).was;
   ended.how = how;
   tell_(message_of(ended));
 }

@@ -86,6 +86,7 @@ class DirectRun {
   struct Rank {
     pid_t pid = 0;
     int signal = 0;  ///< that ended it
+    pid_t was = 0;   ///< the process, once it is gone
     os::Fd in;
     os::Fd out;
     os::Fd err;

@@ -151,14 +151,14 @@ Result<std::vector<std::string>> settings_of(const mpi::MpirunLine& line,
     counts.push_back(std::to_string(std::count(of.begin(), of.end(), index)));
     firsts.push_back(std::to_string(std::find(of.begin(), of.end(), index) - of.begin()));
   }
-  set("OMPI_COMMAND", program.words.front());
+  const auto& command = program.words.front();
+  set("OMPI_COMMAND", command.substr(command.rfind('/') + 1));  // npos + 1 is 0
   if (program.words.size() > 1) set("OMPI_ARGV", joined(program.words, 1));
   set("OMPI_APP_CTX_NUM_PROCS", joined(counts, 0));
   set("OMPI_FIRST_RANKS", joined(firsts, 0));
   set("OMPI_NUM_APP_CTX", std::to_string(line.programs.size()));
   const bool over = std::find(places.oversubscribed.begin(), places.oversubscribed.end(), true) !=
                     places.oversubscribed.end();
-  set("OMPI_MCA_mpi_oversubscribe", over ? "1" : "0");
   if (over && !is_set("OMPI_MCA_mpi_yield_when_idle")) set("OMPI_MCA_mpi_yield_when_idle", "1");
   if (variable("OMPI_MCA_pml") == "ob1") {
     mpi::NodePaths paths;
@@ -179,6 +179,7 @@ std::string absolute(const std::string& path, const std::string& directory) {
 Result<void> set_binding(const mpi::MpirunLine& line, const mpi::MpirunPlaces& places,
                          MpirunOrder& order) {
   const bool off = variable("OMPI_MCA_hwloc_base_binding_policy") == "none";
+  order.report_bindings = line.report_bindings;
   if (line.bind_to == "none" || (line.bind_to.empty() && off)) return {};
   const bool over = std::find(places.oversubscribed.begin(), places.oversubscribed.end(), true) !=
                     places.oversubscribed.end();
@@ -195,7 +196,6 @@ Result<void> set_binding(const mpi::MpirunLine& line, const mpi::MpirunPlaces& p
   }
   const std::string otherwise = by_part ? line.map_by : few ? "core" : "numa";
   order.bind_to = line.bind_to.empty() ? otherwise : line.bind_to;
-  order.report_bindings = line.report_bindings;
   return {};
 }
 
@@ -217,6 +217,8 @@ Result<MpirunOrder> make_order(const mpi::MpirunLine& line, const mpi::MpirunSit
   order.node_of_rank = places->node_of_rank;
   order.program_of_rank = places->program_of_rank;
   order.universe = places->slots;
+  order.oversubscribed.assign(places->oversubscribed.begin(), places->oversubscribed.end());
+  order.names = places->names;
   order.report_ranks = std::getenv("OMPI_MCA_orte_fork_agent") != nullptr;
   const auto here = current_directory();
   order.output_directory = absolute(line.output_directory, here);

@@ -296,7 +296,9 @@ class Launch {
     mpi::FailedRank failed;
     failed.rank = failed_->rank;
     failed.number = failed_->exit_code;
-    failed.host = task_.order.hosts[node];
+    failed.host =
+        task_.order.names[node].empty() ? task_.order.hosts[node] : task_.order.names[node];
+    failed.pid = node == 0 ? 0 : failed_->pid;
     if (failed_->signal != 0) {
       failed.how = How::signal;
       failed.number = static_cast<int>(failed_->signal);

@@ -103,6 +103,8 @@ Result<RankProgram> MpirunNode::find(const MpirunOrder::Program& program) const 
   }
   found.environment = own_environment([&] {
     auto settings = program.settings;
+    const bool over = order_.oversubscribed[static_cast<std::size_t>(order_.node_index)] != 0;
+    settings.push_back(fmt::format("OMPI_MCA_mpi_oversubscribe={}", over ? 1 : 0));
     settings.push_back("PWD=" + found.directory);
     settings.push_back("OMPI_MCA_initial_wdir=" + found.directory);
     return settings;
@@ -110,9 +112,7 @@ Result<RankProgram> MpirunNode::find(const MpirunOrder::Program& program) const 
   auto path = find_program(program.words.front(), found.directory);
   if (!path) return fail(path.error());
   found.path = std::move(*path);
-  if (!order_.any_program) {
-    if (auto known = is_known_to_work(found.path); !known) return fail(known.error());
-  }
+  if (auto known = is_known_to_work(found.path); !known) return fail(known.error());
   return found;
 }
 
@@ -160,10 +160,18 @@ Result<wire::Meeting> MpirunNode::prepare() {
 
 /// The cores of each rank of this node. What does not fit is for mpirun to say.
 Result<void> MpirunNode::bind(DirectPlan& plan) {
-  if (order_.bind_to.empty()) return {};
   std::vector<int> ranks;
   for (std::size_t i = 0; i < order_.node_of_rank.size(); ++i) {
     if (order_.node_of_rank[i] == order_.node_index) ranks.push_back(static_cast<int>(i));
+  }
+  const auto& host = order_.hosts[static_cast<std::size_t>(order_.node_index)];
+  const auto report = [&](int rank, const std::string& how) {
+    if (!order_.report_bindings) return;
+    bindings_.push_back(fmt::format("[{}:{}] MCW rank {} {}\n", host, ::getpid(), rank, how));
+  };
+  if (order_.bind_to.empty()) {
+    for (const int rank : ranks) report(rank, std::string(mpi::kNotBound));
+    return {};
   }
   if (ranks.empty()) return {};
   auto topology = mpi::parse_topology(export_topology());
@@ -173,7 +181,6 @@ Result<void> MpirunNode::bind(DirectPlan& plan) {
       std::any_of(topology->cores.begin(), topology->cores.end(), has_threads)) {
     return fail(Errc::invalid_argument, "ranks are to be bound to parts of cores");
   }
-  const auto& host = order_.hosts[static_cast<std::size_t>(order_.node_index)];
   const std::vector<mpi::NodeShape> node{{{host, static_cast<int>(ranks.size())}, *topology}};
   const auto places = mpi::place_ranks(node, {0, order_.map_by, order_.bind_to});
   if (!places) return fail(places.error());
@@ -184,9 +191,7 @@ Result<void> MpirunNode::bind(DirectPlan& plan) {
   for (std::size_t i = 0; i < ranks.size(); ++i) {
     const auto& cores = (*places)[i].cores;
     plan.cpus[ranks[i]] = numbers.of_cores(cores);
-    if (!order_.report_bindings) continue;
-    bindings_.push_back(fmt::format("[{}:{}] MCW rank {} {}\n", host, ::getpid(), ranks[i],
-                                    mpi::binding_text(*topology, cores)));
+    report(ranks[i], mpi::binding_text(*topology, cores));
   }
   return {};
 }
@@ -211,7 +216,7 @@ void MpirunNode::start_guard() {
   // What dies may have made something yet.
   for (int i = 0; i < 5 && ::access(session_.c_str(), F_OK) == 0; ++i) {
     [[maybe_unused]] const auto removed = os::remove_tree(session_);
-    ::usleep(20'000);
+    ::poll(nullptr, 0, 20);
   }
   ::_exit(0);
 }

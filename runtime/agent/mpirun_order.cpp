@@ -95,7 +95,8 @@ std::string encode_order(const MpirunOrder& order) {
   writer.fields(order.node_of_rank);
   writer.fields(order.program_of_rank);
   writer.field(order.universe);
-  writer.field(order.any_program ? 1 : 0);
+  writer.fields(order.oversubscribed);
+  writer.fields(order.names);
   writer.field(order.report_ranks ? 1 : 0);
   writer.field(order.output_directory);
   writer.field(order.map_by);
@@ -117,7 +118,8 @@ Result<MpirunOrder> decode_order(std::string_view bytes) {
   reader.fields(order.node_of_rank);
   reader.fields(order.program_of_rank);
   reader.field(order.universe);
-  reader.field(order.any_program);
+  reader.fields(order.oversubscribed);
+  reader.fields(order.names);
   reader.field(order.report_ranks);
   reader.field(order.output_directory);
   reader.field(order.map_by);
@@ -129,6 +131,8 @@ Result<MpirunOrder> decode_order(std::string_view bytes) {
                        [size](int each) { return static_cast<std::size_t>(each) < size; });
   };
   const bool fits = reader.is_whole() && order.hosts.size() == order.addresses.size() &&
+                    order.hosts.size() == order.oversubscribed.size() &&
+                    order.hosts.size() == order.names.size() &&
                     static_cast<std::size_t>(order.node_index) < order.hosts.size() &&
                     order.node_of_rank.size() == order.program_of_rank.size() &&
                     below(order.node_of_rank, order.hosts.size()) &&

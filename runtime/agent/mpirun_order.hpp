@@ -28,11 +28,12 @@ struct MpirunOrder {
   std::vector<int> node_of_rank;
   std::vector<int> program_of_rank;
   int universe = 0;
-  bool any_program = false;      ///< run what it is, not only what is known to work
-  bool report_ranks = false;     ///< the agent is to get each rank's lines
-  std::string output_directory;  ///< of a file for each rank; empty: none
-  std::string map_by;            ///< as mpi::Layout's, for the node's own ranks
-  std::string bind_to;           ///< empty: they are not bound
+  bool report_ranks = false;        ///< the agent is to get each rank's lines
+  std::vector<int> oversubscribed;  ///< by node, 1: more ranks than slots
+  std::vector<std::string> names;   ///< by node, what mpirun calls it; empty: as its host
+  std::string output_directory;     ///< of a file for each rank; empty: none
+  std::string map_by;               ///< as mpi::Layout's, for the node's own ranks
+  std::string bind_to;              ///< empty: they are not bound
   bool report_bindings = false;
   std::vector<Program> programs;
 

@@ -77,8 +77,9 @@ struct RankEnd {
   std::int64_t at_ms = 0;
   std::int64_t max_rss_kib = 0;
   std::int64_t cpu_us = 0;
-  std::int64_t signal = 0;  ///< that ended it; 0: none
   std::string how;          ///< as wire::RankExited
+  std::int64_t signal = 0;  ///< that ended it; 0: none
+  std::int64_t pid = 0;
 };
 
 /// What a step tells.

@@ -93,8 +93,8 @@ StepMessage message_of(const RankEnd& end) {
   message.kind = 'Y';
   message.number = end.rank;
   message.flag = end.exit_code;
-  message.text =
-      fmt::format("{} {} {} {} {}", end.at_ms, end.max_rss_kib, end.cpu_us, end.signal, end.how);
+  message.text = fmt::format("{} {} {} {} {} {}", end.at_ms, end.max_rss_kib, end.cpu_us,
+                             end.signal, end.pid, end.how);
   return message;
 }
 
@@ -103,7 +103,7 @@ RankEnd rank_end_of(const StepMessage& message) {
   end.rank = static_cast<int>(message.number);
   end.exit_code = static_cast<int>(message.flag);
   std::string_view rest = message.text;
-  for (auto* number : {&end.at_ms, &end.max_rss_kib, &end.cpu_us, &end.signal}) {
+  for (auto* number : {&end.at_ms, &end.max_rss_kib, &end.cpu_us, &end.signal, &end.pid}) {
     const auto blank = std::min(rest.find(' '), rest.size());
     *number = to_int(rest.substr(0, blank)).value_or(0);
     rest.remove_prefix(std::min(blank + 1, rest.size()));

@@ -16,6 +16,7 @@ struct PoolNode {
   int job_node = 0;
   int slots = 0;
   int used = 0;
+  std::string name = {};
 
   [[nodiscard]] int free() const { return std::max(slots - used, 0); }
 };
@@ -52,7 +53,7 @@ Result<std::vector<PoolNode>> named_nodes(const MpirunProgram& program, const Mp
         return fail(Errc::invalid_argument, "{} is named twice", host.name);
       }
     }
-    nodes.push_back({*node, host.slots});
+    nodes.push_back({*node, host.slots, 0, host.name});
   }
   std::stable_partition(nodes.begin(), nodes.end(),
                         [&](const auto& node) { return node.job_node == site.own; });
@@ -142,6 +143,10 @@ class Placer {
       if (auto placed = place_program(program); !placed) return fail(placed.error());
     }
     for (const auto& node : pool_) places_.slots += node.slots;
+    for (const int job_node : places_.job_nodes) {
+      const bool is_own = job_node == site_.own;
+      places_.names.push_back(is_own ? std::string() : pool_node(job_node)->name);
+    }
     std::vector<bool> over(places_.job_nodes.size());
     for (std::size_t i = 0; i < over.size(); ++i) {
       const auto* node = pool_node(places_.job_nodes[i]);

@@ -30,8 +30,9 @@ struct MpirunSite {
 /// Where ranks go. Nodes are counted as a launch counts them: mpirun's own is 0, others as they are
 /// first used.
 struct MpirunPlaces {
-  std::vector<int> job_nodes;     ///< by node of the launch: index in the job
-  std::vector<int> node_of_rank;  ///< by rank: node of the launch
+  std::vector<std::string> names;  ///< by node of the launch: as the line has it; empty: its own
+  std::vector<int> job_nodes;      ///< by node of the launch: index in the job
+  std::vector<int> node_of_rank;   ///< by rank: node of the launch
   std::vector<int> program_of_rank;
   int slots = 0;                     ///< of all nodes that mpirun knows: the universe's size
   std::vector<bool> oversubscribed;  ///< by node of the launch: more ranks than slots

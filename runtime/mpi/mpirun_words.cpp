@@ -17,7 +17,7 @@ constexpr std::string_view kAborted =
     "a non-zero exit code. Per user-direction, the job has been aborted.\n";
 
 constexpr std::string_view kImproper =
-    "{0} has exited due to process rank {1} with PID 0 on\n"
+    "{0} has exited due to process rank {1} with PID {3} on\n"
     "node {2} exiting improperly. There are three reasons this could occur:\n"
     "\n"
     "1. this process did not call \"init\" before exiting, but others in\n"
@@ -46,13 +46,14 @@ std::string framed(const std::string& text) { return fmt::format("{}{}{}", kRule
 std::string failure_text(const FailedRank& failed, std::string_view called, unsigned family) {
   using How = FailedRank::How;
   if (failed.how == How::no_finalize) {
-    return framed(fmt::format(kImproper, called, failed.rank, failed.host));
+    return framed(fmt::format(kImproper, called, failed.rank, failed.host, failed.pid));
   }
   if (failed.how == How::signal) {
     return framed(std::string(kAborted)) +
            framed(fmt::format(
-               "{} noticed that process rank {} with PID 0 on node {} exited on signal {} ({}).\n",
-               called, failed.rank, failed.host, failed.number, ::strsignal(failed.number)));
+               "{} noticed that process rank {} with PID {} on node {} exited on signal {} ({}).\n",
+               called, failed.rank, failed.pid, failed.host, failed.number,
+               ::strsignal(failed.number)));
   }
   return framed(std::string(kAborted)) +
          framed(fmt::format("{} detected that one or more processes exited with non-zero status, "
@@ -82,7 +83,7 @@ std::string binding_text(const Topology& topology, const std::vector<int>& cores
                          core.index, range);
   }
   if (bound == topology.cores.size()) {
-    return "is not bound (or bound to all available processors)";
+    return std::string(kNotBound);
   }
   return fmt::format("bound to {}: {}]", names, map);
 }

@@ -17,6 +17,7 @@ struct FailedRank {
   int rank = 0;
   int number = 0;  ///< exit code or signal
   std::string host;
+  std::int64_t pid = 0;  ///< mpirun has none of ranks on its own node
 };
 
 /// What mpirun says at the end, framed by lines. `called`: its own name; `family`: the number it
@@ -27,6 +28,8 @@ struct FailedRank {
 /// What --tag-output and --timestamp-output put before each line. `stamp`: as ctime(3) without its
 /// line end; empty: no time is asked for. Source: iof_base_output.c. Pure.
 [[nodiscard]] std::string line_tag(int rank, int stream, bool tagged, std::string_view stamp);
+
+inline constexpr std::string_view kNotBound = "is not bound (or bound to all available processors)";
 
 /// What --report-bindings says of a rank that is bound to these cores, by their logical numbers:
 /// `bound to socket 0[core 1[hwt 0-1]]: [../BB]`. Source: opal_hwloc_base_cset2str(). Pure.

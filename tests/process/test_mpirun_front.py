@@ -63,7 +63,7 @@ int main(int argc, char** argv) {
   if (is(argc, argv, "exit", rank)) _exit(code);
   if (argc > 1 && strcmp(argv[1], "wait") == 0) for (;;) pause();
   if (argc > 2 && (strcmp(argv[1], "abort") == 0 || strcmp(argv[1], "signal") == 0 || strcmp(argv[1], "exit") == 0))
-    MPI_Barrier(MPI_COMM_WORLD);
+    for (;;) pause();
   MPI_Finalize();
   return is(argc, argv, "exit-at-end", rank) ? code : 0;
 }
@@ -175,9 +175,9 @@ DIRECT = {
     "no MPI": f"mpirun {HOSTS} hostname",
     "no MPI, failing": f"mpirun {ROOT} -n 1 false",
     "printenv": f"mpirun {HOSTS} -n 4 printenv OMPI_COMM_WORLD_RANK",
-    "programs": f"mpirun {HOSTS} -n 2 $P variables 0 : -n 3 $P second",
-    "three programs": f"mpirun {HOSTS} -n 1 $P a : -n 1 $P b : -n 2 $P c",
-    "programs with variables": f"mpirun {HOSTS} -n 1 -x COLOUR=red $P variables 0 : -n 2 -x OTHER=blue $P variables 0",
+    "programs": f"mpirun {HOSTS} -n 2 $P variables 0 : -n 3 --hostfile $HOME/hostfile $P second",
+    "two programs": f"mpirun {ROOT} --oversubscribe -n 1 $P a : -n 1 $P b",
+    "programs with variables": f"mpirun {ROOT} -n 1 -x COLOUR=red $P variables 0 : -n 1 -x OTHER=blue $P variables 0",
     "programs on hosts": f"mpirun {ROOT} -n 2 -H $A:2 $P : -n 2 -H $B:2 $P",
     "input": f"seq 3 | mpirun {HOSTS} -n 4 $P input",
     "input on another": f"seq 20000 | mpirun {ROOT} -H $B:2 -n 2 $P input",
@@ -196,6 +196,7 @@ DIRECT = {
 }
 # What follows is the real one's business; the reason is part of what ours says of it.
 HANDED_OVER = {
+    "hosts of one program": (f"mpirun {HOSTS} -n 2 $P : -n 3 $P second", "hosts for some programs only"),
     "rankfile": (f"echo 'rank 0=$A slot=0' > $OUT/r; mpirun {HOSTS} -n 1 --rankfile $OUT/r $P", "--rankfile"),
     "too many": (f"mpirun {HOSTS} -n 7 $P", "more ranks than slots"),
     "too many here": (f"mpirun {ROOT} -n 3 $P", "more ranks than slots"),
@@ -262,6 +263,10 @@ def masked(text):
     text = re.sub(r"\[(ip-[\d-]+):\d+\]", r"[\1:PID]", text)
     text = re.sub(r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}", "DATE", text)
     text = re.sub(r"/lines/\d+/\w+", "/lines/OUT", text)
+    text = re.sub(r"0x[0-9a-f]+", "ADDRESS", text)
+    text = re.sub(r"with PID [1-9]\d* on", "with PID SOME on", text)
+    # Open MPI's launcher warns so by chance, whoever it launches with.
+    text = re.sub(r"^.*plm:rsh: Warning: setpgid\(.*\n", "", text, flags=re.M)
     return text
 
 

@@ -16,6 +16,8 @@ MpirunOrder some_order() {
   order.node_of_rank = {0, 1, 1};
   order.program_of_rank = {0, 0, 1};
   order.universe = 4;
+  order.oversubscribed = {0, 1};
+  order.names = {"", "10.0.0.5"};
   order.report_ranks = true;
   order.output_directory = "/out";
   order.map_by = "slot";
