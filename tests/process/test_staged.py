@@ -228,6 +228,28 @@ def test_a_host_whose_disk_is_full_is_told_of(typist, site):
         host.run("rm", "-r", typist.place_here)
 
 
+def test_how_far_it_is_stands_in_the_jobs_reason_and_a_kill_ends_it(typist, site):
+    host = site.hosts[0]
+    cluster = typist.create("sea", typist.staged_file(hosts=[host]))
+    typist.put("in/much", "m" * 40_000_000)
+    slow = ["tc", "qdisc", "add", "dev", host.port, "root", "tbf", "rate", "16mbit", "burst", "64kb", "latency", "400ms"]
+    ssh_site.run_inside(site.switch, *slow)
+    try:
+        job = cluster.script("true", "--input", typist.data / "in")
+
+        def look():
+            seen = cluster.details(job)
+            told = re.search(r"staging: 0 of 1 nodes have the inputs; desk1 [1-9]\d?%", seen.get("statusReason", ""))
+            return seen["status"] == "STARTING" and told, seen[""]
+        harness.wait_until(look, "progress in the reason")
+        typist.run("awsbkill", "-c", "sea", "-r", "enough", job).ok()
+        done = cluster.finish(job)
+        assert done["status"] == "FAILED" and done["statusReason"] == "enough", done[""]
+    finally:
+        ssh_site.run_inside(site.switch, "tc", "qdisc", "del", "dev", host.port, "root")
+    harness.wait_until(lambda: (not any("rsync" in line for line in host.processes()), host.processes()), "rsync's end")
+
+
 @pytest.fixture(scope="module")
 def wide():
     if os.geteuid() != 0:
