@@ -11,6 +11,7 @@ import pytest
 
 import conftest
 import harness
+import slurm_site
 import ssh_site
 
 
@@ -242,3 +243,36 @@ def test_hosts_by_ssh_run_them_too(site, kind):
         assert line.startswith("on ") and line.endswith(": hello"), line
     finally:
         typist.close()
+
+
+@pytest.fixture(scope="module")
+def slurm():
+    if os.geteuid() != 0:
+        pytest.skip("hosts and Slurm's daemons are made by root")
+    made = slurm_site.SlurmSite(hosts=2)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("kind", conftest.people())
+def test_nodes_of_a_slurm_site_run_them_too(slurm, kind):
+    typist = slurm_site.SlurmPerson(slurm, conftest.account(kind))
+    try:
+        say = script(typist, "say.sh", 'echo "on $(hostname): $1"\n')
+        bad = script(typist, "bad.sh", "echo no licence; exit 4\n")
+        own = "Coxswain:\n  Provider: slurm\n  Slurm: {Partition: day}\n"
+        text = actions_file(queue=["OnNodeStart:", f"  Script: {say}", "  Args: [hello]"], extra=own)
+        cluster = typist.create("sea", text.replace("/shared", str(slurm.shared)))
+        job = cluster.submit("hostname")
+        assert cluster.finish(job, 90)["status"] == "SUCCEEDED"
+        (stream,) = streams(cluster, ".OnNodeStart")
+        assert lines_of(cluster, stream) == [f"on {cluster.output(job)[0]}: hello"]
+        # One that fails gives its allocation back, and is told of.
+        text = actions_file(queue=[f"OnNodeConfigured: {{Script: {bad}}}"], extra=own)
+        worse = typist.create("lake", text.replace("/shared", str(slurm.shared)))
+        waits = worse.submit("true")
+        harness.wait_until(lambda: ("no licence" in (seen := worse.details(waits)[""]), seen), "the reason", 60)
+        typist.run("awsbkill", "-c", "lake", waits).ok()
+    finally:
+        typist.close()
+    harness.wait_until(lambda: (not slurm.jobs(), slurm.jobs()), "Slurm to have no job", 30)

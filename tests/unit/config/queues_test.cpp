@@ -188,7 +188,7 @@ retention_days = 30
   EXPECT_EQ(config.os_user, "centos");
   EXPECT_EQ(config.log_retention_days, 30);
   EXPECT_EQ(config.queues.at(1).actions.on_node_configured,
-            (std::vector<CustomAction>{{"/x.sh", {"a", "b", "c"}}}));
+            (std::vector<CustomAction>{{"/x.sh", {"/x.sh", "a", "b", "c"}}}));
   const auto settings = to_settings(config, "demo");
   ASSERT_EQ(settings.environments.size(), 3u);
   EXPECT_EQ(settings.environments[0].name.value, "demo-small-a");

@@ -30,15 +30,15 @@ TEST_P(ScalingDay, StaysWithinItsLimitsAndDoesNotFlap) {
     grown += seen.grown;
     shrunk += seen.shrunk;
   }
-  EXPECT_EQ(report->ended > 0, true);
+  EXPECT_GT(report->ended, 400);
   EXPECT_GE(report->ended, report->submitted - 20);
   // It follows the load: large by day, small by night.
-  EXPECT_GE(report->hours[10].most_vcpus, 40);
+  EXPECT_GE(report->hours[10].most_vcpus, 32);
   EXPECT_LE(report->hours[4].most_vcpus, 24);
   EXPECT_LE(report->hours[23].least_vcpus, 24);
-  // Nodes come for jobs and stay while they are used: hardly one goes that had no job, and there
-  // is no coming and going with every job.
-  EXPECT_LE(report->unused, report->launched / 10);
+  // Nodes come for jobs and stay while they are used: few go that had no job, because another
+  // came free first, and there is no coming and going with every job.
+  EXPECT_LE(report->unused, report->launched / 5);
   EXPECT_LT(report->launched, report->ended / 4);
   EXPECT_LE(grown - shrunk, 64);
   EXPECT_GT(report->utilisation, 0.3);
