@@ -34,7 +34,7 @@ constexpr const char* kExamples =
     "  awsbsub -d afterany:ID -cf task.sh         after another job's end, good or bad\n"
     "  awsbsub -n 3 --wait --mpi ring.c           compile, run on three nodes, wait\n"
     "  awsbsub -n 3 --mpi --dry-run ring.c        which rank would go where\n"
-    "  awsbsub --input in --output out -cf task.sh  in goes there, out comes back\n"
+    "  awsbsub --input in --output out -cf task.sh   in goes there, out comes back\n"
     "  echo 'hostname' | awsbsub                  a script from stdin\n";
 
 void declare_options(Program& program, SubmitOptions& options) {
