@@ -402,22 +402,6 @@ void Part::acknowledged(const wire::OutputAck& ack) {
   pump();
 }
 
-void Part::rank_lines(wire::Output output) {
-  auto& own = log(output.rank);
-  for (auto& record : output.records) {
-    const auto count = lines_in(record.text);
-    own.add(record.at_ms, record.stream, std::move(record.text), count);
-  }
-  pump();
-}
-
-void Part::rank_ended(const wire::RankExited& message) {
-  pump();
-  ranks_.push_back(message);
-  ranks_.back().part = key_;
-  host_.send(ranks_.back());
-}
-
 void Part::run_remote(const wire::RemoteStart& start) {
   const auto refuse = [&](const std::string& why) {
     host_.answer_remote(wire::RemoteExited{start.id, start.from, start.from_node, 255, why});

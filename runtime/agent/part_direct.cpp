@@ -138,6 +138,22 @@ bool Part::any_pipe_open() const {
          });
 }
 
+void Part::rank_lines(wire::Output output) {
+  auto& own = log(output.rank);
+  for (auto& record : output.records) {
+    const auto count = lines_in(record.text);
+    own.add(record.at_ms, record.stream, std::move(record.text), count);
+  }
+  pump();
+}
+
+void Part::rank_ended(const wire::RankExited& message) {
+  pump();
+  ranks_.push_back(message);
+  ranks_.back().part = key_;
+  host_.send(ranks_.back());
+}
+
 /// Makes the writers of a log wait, or lets them go on.
 void Part::hold_output(int rank, bool hold) {
   const auto act = [hold](OutputPipe& pipe) { hold ? pipe.pause() : pipe.resume(); };

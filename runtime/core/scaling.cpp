@@ -395,8 +395,8 @@ class Scaler {
   bool grew_ = false;
   bool room_is_kept_ = false;   ///< for a job that waits for more of it
   bool jobs_are_left_ = false;  ///< that nodes, there or ordered, have no room for
-  Waiting served_;             ///< for nodes that are not up yet
-  Waiting held_;               ///< for what others have
+  Waiting served_;              ///< for nodes that are not up yet
+  Waiting held_;                ///< for what others have
 };
 
 using Scalers = std::map<ComputeEnvironmentName, Scaler>;

@@ -53,8 +53,9 @@ std::string in_words(const World& world) {
                         (node.lent_until - world.now) / 1000);
   }
   for (const auto& job : world.jobs) {
-    text += fmt::format("{} {}: {} x {} vCPUs, {} s on", job.id, to_string(job.status),
-                        job.spec->nodes.value_or(0), job.spec->vcpus, job.spec->timeout_s.value_or(0));
+    text +=
+        fmt::format("{} {}: {} x {} vCPUs, {} s on", job.id, to_string(job.status),
+                    job.spec->nodes.value_or(0), job.spec->vcpus, job.spec->timeout_s.value_or(0));
     for (const auto& node : world.nodes) {
       if (holds_node(job, node.id)) text += " " + node.id.value;
     }
