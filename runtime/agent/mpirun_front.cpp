@@ -149,7 +149,7 @@ Result<std::vector<std::string>> settings_of(const mpi::MpirunLine& line,
     const auto& of = places.program_of_rank;
     const auto index = static_cast<int>(i);
     counts.push_back(std::to_string(std::count(of.begin(), of.end(), index)));
-    firsts.push_back(std::to_string(std::find(of.begin(), of.end(), index) - of.begin()));
+    firsts.emplace_back("0");  // Open MPI 4.1 sets it before it knows
   }
   const auto& command = program.words.front();
   set("OMPI_COMMAND", command.substr(command.rfind('/') + 1));  // npos + 1 is 0
