@@ -23,7 +23,7 @@ std::string word(const std::map<std::string, std::string, std::less<>>& words,
 }  // namespace
 
 PmiServer::PmiServer(std::vector<int> local_ranks, int size, std::string name, std::string mapping)
-    : size_(size), universe_(size), name_(std::move(name)) {
+    : universe_(size), name_(std::move(name)) {
   for (const int rank : local_ranks) ranks_[rank] = Rank{};
   keys_["PMI_process_mapping"] = std::move(mapping);
 }

@@ -73,7 +73,6 @@ class PmiServer {
   void get(int rank, const Words& words, Outcome& outcome) const;
   void enter_barrier(Rank& state, Outcome& outcome);
 
-  int size_;
   int universe_;
   std::string name_;
   std::map<int, Rank> ranks_;

@@ -503,7 +503,7 @@ def test_tags(aws):
         assert aws.batch.list_tags_for_resource(resourceArn=arn)["tags"] == {**before, "two words": "é", "three": "3"}
         aws.batch.untag_resource(resourceArn=arn, tagKeys=["two words", "three"])
         assert aws.batch.list_tags_for_resource(resourceArn=arn)["tags"] == before
-    assert before == {} and aws.job(job)["tags"] == {"one": "1"}
+    assert before == {"parallelcluster:cluster-name": "shared"} and aws.job(job)["tags"] == {"one": "1"}
     refused(aws.batch.list_tags_for_resource, resourceArn=aws.arn("job-queue", "none"))
     refused(aws.batch.tag_resource, resourceArn=arn, tags={str(i): "" for i in range(51)})
 
