@@ -69,7 +69,12 @@ int MpirunOutput::wait_ms() const {
 
 void MpirunOutput::tick() {
   if (tails_.empty()) return;
-  const auto old = Clock::now() - kTailTime;
+  const auto now = Clock::now();
+  if (is_full()) {  // nothing is read from ranks: the rest of a line cannot come
+    for (auto& [source, tail] : tails_) tail.since = now;
+    return;
+  }
+  const auto old = now - kTailTime;
   for (auto tail = tails_.begin(); tail != tails_.end();) {
     if (tail->second.since > old) {
       ++tail;

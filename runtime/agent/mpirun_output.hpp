@@ -38,7 +38,7 @@ class MpirunOutput {
   using Clock = std::chrono::steady_clock;
   static constexpr std::size_t kFull = 4u << 20;
   static constexpr std::size_t kTailMax = 64u << 10;
-  static constexpr std::chrono::milliseconds kTailTime{20};
+  static constexpr std::chrono::milliseconds kTailTime{250};
   using Source = std::pair<int, int>;  ///< rank and stream
   /// A line that has not ended.
   struct Tail {
