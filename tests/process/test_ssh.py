@@ -367,9 +367,8 @@ def test_an_export_that_cannot_be_mounted_is_told(typist, site):
     assert site.hosts[0].run("ls", "/mnt").split() == ["data"]
 
 
+@pytest.mark.parametrize("typist", ["root"], indirect=True)  # only root mounts
 def test_an_export_is_mounted_as_long_as_the_cluster_is_there(typist, site):
-    if not typist.is_root:
-        pytest.skip("only root mounts")
     host = site.hosts[0]
     # In the place of NFS's own: the server is this machine's memory.
     stand_in = host.own / "mount.nfs"
