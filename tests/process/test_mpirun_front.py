@@ -281,32 +281,42 @@ def road(result):
     return said[0] if said else "nothing said"
 
 
-def test_lines_do_what_the_real_mpirun_does_with_them(job_of):
-    lines = list(DIRECT.items()) + [(name, line) for name, (line, _) in HANDED_OVER.items()]
-    shutil.copy(LINES, job_of.shared / "lines.py")
+def run_lines(job_of, lines):
+    """Name → what each of the two did with the line."""
     (job_of.shared / "lines.json").write_text(json.dumps(lines))
     results = job_of.shared / "results.json"
     end, output, _ = job_of("python3 /shared/lines.py /shared/lines.json /shared/results.json", seconds=400)
     assert end["status"] == "SUCCEEDED", end[""] + "\n".join(output)
-    results = json.loads(results.read_text())
-    wrong = {}
-    direct = 0
-    for name, line in lines:
-        real, ours = (story(results[name][mode]) for mode in ("real", "ours"))
-        taken = road(results[name]["ours"])
-        if name in DIRECT:
-            direct += taken.endswith("launched directly")
-            expected = taken.endswith("launched directly")
-        else:
-            expected = HANDED_OVER[name][1] in taken
-        # Now and then the real one cannot read its own help message of an abort, and says that instead.
-        garbled = any("ORTE_ERROR_LOG: Data unpack would read past end" in text for text in real["err"])
-        different = {key: (real[key], ours[key]) for key in real
-                     if real[key] != ours[key] and not (garbled and key == "err")}
-        if different or not expected:
-            wrong[name] = {"line": line, "road": taken, "real, ours": different}
-    assert not wrong, f"{len(wrong)} of {len(lines)}:\n" + json.dumps(wrong, indent=1)
-    assert direct == len(DIRECT) >= 60
+    return json.loads(results.read_text())
+
+
+def differences(real, ours):
+    # Now and then the real one cannot read its own help message of an abort, and says that instead.
+    garbled = any("ORTE_ERROR_LOG: Data unpack would read past end" in text for text in real["err"])
+    return {key: (real[key], ours[key]) for key in real if real[key] != ours[key] and not (garbled and key == "err")}
+
+
+def test_lines_do_what_the_real_mpirun_does_with_them(job_of):
+    lines = dict([*DIRECT.items(), *((name, line) for name, (line, _) in HANDED_OVER.items())])
+    shutil.copy(LINES, job_of.shared / "lines.py")
+    real, ours, wrong = {}, {}, lines
+    # The real one tears a line of output or hangs now and then: what differs is looked at again. Ours must each time
+    # have done what the real one does at some time.
+    for _ in range(3):
+        for name, result in run_lines(job_of, list(wrong.items())).items():
+            real.setdefault(name, []).append(story(result["real"]))
+            ours.setdefault(name, []).append(result["ours"])
+        wrong = {name: line for name, line in lines.items() if not all(
+            any(not differences(each, story(own)) for each in real[name]) for own in ours[name])}
+        if not wrong:
+            break
+    told = {name: {"line": line, "road": road(ours[name][-1]),
+                   "real, ours": differences(real[name][-1], story(ours[name][-1]))} for name, line in wrong.items()}
+    assert not wrong, f"{len(wrong)} of {len(lines)}:\n" + json.dumps(told, indent=1)
+    roads = {name: road(ours[name][0]) for name in lines}
+    assert {name: roads[name] for name in HANDED_OVER if HANDED_OVER[name][1] not in roads[name]} == {}
+    direct = [name for name in DIRECT if roads[name].endswith("launched directly")]
+    assert len(direct) == len(DIRECT) >= 60, sorted(set(DIRECT) - set(direct))
 
 
 def test_it_is_off_where_the_job_says_so(job_of):
