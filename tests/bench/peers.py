@@ -171,7 +171,7 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
     assert total == megabytes * 10000 // 6 * 6, total
     tail = statistics.median(timed(lambda: cluster.output(jobs[-1], "--rank", "3", "-t", "10")) for _ in range(5))
     kept = sum(path.stat().st_size for path in shared.glob("out.[0-5]"))
-    assert kept == total * 100, kept
+    assert kept >= total * 100, kept  # libraries may have said something as well
     with open(person.state / "bench-out/shared/data/out", "rb") as by_mpirun:
         by_hand = counted(by_mpirun)[1]
     person.run("pcluster", "delete-cluster", "-n", "bench-out", "--wait").ok()
