@@ -32,7 +32,8 @@ def typist(request, site):
     harness.wait_until(lambda: (not site.jobs(), site.jobs()), "Slurm to have no job")
     for host, files in zip(site.hosts, before):
         harness.wait_until(lambda host=host: (not host.processes(), host.processes()), f"{host.name} to be empty")
-        assert host.files() == files
+        more = sorted(set(host.files()) ^ set(files))
+        assert not more, f"left on {host.name}, or gone from there: {more}"
     left = {name for name in os.listdir(site.shared) if name.startswith(".coxswain-")}
     assert not left - set(shared)
 

@@ -49,7 +49,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 MpiDefault=none
 SlurmdTimeout=10
-KillWait=3
+KillWait=10
 MinJobAge=300
 AccountingStorageType=accounting_storage/none
 NodeName=desk[1-{count}] NodeAddr=10.77.0.[11-{last}] CPUs={cpus} RealMemory=8000 State=UNKNOWN
