@@ -26,6 +26,7 @@ std::string now_text() {
 
 void MpirunOutput::add(int rank, int stream, std::string_view bytes) {
   const Source source{rank, stream};
+  last_added_ = Clock::now();
   const auto end = bytes.rfind('\n');
   const auto whole = end == std::string_view::npos ? 0 : end + 1;
   if (whole > 0) {
@@ -74,7 +75,8 @@ void MpirunOutput::tick() {
     for (auto& [source, tail] : tails_) tail.since = now;
     return;
   }
-  const auto old = now - kTailTime;
+  // While others print much, the rest of a line may be among what has not been read yet.
+  const auto old = now - (now - last_added_ < kTailTime ? kTailTimeMax : kTailTime);
   for (auto tail = tails_.begin(); tail != tails_.end();) {
     if (tail->second.since > old) {
       ++tail;

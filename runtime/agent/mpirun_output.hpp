@@ -38,8 +38,9 @@ class MpirunOutput {
   using Clock = std::chrono::steady_clock;
   static constexpr std::size_t kFull = 4u << 20;
   static constexpr std::size_t kTailMax = 64u << 10;
-  static constexpr std::chrono::milliseconds kTailTime{250};
-  using Source = std::pair<int, int>;  ///< rank and stream
+  static constexpr std::chrono::milliseconds kTailTime{250};      ///< once all are silent
+  static constexpr std::chrono::milliseconds kTailTimeMax{5000};  ///< whatever others do
+  using Source = std::pair<int, int>;                             ///< rank and stream
   /// A line that has not ended.
   struct Tail {
     std::string bytes;
@@ -53,6 +54,7 @@ class MpirunOutput {
   std::array<std::string, 2> pending_;
   std::map<Source, bool> within_line_;  ///< what was put last has not ended its line
   std::map<Source, Tail> tails_;
+  Clock::time_point last_added_;  ///< by any rank
 };
 
 }  // namespace cox::agent
