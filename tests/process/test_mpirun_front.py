@@ -180,7 +180,7 @@ DIRECT = {
     "programs with variables": f"mpirun {ROOT} -n 1 -x COLOUR=red $P variables 0 : -n 1 -x OTHER=blue $P variables 0",
     "programs on hosts": f"mpirun {ROOT} -n 2 -H $A:2 $P : -n 2 -H $B:2 $P",
     "input": f"seq 3 | mpirun {HOSTS} -n 4 $P input",
-    "input on another": f"seq 20000 | mpirun {ROOT} -H $B:2 -n 2 $P input",
+    "input on another": f"seq 300 | mpirun {ROOT} -H $B:2 -n 2 $P input",
     "no input": f"mpirun {HOSTS} -n 2 $P input",
     "input of a file": f"mpirun {HOSTS} -n 3 $P input < $HOME/hostfile",
     "exit code": f"mpirun {HOSTS} -n 6 $P exit-at-end 2 3",
@@ -225,6 +225,7 @@ fi
 read -r A B C <<< $(cut -d' ' -f1 "$HOME/hostfile" | tr '\\n' ' ')
 a=ip-${A//./-} b=ip-${B//./-} c=ip-${C//./-}
 export A B C a b c
+for node in 1 2; do until [[ -e /shared/there-$node ]]; do sleep 0.05; done; done
 {
 %s
 }
@@ -243,7 +244,7 @@ def job_of(shared_person):
     shared_person.run("mpicc", "-O1", "-o", shared / "probe", source).ok()
 
     def run(script, *words, seconds=300, env=None):
-        for name in shared.glob("over"):
+        for name in [*shared.glob("over"), *shared.glob("there-*")]:
             name.unlink()
         job = cluster.script(FRAME % script, *words, nodes=3)
         end = cluster.finish(job, seconds=seconds)
@@ -443,9 +444,11 @@ def test_much_output_comes_whole(job_of):
     end, output, _ = job_of(f"""
 yes 0123456789abcdefghijklmnopqrstuvwxyz | head -n 50000 > /shared/much
 mpirun {HOSTS} cat /shared/much | sort | uniq -c | sed "s/^/counted/"
+seq 20000 | mpirun {ROOT} -H $B:2 -n 2 $P input | grep -c '^read [0-9]*$' | sed "s/^/was read /"
 mpirun {HOSTS} cat /shared/much | (sleep 1; head -n 3) | wc -l | sed "s/^/then /"
 true""")
     assert end["status"] == "SUCCEEDED", end[""] + "\n".join(output)
     counted = [line.split() for line in output if line.startswith("counted")]
     assert counted == [["counted", "300000", "0123456789abcdefghijklmnopqrstuvwxyz"]], output[:20]
+    assert words_of(output, "was") == ["read 20000"], output[:20]
     assert words_of(output, "then") == ["3"], output[:20]
