@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <ostream>
+#include <sstream>
 #include <string>
 
 #include "launcher/cli/connection.hpp"
@@ -18,6 +19,8 @@
 #include "launcher/cli/pcluster_watch.hpp"
 #include "launcher/cluster/lifecycle.hpp"
 #include "runtime/base/text.hpp"
+#include "runtime/os/event_loop.hpp"
+#include "runtime/os/files.hpp"
 
 /// ParallelCluster version 2's verbs: text.
 namespace cox::cli {
@@ -265,6 +268,24 @@ int update(const Words& words, Streams streams) {
   return fail_with(streams, "the update was taken back: " + record->status_reason);
 }
 
+/// The original leaves them with CloudWatch; here they would go with the cluster.
+Result<void> keep_logs(const std::string& name, Streams streams) {
+  const char* home = std::getenv("HOME");
+  const auto directory = std::string(home != nullptr ? home : "") + "/.parallelcluster";
+  if (auto made = os::make_directories(directory, 0755); !made) return made;
+  const auto path =
+      fmt::format("{}/{}-logs-{}.tar.gz", directory, name, os::SystemClock().now().value);
+  Words words;
+  words.add("--cluster-name", {name});
+  words.add("--output-file", {path});
+  std::ostringstream said;
+  if (export_logs_verb().run(words, {said, said}) != kDone) {
+    return fail(Errc::unavailable, "its logs cannot be kept: {}", trim(said.str()));
+  }
+  streams.out << "Logs are kept in " << path << '\n';
+  return {};
+}
+
 int remove(const Words& words, Streams streams) {
   leave_on_interrupt(kDone);
   const auto name = words.get(kName);
@@ -272,6 +293,11 @@ int remove(const Words& words, Streams streams) {
   if (!cluster::exists(name)) {
     streams.out << "WARNING: Cluster " << name << " does not exist: it is deleted already.\n";
     return kDone;
+  }
+  if (words.has("--keep-logs")) {
+    if (const auto kept = keep_logs(name, streams); !kept) {
+      return fail_with(streams, "nothing was deleted: " + kept.error().message);
+    }
   }
   StatusLine line(streams);
   const auto removed = cluster::remove(name, [&](const std::string& step) {
@@ -413,8 +439,13 @@ const std::vector<VerbEntry>& version2_verbs() {
              {"--yes", {"-y"}, Takes::nothing, false, "do not ask"}},
             update, "  pcluster update tutor2\n"),
       entry("delete", "Ends a cluster and removes all that it had.",
-            {kNoWait, {"--keep-logs", {}, Takes::nothing, false, "accepted"}}, remove,
-            "  pcluster delete tutor2\n"),
+            {kNoWait,
+             {"--keep-logs",
+              {},
+              Takes::nothing,
+              false,
+              "pack them into NAME-logs-TIME.tar.gz below ~/.parallelcluster first"}},
+            remove, "  pcluster delete tutor2\n"),
       entry("status", "Shows a cluster's status and outputs.", {kNoWait}, status,
             "  pcluster status tutor2\n"),
       entry("list", "Lists the clusters of this host.",

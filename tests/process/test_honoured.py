@@ -1,5 +1,8 @@
 """What a file says of the cluster beside its nodes: tags, the user's name of the image, shared directories."""
 
+import re
+import tarfile
+
 import harness
 
 INI = """[aws]
@@ -117,3 +120,12 @@ def test_the_image_names_the_user(person):
     command = person.run("pcluster", "ssh", "-n", "image", "--dryrun", "true").ok().json()["command"]
     assert command.startswith("ssh ubuntu@10.0."), command
     assert cluster.ssh("echo $HOME").ok().out == "/home/ubuntu\n"
+
+
+def test_logs_are_kept_where_that_is_asked_for(person):
+    person.create("kept", minimum=0, maximum=2)
+    done = person.run("pcluster", "delete", "--keep-logs", "kept").ok()
+    path = re.search(r"Logs are kept in (\S+/\.parallelcluster/kept-logs-\d+\.tar\.gz)\n", done.out).group(1)
+    with tarfile.open(path) as packed:
+        assert any(name.endswith("coxd.log") or "coxd" in name for name in packed.getnames()), packed.getnames()
+    assert not (person.state / "kept").exists()
