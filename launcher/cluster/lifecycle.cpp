@@ -34,7 +34,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kStartTime = std::chrono::seconds(30);
+constexpr auto kStartTime = std::chrono::seconds(90);  // it may pack the agent for hosts
 constexpr auto kEndTime = std::chrono::seconds(20);
 // Hosts that do not answer are tried for a while.
 constexpr auto kHostsEndTime = std::chrono::seconds(90);
@@ -74,7 +74,9 @@ Result<void> read_ready_line(const os::Fd& pipe) {
     pollfd watched{pipe.get(), POLLIN, 0};
     const int seen = left.count() <= 0 ? 0 : ::poll(&watched, 1, static_cast<int>(left.count()));
     if (seen < 0 && errno == EINTR) continue;
-    if (seen <= 0) return fail(Errc::unavailable, "the cluster's daemon did not start within 30 s");
+    if (seen <= 0)
+      return fail(Errc::unavailable, "the cluster's daemon did not start within {} s",
+                  kStartTime.count());
     const auto got = ::read(pipe.get(), piece.data(), piece.size());
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return fail(Errc::unavailable, "the cluster's daemon ended without a word");
