@@ -89,6 +89,13 @@ bool lasts_for(const Node& node, const Lending& lending, const JobSpec& spec, Mi
   return end == kNotKnown || from + kSecond * seconds_for(spec) <= end;
 }
 
+bool lasts_for(int lent_s, const Lending& lending, const JobSpec& spec) {
+  Node asked;
+  asked.status = NodeStatus::pending;
+  asked.lent_s = lent_s;
+  return lasts_for(asked, lending, spec, {});
+}
+
 std::string_view allocation_of(const Node& node) {
   return node.allocation.empty() ? node.id.value : node.allocation;
 }

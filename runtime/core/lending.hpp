@@ -36,17 +36,18 @@ inline constexpr int kLentStartSeconds = 90;
 /// A job without a timeout takes what is left of one that was asked for on behalf of such.
 [[nodiscard]] bool lasts_for(const Node& node, const Lending& lending, const JobSpec& spec,
                              Millis from);
+/// The same of a node that is asked for, for so many seconds.
+[[nodiscard]] bool lasts_for(int lent_s, const Lending& lending, const JobSpec& spec);
 
 /// The node's allocation; a node without one is its own.
 [[nodiscard]] std::string_view allocation_of(const Node& node);
 
 /// Of nodes by their allocation, those of the one that serves a need for `wanted` best: one that
 /// has so many, of these the smallest, then the one that is taken away first; else the one that has
-/// most. `taken` tells when a node is taken away.
-template <class T, class Taken>
-[[nodiscard]] std::vector<T> best_allocation(
-    const std::map<std::string_view, std::vector<T>>& allocations, std::size_t wanted,
-    Taken taken) {
+/// most. `taken` tells when a node is taken away. Of those that are alike, the first by its key.
+template <class Key, class T, class Taken>
+[[nodiscard]] std::vector<T> best_allocation(const std::map<Key, std::vector<T>>& allocations,
+                                             std::size_t wanted, Taken taken) {
   const auto rank = [&](const std::vector<T>& nodes) {
     const bool is_enough = nodes.size() >= wanted;
     const auto spare = is_enough ? nodes.size() - wanted : wanted - nodes.size();

@@ -45,6 +45,21 @@ class Scaler {
     served_ = held_ = {};
   }
 
+  /// From now on for how long the nodes ordered so far are asked for is as good as said: jobs are
+  /// packed on them as the next plan will pack them. True when that may change anything.
+  bool settle() {
+    if (lending_ == nullptr) return false;
+    bool changed = !std::exchange(is_settled_, true) && !wanted_.empty();
+    // Nodes for which more jobs wait than they can take are of use for longer than for one.
+    for (auto& wanted : wanted_) {
+      const int longer = jobs_are_left_ ? seconds_asked(*lending_, JobSpec{}) : 0;
+      if (longer <= wanted.lent_s) continue;
+      wanted.lent_s = longer;
+      changed = true;
+    }
+    return changed;
+  }
+
   /// True when the environment can take the job: on its nodes, or by growing.
   bool serve(const Job& job) {
     const auto need = need_of(job);
@@ -167,13 +182,7 @@ class Scaler {
         return a.type.name < b.type.name;
       });
     }
-    for (auto& wanted : wanted_) {
-      // Nodes for which more jobs wait than they can take are of use for longer than for one.
-      if (lending_ != nullptr && jobs_are_left_) {
-        wanted.lent_s = std::max(wanted.lent_s, seconds_asked(*lending_, JobSpec{}));
-      }
-      plan.launch.push_back(std::move(wanted));
-    }
+    for (auto& wanted : wanted_) plan.launch.push_back(std::move(wanted));
     for (const auto& together : given_back_together()) {
       const bool may_all = std::all_of(together.begin(), together.end(), [&](const Slot* slot) {
         return is_given_up(*slot) && may_go(*slot->free.node);
@@ -260,8 +269,11 @@ class Scaler {
   /// many of each suit it, busy or not.
   void keep_one_allocation(Need& need, const std::map<std::string_view, int>& suit) const {
     const auto wanted = static_cast<std::size_t>(need.fit.nodes);
-    std::map<std::string_view, std::vector<Slot*>> found;
-    for (auto* slot : need.found) found[slot->allocation].push_back(slot);
+    std::map<std::string_view, const Slot*> first;
+    std::map<const Slot*, std::vector<Slot*>> found;  // in the order of slots, not of names
+    for (auto* slot : need.found) {
+      found[first.emplace(slot->allocation, slot).first->second].push_back(slot);
+    }
     need.found = best_allocation(found, wanted, [this](const Slot* slot) { return end_of(*slot); });
     if (need.found.size() < wanted) need.found.clear();
     const bool may_come_free = std::any_of(
@@ -270,8 +282,9 @@ class Scaler {
   }
 
   [[nodiscard]] bool lasts(const Slot& slot, const Job& job) const {
-    return lending_ == nullptr || slot.order ||
-           lasts_for(*slot.free.node, *lending_, job.spec, snapshot_.now);
+    if (lending_ == nullptr) return true;
+    if (!slot.order) return lasts_for(*slot.free.node, *lending_, job.spec, snapshot_.now);
+    return !is_settled_ || lasts_for(wanted_[*slot.order].lent_s, *lending_, job.spec);
   }
   /// When a node will be taken away.
   [[nodiscard]] Millis end_of(const Slot& slot) const {
@@ -302,7 +315,7 @@ class Scaler {
     const auto rank = [&](const Slot* slot) {
       return std::tuple(slot->free.free_vcpus, slot->free.free_memory,
                         lending_ != nullptr ? empty[slot->allocation] : 0, end_of(*slot),
-                        slot->vcpus, slot->memory, slot->free.jobs == 0, !is_up(*slot));
+                        slot->vcpus, slot->memory, slot->free.jobs == 0, !is_up(*slot), slot);
     };
     const auto kept = std::min(count, slots.size());
     std::partial_sort(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(kept), slots.end(),
@@ -349,7 +362,7 @@ class Scaler {
   }
 
   void use(Slot& slot, const Job& job) {
-    if (lending_ != nullptr && slot.order) {
+    if (lending_ != nullptr && slot.order && !is_settled_) {
       auto& lent_s = wanted_[*slot.order].lent_s;
       lent_s = std::max(lent_s, seconds_asked(*lending_, job.spec));
     }
@@ -393,6 +406,7 @@ class Scaler {
   std::vector<NodesWanted> wanted_;
   int total_ = 0;
   bool grew_ = false;
+  bool is_settled_ = false;
   bool room_is_kept_ = false;   ///< for a job that waits for more of it
   bool jobs_are_left_ = false;  ///< that nodes, there or ordered, have no room for
   Waiting served_;              ///< for nodes that are not up yet
@@ -429,6 +443,8 @@ Scalers pack_all(const Snapshot& snapshot) {
     }
     grew = false;
     for (auto& [name, scaler] : scalers) grew = scaler.grew() || grew;
+    if (grew) continue;
+    for (auto& [name, scaler] : scalers) grew = scaler.settle() || grew;
   }
   return scalers;
 }

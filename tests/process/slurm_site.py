@@ -152,7 +152,7 @@ class SlurmSite(ssh_site.Site):
     def wait_for_up(self):
         """Until Slurm gives out every host again."""
         def look():
-            seen = self.slurm("sinfo", "--noheader", "--Node", "--partition=day", "--format=%N %T", check=False)
+            seen = self.slurm("sinfo", "--noheader", "--Node", "--partition=day", "--format=%N %T %E", check=False)
             return not re.search(r"down|drain|comp|fail|unk|\*", seen), seen
         harness.wait_until(look, "all hosts to be up", 60)
 
