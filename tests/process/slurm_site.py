@@ -153,7 +153,9 @@ class SlurmSite(ssh_site.Site):
         """Until Slurm gives out every host again."""
         def look():
             seen = self.slurm("sinfo", "--noheader", "--Node", "--partition=day", "--format=%N %T %E", check=False)
-            return not re.search(r"down|drain|comp|fail|unk|\*", seen), seen
+            ill = [line.split()[0] for line in seen.splitlines() if re.search(r"down|drain|comp|fail|unk|\*", line.split()[1])]
+            logs = [self.directory / "slurmctld.log"] + [self.directory / name / "slurmd.log" for name in ill]
+            return not ill, seen + "".join(f"{log}:\n{log.read_text()[-3000:]}" for log in logs)
         harness.wait_until(look, "all hosts to be up", 60)
 
     def close(self):
