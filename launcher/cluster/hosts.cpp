@@ -56,14 +56,15 @@ std::string environment_of(const config::ClusterConfig& config, const std::strin
   return {};
 }
 
-/// The environments' names of the compute resources that come from Slurm.
-std::vector<std::string> site_environments(const config::ClusterConfig& config,
-                                           const std::string& cluster) {
+}  // namespace
+
+std::vector<std::string> environments_of(const config::ClusterConfig& config,
+                                         const std::string& cluster, std::string_view provider) {
   std::vector<std::string> names;
   for (std::size_t q = 0; q < config.queues.size(); ++q) {
     const auto& resources = config.queues[q].compute_resources;
     for (std::size_t r = 0; r < resources.size(); ++r) {
-      if (provider_of(config, resources[r]) == "slurm") {
+      if (provider_of(config, resources[r]) == provider) {
         names.push_back(config::environment_name(config, cluster, q, r));
       }
     }
@@ -71,10 +72,8 @@ std::vector<std::string> site_environments(const config::ClusterConfig& config,
   return names;
 }
 
-}  // namespace
-
 bool uses_site(const config::ClusterConfig& config) {
-  return !site_environments(config, "").empty();
+  return !environments_of(config, "", "slurm").empty();
 }
 
 Result<provider::SlurmPlan> plan_site(const config::ClusterConfig& config,
@@ -95,7 +94,7 @@ Result<provider::SlurmPlan> plan_site(const config::ClusterConfig& config,
                              .qos = config.slurm.qos,
                              .extra_args = config.slurm.extra_args,
                              .pilot_seconds = config.slurm.pilot_seconds,
-                             .environments = site_environments(config, cluster)};
+                             .environments = environments_of(config, cluster, "slurm")};
 }
 
 bool uses_hosts(const config::ClusterConfig& config) {

@@ -2,6 +2,8 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "launcher/config/config.hpp"
 #include "launcher/provider/preflight.hpp"
@@ -11,6 +13,12 @@
 
 /// Clusters whose nodes are hosts: which those are by the file.
 namespace cox::cluster {
+
+/// The names of the file's compute environments whose nodes come from this provider: local, ssh or
+/// slurm.
+[[nodiscard]] std::vector<std::string> environments_of(const config::ClusterConfig& config,
+                                                       const std::string& cluster,
+                                                       std::string_view provider);
 
 /// True when some compute environment of the file is of hosts reached by ssh.
 [[nodiscard]] bool uses_hosts(const config::ClusterConfig& config);

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "launcher/cluster/hosts.hpp"
 #include "runtime/os/files.hpp"
 
 namespace cox::coxd {
@@ -26,7 +27,10 @@ Result<Described> describe(cluster::Record record, const std::string& text,
   for (const auto& [key, value] : record.tags) loaded.config->tags[key] = value;
   auto settings = config::to_settings(*loaded.config, record.name);
   if (hosts) provider::apply_plan(*hosts, settings);
-  if (site) provider::apply_site(*site, settings);
+  if (site) {
+    site->environments = cluster::environments_of(*loaded.config, record.name, "slurm");
+    provider::apply_site(*site, settings);
+  }
   return Described{std::move(record), std::move(*loaded.config), std::move(settings),
                    std::move(hosts), std::move(site)};
 }

@@ -81,6 +81,17 @@ void NodeSources::share(std::vector<std::pair<std::string, std::string>> more,
   done({});
 }
 
+bool NodeSources::can_serve(const ComputeEnvironmentName& environment,
+                            std::string_view provider) const {
+  const bool has_hosts = ssh_ && ssh_->serves(environment);
+  if (provider == "ssh") return has_hosts;
+  return provider == "slurm" ? slurm_ != nullptr : local_ != nullptr && !has_hosts;
+}
+
+void NodeSources::serve_by_site(const provider::SlurmPlan& site) {
+  if (slurm_) slurm_->serve(site.environments);
+}
+
 std::optional<std::size_t> NodeSources::host_of(const NodeId& id) const {
   return ssh_ ? ssh_->host_of(id) : std::nullopt;
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -37,6 +38,12 @@ class NodeSources : public NodeProvider {
   /// LocalProvider::share(). Hosts share what they share already.
   void share(std::vector<std::pair<std::string, std::string>> more,
              std::function<void(Result<void>)> done);
+  /// Whether there is a provider so called ("local", "ssh", "slurm") that could serve a compute
+  /// environment of this name.
+  [[nodiscard]] bool can_serve(const ComputeEnvironmentName& environment,
+                               std::string_view provider) const;
+  /// From now on nodes of the site's environments, and of no others, come from the site.
+  void serve_by_site(const provider::SlurmPlan& site);
   /// Which host of the ssh provider's plan the node is on.
   [[nodiscard]] std::optional<std::size_t> host_of(const NodeId& id) const;
   void unshare(const std::vector<std::pair<std::string, std::string>>& paths);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "launcher/cluster/hosts.hpp"
 #include "runtime/os/failpoint.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/log.hpp"
@@ -86,6 +87,7 @@ Result<Described> Updater::prepare(const head::UpdateRequest& request) const {
   auto next = describe(std::move(next_record), request.text, described_.hosts, described_.site);
   if (!next) return next;
   if (auto fits = check_shared(*next); !fits) return fail(fits.error());
+  if (auto fits = check_providers(*next); !fits) return fail(fits.error());
   if (auto fits = head_.check(next->settings); !fits) return fail(fits.error());
   return next;
 }
@@ -110,6 +112,22 @@ Result<void> Updater::check_shared(const Described& next) const {
     return fail(Errc::conflict,
                 "a cluster with nodes beyond this machine gets no more shared directories: make a "
                 "new cluster");
+  }
+  return {};
+}
+
+/// Where nodes come from is looked at when a cluster is made: a kind of nodes that was not is not
+/// to be had.
+Result<void> Updater::check_providers(const Described& next) const {
+  for (const auto* provider : {"local", "ssh", "slurm"}) {
+    for (const auto& name :
+         cluster::environments_of(next.config, described_.record.name, provider)) {
+      if (provider_.can_serve(ComputeEnvironmentName{name}, provider)) continue;
+      return fail(Errc::conflict,
+                  "compute environment {} has the provider {}, and the cluster was made without "
+                  "such nodes for it: make a new cluster",
+                  name, provider);
+    }
   }
   return {};
 }
@@ -167,6 +185,7 @@ Result<Updater::Paths> Updater::make_directories(const Described& next) const {
 }
 
 void Updater::apply(Described next, const Paths& shared) {
+  if (next.site) provider_.serve_by_site(*next.site);
   const auto settings = next.settings;
   const auto taken = head_.reconfigure(settings, [this, next = std::move(next)]() mutable {
     // Cut short here, it is carried out anew: what is in force already is in force again then.
@@ -185,6 +204,7 @@ Result<void> Updater::keep(Described next) {
       .and_then([&]() -> Result<void> {
         described_.config = std::move(next.config);
         described_.settings = std::move(next.settings);
+        described_.site = std::move(next.site);
         promote(described_.record);
         if (auto saved = set_status(kComplete, ""); !saved) return saved;
         head_.tell(described_.record.name, kComplete, "");
@@ -198,6 +218,7 @@ void Updater::roll_back(const std::string& why, const Paths& shared) {
   if (described_.record.status != kInProgress) return;
   head_.tell(described_.record.name, kRollback, why);
   provider_.unshare(shared);
+  if (described_.site) provider_.serve_by_site(*described_.site);
   for (const auto& [here, path] : shared) (void)::rmdir(here.c_str());
   described_.record.next_file_name.clear();
   described_.record.next_template.clear();

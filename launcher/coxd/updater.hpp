@@ -41,6 +41,7 @@ class Updater {
 
   [[nodiscard]] Result<Described> prepare(const head::UpdateRequest& request) const;
   [[nodiscard]] Result<void> check_shared(const Described& next) const;
+  [[nodiscard]] Result<void> check_providers(const Described& next) const;
   [[nodiscard]] Result<void> commit(const std::string& text, const cluster::Record& next);
   void carry_out(Described next);
   [[nodiscard]] Result<Paths> make_directories(const Described& next) const;

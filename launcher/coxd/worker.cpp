@@ -117,18 +117,23 @@ std::string host_name() {
   return ::gethostname(name.data(), name.size()) == 0 ? name.data() : "localhost";
 }
 
+provider::RemoteCluster remote_cluster(const std::string& directory, const Described& described,
+                                       const os::Fd& listener) {
+  return {.cluster_name = described.record.name,
+          .cluster_directory = directory,
+          .bin_directory = os::program_directory(),
+          .region = described.settings.region,
+          .os_user = described.settings.os_user,
+          .head_port = os::local_port(listener)};
+}
+
 Result<std::unique_ptr<provider::SshProvider>> make_hosts(os::EventLoop& loop,
                                                           const std::string& directory,
                                                           const Described& described,
                                                           const os::Fd& listener) {
   if (!described.hosts) return std::unique_ptr<provider::SshProvider>();
-  return provider::make_ssh_provider(loop, {.plan = *described.hosts,
-                                            .cluster_name = described.record.name,
-                                            .cluster_directory = directory,
-                                            .bin_directory = os::program_directory(),
-                                            .region = described.settings.region,
-                                            .os_user = described.settings.os_user,
-                                            .head_port = os::local_port(listener)});
+  return provider::make_ssh_provider(
+      loop, {remote_cluster(directory, described, listener), *described.hosts});
 }
 
 Result<std::unique_ptr<provider::SlurmProvider>> make_site(os::EventLoop& loop,
@@ -136,13 +141,8 @@ Result<std::unique_ptr<provider::SlurmProvider>> make_site(os::EventLoop& loop,
                                                            const Described& described,
                                                            const os::Fd& listener) {
   if (!described.site) return std::unique_ptr<provider::SlurmProvider>();
-  return provider::make_slurm_provider(loop, {.plan = *described.site,
-                                              .cluster_name = described.record.name,
-                                              .cluster_directory = directory,
-                                              .bin_directory = os::program_directory(),
-                                              .region = described.settings.region,
-                                              .os_user = described.settings.os_user,
-                                              .head_port = os::local_port(listener)});
+  return provider::make_slurm_provider(
+      loop, {remote_cluster(directory, described, listener), *described.site});
 }
 
 class Worker {

@@ -100,8 +100,7 @@ std::string render_site(const SlurmPlan& plan) {
                                       {"qos", plan.qos},
                                       {"extraArgs", as_list(plan.extra_args)},
                                       {"pilotSeconds", plan.pilot_seconds},
-                                      {"maxSeconds", plan.max_seconds},
-                                      {"environments", as_list(plan.environments)}}) +
+                                      {"maxSeconds", plan.max_seconds}}) +
          "\n";
 }
 
@@ -118,8 +117,7 @@ Result<SlurmPlan> parse_site(const std::string& text) {
                      .qos = text_at(object, "qos"),
                      .extra_args = texts_at(object, "extraArgs"),
                      .pilot_seconds = static_cast<int>(object.at("pilotSeconds").as_int64()),
-                     .max_seconds = longest == nullptr ? 0 : static_cast<int>(longest->as_int64()),
-                     .environments = texts_at(object, "environments")};
+                     .max_seconds = longest == nullptr ? 0 : static_cast<int>(longest->as_int64())};
   } catch (const std::exception& error) {
     return fail(Errc::invalid_argument, "the record of the cluster's Slurm site cannot be read: {}",
                 error.what());

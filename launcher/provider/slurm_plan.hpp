@@ -21,7 +21,7 @@ struct SlurmPlan {
   std::vector<std::string> extra_args{};
   int pilot_seconds = 3600;                 ///< walltime where jobs have no timeouts
   int max_seconds = 0;                      ///< the partition's MaxTime at creation; 0: no limit
-  std::vector<std::string> environments{};  ///< names of compute environments
+  std::vector<std::string> environments{};  ///< names of compute environments, by the file: not kept
 
   friend bool operator==(const SlurmPlan&, const SlurmPlan&) = default;
 };

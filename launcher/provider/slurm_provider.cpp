@@ -74,6 +74,9 @@ class Provider : public SlurmProvider {
     const auto& all = options_.plan.environments;
     return std::find(all.begin(), all.end(), environment.value) != all.end();
   }
+  void serve(std::vector<std::string> environments) override {
+    options_.plan.environments = std::move(environments);
+  }
   bool knows(const NodeId& id) const override { return pilot_of_.contains(id); }
   bool may_wait(const NodeId& id) const override { return knows(id); }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "launcher/provider/remote_cluster.hpp"
 #include "launcher/provider/slurm_plan.hpp"
 #include "runtime/os/event_loop.hpp"
 #include "runtime/ports/node_provider.hpp"
@@ -14,20 +15,17 @@
 /// Slurm decides when. A pilot is cancelled when its last node is given back.
 namespace cox::provider {
 
-struct SlurmProviderOptions {
+/// Which nodes are of which pilot is kept in <cluster_directory>/slurm/pilots/<id>.
+struct SlurmProviderOptions : RemoteCluster {
   SlurmPlan plan;
-  std::string cluster_name;
-  std::string cluster_directory;  ///< which nodes are of which pilot: <it>/slurm/pilots/<id>
-  std::string bin_directory;      ///< the product's programs
-  std::string region;
-  std::string os_user;
-  int head_port = 0;  ///< of the head's socket for agents, on this machine
 };
 
 class SlurmProvider : public NodeProvider {
  public:
   /// True when nodes of this environment come from the site.
   [[nodiscard]] virtual bool serves(const ComputeEnvironmentName& environment) const = 0;
+  /// From now on nodes of these environments come from the site, by their names.
+  virtual void serve(std::vector<std::string> environments) = 0;
   [[nodiscard]] virtual bool knows(const NodeId& id) const = 0;
   /// Cancels all jobs of the cluster and removes what it has staged. `done` gets a sentence for
   /// each thing that could not be done in time.

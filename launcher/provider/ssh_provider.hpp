@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "launcher/provider/remote_cluster.hpp"
 #include "launcher/provider/ssh_plan.hpp"
 #include "runtime/os/event_loop.hpp"
 #include "runtime/ports/node_provider.hpp"
@@ -14,14 +15,9 @@
 /// What ssh started lives on without it.
 namespace cox::provider {
 
-struct SshProviderOptions {
+/// Which node is on which host is kept in <cluster_directory>/ssh/nodes/<id>.
+struct SshProviderOptions : RemoteCluster {
   SshPlan plan;
-  std::string cluster_name;
-  std::string cluster_directory;  ///< which node is on which host: <it>/ssh/nodes/<id>
-  std::string bin_directory;      ///< the product's programs
-  std::string region;
-  std::string os_user;
-  int head_port = 0;  ///< of the head's socket for agents, on this machine
 };
 
 class SshProvider : public NodeProvider {

@@ -7,6 +7,7 @@ import pytest
 import conftest
 import harness
 import slurm_site
+from ssh_fixtures import made
 
 # Until it is ended; what it started goes with it.
 ENDLESS = "echo begun; exec sleep 1000"
@@ -14,11 +15,7 @@ ENDLESS = "echo begun; exec sleep 1000"
 
 @pytest.fixture(scope="module")
 def site():
-    if os.geteuid() != 0:
-        pytest.skip("hosts and Slurm's daemons are made by root")
-    made = slurm_site.SlurmSite()
-    yield made
-    made.close()
+    yield from made(slurm_site.SlurmSite)
 
 
 @pytest.fixture(params=conftest.people())

@@ -150,9 +150,11 @@ class SlurmSite(ssh_site.Site):
         harness.wait_until(look, "idle nodes", 60)
 
     def wait_for_up(self):
-        """Until Slurm gives out every host again."""
+        """Until Slurm gives out every host again; what it has drained itself is taken back as an administrator would."""
         def look():
             seen = self.slurm("sinfo", "--noheader", "--Node", "--partition=day", "--format=%N %T %E", check=False)
+            for name in re.findall(r"^(\S+) drained", seen, re.M):
+                self.slurm("scontrol", "update", f"NodeName={name}", "State=RESUME", check=False)
             ill = [line.split()[0] for line in seen.splitlines() if re.search(r"down|drain|comp|fail|unk|\*", line.split()[1])]
             logs = [self.directory / "slurmctld.log"] + [self.directory / name / "slurmd.log" for name in ill]
             return not ill, seen + "".join(f"{log}:\n{log.read_text()[-3000:]}" for log in logs)

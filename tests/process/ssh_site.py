@@ -1,6 +1,6 @@
 """Six hosts and a machine to type on, as network namespaces of this machine, with a real sshd on each host.
 
-Every host has its own network, processes, host name, /tmp, /var/tmp, /dev/shm, /run and homes; /mnt/data is one
+Every host has its own network, processes, host name, /tmp, /var/tmp, /dev/shm, /run, /etc and homes; /mnt/data is one
 directory that all hosts share. Needs root to make them; who types may be anybody."""
 
 import os
@@ -42,6 +42,8 @@ mount --bind "$OWN/vartmp" /var/tmp
 mount -t tmpfs tmpfs /mnt
 mkdir /mnt/data
 mount --bind "$SHARED" /mnt/data
+mkdir -p "$OWN/etc" "$OWN/etc.work"
+mount -t overlay -o "lowerdir=/etc,upperdir=$OWN/etc,workdir=$OWN/etc.work" overlay /etc
 mount --bind "$OWN/shadow" /etc/shadow
 mount --bind "$OWN/hosts" /etc/hosts
 mount --bind "$OWN/machine-id" /etc/machine-id
@@ -132,6 +134,19 @@ class Host:
         self.process.stdin.close()
         self.process.wait()
         self.process = None
+
+    def set_clock(self, seconds):
+        """What starts on the host from now on finds a clock that is off by so much, and by what is set later.
+
+        The machine has one clock for all its hosts, so that programs are told another by a library."""
+        new = self.own / "clock.new"
+        new.write_text(f"{seconds}\n")
+        new.rename(self.own / "clock")
+        library = self.own / "clock.so"
+        if not library.exists():
+            subprocess.run(["gcc", "-Wall", "-Wextra", "-O1", "-shared", "-fPIC", f'-DOFFSET_FILE="{self.own}/clock"', "-o", library,
+                            harness.SOURCE / "tests/process/clock.c"], check=True)
+            self.run("sh", "-c", f"echo {library} > /etc/ld.so.preload")
 
     def run(self, *words, check=True):
         """Runs a command on the host, as root."""

@@ -13,6 +13,7 @@ import conftest
 import harness
 import slurm_site
 import ssh_site
+from ssh_fixtures import made
 
 
 def actions_file(head=None, queue=None, minimum=0, maximum=4, idle=60, extra=""):
@@ -223,11 +224,7 @@ def test_a_new_instance_runs_them_again(person):
 
 @pytest.fixture(scope="module")
 def site():
-    if os.geteuid() != 0:
-        pytest.skip("hosts are made by root")
-    made = ssh_site.Site(count=2)
-    yield made
-    made.close()
+    yield from made(lambda: ssh_site.Site(count=2))
 
 
 @pytest.mark.parametrize("kind", conftest.people())
@@ -247,11 +244,7 @@ def test_hosts_by_ssh_run_them_too(site, kind):
 
 @pytest.fixture(scope="module")
 def slurm():
-    if os.geteuid() != 0:
-        pytest.skip("hosts and Slurm's daemons are made by root")
-    made = slurm_site.SlurmSite(hosts=2)
-    yield made
-    made.close()
+    yield from made(lambda: slurm_site.SlurmSite(hosts=2))
 
 
 @pytest.mark.parametrize("kind", conftest.people())

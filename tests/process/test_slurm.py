@@ -261,3 +261,16 @@ def test_three_providers_side_by_side(typist, site):
     wide = cluster.script(where, nodes=3)
     assert lines(f"{wide}#0") == lines(f"{wide}#2") == ["slurm"]
     assert list(pilots(site, cluster).values()) == [("RUNNING", 3)]
+
+
+def test_a_compute_resource_that_comes_by_an_update_is_of_the_site(typist, site):
+    cluster = typist.create("sea", typist.site_file(minimum=0, maximum=2))
+    small = "        - {Name: more, InstanceTypes: [c4.large], MinvCpus: 0, DesiredvCpus: 0, MaxvCpus: 4}\n"
+    path = typist.write("next.yaml", typist.site_file(minimum=0, maximum=2).replace("Coxswain:\n", small + "Coxswain:\n"))
+    typist.run("pcluster", "update-cluster", "-n", "sea", "-c", path, "--wait", seconds=60).ok()
+    job = cluster.script("hostname", nodes=2)  # more than the first one may ever have
+    for pid in cluster.daemons():
+        os.kill(pid, signal.SIGKILL)
+    typist.run("pcluster", "start", "sea").ok()
+    assert cluster.finish(job)["status"] == "SUCCEEDED"
+    assert list(pilots(site, cluster).values()) == [("RUNNING", 2)]

@@ -13,15 +13,12 @@ import pytest
 import conftest
 import harness
 import ssh_site
+from ssh_fixtures import made
 
 
 @pytest.fixture(scope="module")
 def site():
-    if os.geteuid() != 0:
-        pytest.skip("hosts are made by root")
-    made = ssh_site.Site(3)
-    yield made
-    made.close()
+    yield from made(lambda: ssh_site.Site(3))
 
 
 class StagingPerson(ssh_site.SitePerson):
@@ -252,11 +249,7 @@ def test_how_far_it_is_stands_in_the_jobs_reason_and_a_kill_ends_it(typist, site
 
 @pytest.fixture(scope="module")
 def wide():
-    if os.geteuid() != 0:
-        pytest.skip("hosts are made by root")
-    made = ssh_site.Site(10)
-    yield made
-    made.close()
+    yield from made(lambda: ssh_site.Site(10))
 
 
 @pytest.mark.parametrize("keys", [True, False], ids=["hosts_reach_each_other", "hosts_do_not"])

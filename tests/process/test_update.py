@@ -183,3 +183,16 @@ def test_version_2_shows_a_table_and_asks(person):
     other = person.write("other.config", ini(maximum=8, head="t3.medium"))
     refused = person.run("pcluster", "update", "-c", other, "-y", "old").fails(1)
     assert "[cluster] master_instance_type cannot be changed" in refused.out, refused.story()
+
+
+def test_a_kind_of_nodes_that_the_cluster_was_made_without_is_refused(person):
+    """What hosts and Slurm offer is looked at when a cluster is made; nothing else steps in for them."""
+    cluster = person.create("kind", minimum=0, maximum=4)
+    before = (cluster.directory / "config").read_text()
+    for provider, own in (("slurm", "  Slurm: {Partition: day}\n"), ("ssh", "  Ssh: {Hosts: [10.0.0.11]}\n")):
+        other = before + f"Coxswain:\n  Provider: {provider}\n{own}"
+        assert update(cluster, other).fails(1).json()["message"] == "Update failure"
+        said = update(cluster, other, "--force-update", "true").fails(1).json()["message"]
+        assert f"compute environment kind-small has the provider {provider}, and the cluster was made without" in said, said
+    assert described(cluster)["clusterStatus"] == "CREATE_COMPLETE"
+    assert (cluster.directory / "config").read_text() == before
