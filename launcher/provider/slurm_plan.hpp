@@ -19,9 +19,10 @@ struct SlurmPlan {
   std::string account{};
   std::string qos{};
   std::vector<std::string> extra_args{};
-  int pilot_seconds = 3600;                 ///< walltime where jobs have no timeouts
-  int max_seconds = 0;                      ///< the partition's MaxTime at creation; 0: no limit
-  std::vector<std::string> environments{};  ///< names of compute environments, by the file: not kept
+  int pilot_seconds = 3600;  ///< walltime where jobs have no timeouts
+  int max_seconds = 0;       ///< the partition's MaxTime at creation; 0: no limit
+  std::vector<std::string>
+      environments{};  ///< names of compute environments, by the file: not kept
 
   friend bool operator==(const SlurmPlan&, const SlurmPlan&) = default;
 };
