@@ -1,7 +1,6 @@
 #include "launcher/provider/slurm_provider.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -74,8 +73,8 @@ class Provider : public SlurmProvider {
     const auto& all = options_.plan.environments;
     return std::find(all.begin(), all.end(), environment.value) != all.end();
   }
-  void serve(std::vector<std::string> environments) override {
-    options_.plan.environments = std::move(environments);
+  void serve(std::vector<std::string> names) override {
+    options_.plan.environments = std::move(names);
   }
   bool knows(const NodeId& id) const override { return pilot_of_.contains(id); }
   bool may_wait(const NodeId& id) const override { return knows(id); }

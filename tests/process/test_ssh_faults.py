@@ -31,11 +31,11 @@ def test_a_short_cut_of_one_way_loses_no_line(typist, site, silenced):
     cluster.wait_for(job, "RUNNING")
     host = host_of(site, r"STDIN\.sh")
     # Nothing gets from the one to the other; what the other says still arrives.
-    speaker, listener = (host.pid, "10.77.0.2/32") if silenced == "host" else (site.head, f"{host.address}/32")
-    site.wire(speaker, "route", "add", "blackhole", listener)
+    listener, speaker = (site.head, host.address) if silenced == "host" else (host.pid, "10.77.0.2")
+    site.silence(listener, speaker)
     harness.wait_until(lambda: (not pids_on(host, r"STDIN\.sh"), host.processes()), "the job's end on the host")
     seen = cluster.status(job)
-    site.wire(speaker, "route", "del", "blackhole", listener)
+    site.hear(listener)
     # Without a word of the head the agent has said all that there was to say.
     assert seen == "RUNNING" or silenced == "head", seen
     done = cluster.finish(job, 60)
