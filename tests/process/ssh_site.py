@@ -47,6 +47,7 @@ mount -t overlay -o "lowerdir=/etc,upperdir=$OWN/etc,workdir=$OWN/etc.work" over
 mount --bind "$OWN/shadow" /etc/shadow
 mount --bind "$OWN/hosts" /etc/hosts
 mount --bind "$OWN/machine-id" /etc/machine-id
+[ ! -e "$OWN/mount.nfs" ] || mount --bind "$OWN/mount.nfs" /usr/sbin/mount.nfs
 mkdir -m 755 /run/sshd
 # The network comes from outside; until then there is nothing to listen on.
 read -r go

@@ -216,7 +216,8 @@ def test_an_export_is_mounted_as_long_as_the_cluster_is_there(typist, site):
     stand_in = host.own / "mount.nfs"
     stand_in.write_text('#!/bin/sh\n[ "$3 $4" = "-o rw,retry=0" ] && exec mount -t tmpfs "$1" "$2"\necho "words: $*" >&2; exit 1\n')
     stand_in.chmod(0o755)
-    host.run("mount", "--bind", stand_in, "/usr/sbin/mount.nfs")
+    host.stop()
+    host.start()
     try:
         own = f"  SharedStorage:\n    - {{MountDir: /mnt/deep/data, Source: '{EXPORT}'}}\n"
         cluster = typist.create("sea", typist.hosts_file(hosts=[host], shared="/mnt/deep/data", minimum=2, maximum=2, extra=own))
@@ -224,11 +225,20 @@ def test_an_export_is_mounted_as_long_as_the_cluster_is_there(typist, site):
         job = cluster.script("echo here > ${PCLUSTER_SHARED_DIRS}/file && cat ${PCLUSTER_SHARED_DIRS}/file")
         assert cluster.finish(job)["status"] == "SUCCEEDED"
         assert cluster.output(job) == ["here"]
+        host.stop()
+        host.start()
+        wait_for_hosts(cluster, 1)
+        again = cluster.script("cd ${PCLUSTER_SHARED_DIRS} && ls && touch more && pwd")
+        assert cluster.finish(again, 120)["status"] == "SUCCEEDED"
+        assert cluster.output(again) == ["/mnt/deep/data"], "another memory, mounted anew at the same place"
+        assert f"{EXPORT} /mnt/deep/data tmpfs" in host.run("cat", "/proc/self/mounts")
         typist.run("pcluster", "delete-cluster", "-n", "sea", "--wait").ok()
         assert EXPORT not in host.run("cat", "/proc/self/mounts")
         assert host.run("ls", "/mnt").split() == ["data"]
     finally:
-        host.run("umount", "/usr/sbin/mount.nfs")
+        stand_in.unlink()
+        host.stop()
+        host.start()
 
 
 def test_a_host_that_is_off_while_the_cluster_is_deleted_is_told_of(typist, site):
