@@ -11,7 +11,8 @@
 #include "runtime/os/files.hpp"
 #include "runtime/os/frame_link.hpp"
 
-/// How the steps of a job's nodes meet: the main node's hub, and its other end on each other node.
+/// How the steps of a job's nodes meet: the main node's hub, and its other end on each other node,
+/// straight or by nodes between.
 namespace cox::agent {
 
 namespace {
@@ -27,17 +28,18 @@ Result<wire::Meeting> DirectRun::open() {
   if (::mkdir(direct_.session_directory.c_str(), 0700) != 0) {
     return fail(os::errno_error(errno, "cannot make " + direct_.session_directory));
   }
-  if (!hub_ || direct_.hosts.size() < 2) return wire::Meeting{};
+  if (!tree_.has_children(direct_.node_index)) return wire::Meeting{};
   auto listener = os::listen_tcp(direct_.address, 0);
   if (!listener) return fail(listener.error());
+  listener_ = std::move(*listener);
+  if (!hub_) return wire::Meeting{os::local_port(listener_), ""};
   auto secret = random_word();
   if (!secret) return fail(secret.error());
-  listener_ = std::move(*listener);
   secret_ = std::move(*secret);
   return wire::Meeting{os::local_port(listener_), secret_};
 }
 
-// The hub.
+// The hub, and nodes between it and others.
 
 void DirectRun::accept() {
   os::Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
@@ -68,9 +70,7 @@ void DirectRun::read_guest(Guest& guest) {
   if (alive && !guest.link.is_broken()) return;
   const auto node = guest.node;
   guest.link = HubLink(os::Fd());
-  if (!node) return;
-  hub_->lost(*node);
-  settle();
+  if (node) hear(*node, {'L', ""});
 }
 
 /// Who it is, by its proof. A stranger is not answered.
@@ -80,23 +80,49 @@ void DirectRun::greet(Guest& guest, const std::string& text) {
   const auto nodes = static_cast<std::int64_t>(direct_.hosts.size());
   if (!index || *index < 1 || *index >= nodes) return;
   const int node = static_cast<int>(*index);
+  if (tree_.parent(node) != direct_.node_index) return;
   const bool known = std::any_of(guests_.begin(), guests_.end(),
                                  [&](const auto& other) { return other->node == node; });
   if (known || words[2] != proof_of(secret_, "node", node, guest.nonce, words[1])) return;
   guest.node = node;
   guest.link.send('W', proof_of(secret_, "hub", node, guest.nonce, words[1]));
-  if (told_over_) {
-    guest.link.send('O', fmt::format("{} {}", hub_->end().exit_code, hub_->end().reason));
+  if (over_) guest.link.send('O', fmt::format("{} {}", over_->exit_code, over_->reason));
+}
+
+/// A guest's own word, or one that it hands on.
+void DirectRun::hear(int guest, const HubLink::Frame& frame) {
+  const auto blank = frame.text.find(' ');
+  const bool handed_on =
+      frame.kind == 'U' && blank != std::string::npos && blank + 1 < frame.text.size();
+  const auto from = handed_on ? to_int(std::string_view(frame.text).substr(0, blank)) : guest;
+  const auto nodes = static_cast<std::int64_t>(direct_.hosts.size());
+  if (!from || *from < 0 || *from >= nodes) return;
+  const int node = static_cast<int>(*from);
+  if (!tree_.is_within(node, guest)) return;
+  if (!hub_) {
+    const auto word = handed_on ? frame.text : fmt::format("{} {}{}", node, frame.kind, frame.text);
+    return link_->send('U', word);
+  }
+  decide(node,
+         handed_on ? HubLink::Frame{frame.text[blank + 1], frame.text.substr(blank + 2)} : frame);
+}
+
+void DirectRun::tell_guests(char kind, std::string_view text) {
+  for (const auto& guest : guests_) {
+    if (guest->node) guest->link.send(kind, text);
   }
 }
 
-void DirectRun::hear(int node, const HubLink::Frame& frame) {
+void DirectRun::decide(int node, const HubLink::Frame& frame) {
   const auto blank = std::min(frame.text.find(' '), frame.text.size());
   const auto number = to_int(std::string_view(frame.text).substr(0, blank));
   const int value = static_cast<int>(number.value_or(1));
   if (frame.kind == 'K') entered(node, frame.text);
   if (frame.kind == 'G') hub_->rank_gone(node, value);
   if (frame.kind == 'D') hub_->done(node, value);
+  for (int each = node; frame.kind == 'L' && each < tree_.nodes; ++each) {
+    if (tree_.is_within(each, node)) hub_->lost(each);
+  }
   if (frame.kind == 'F') {
     const auto reason = frame.text.substr(std::min(blank + 1, frame.text.size()));
     hub_->failed({value != 0 ? value : 1, reason});
@@ -108,20 +134,12 @@ void DirectRun::hear(int node, const HubLink::Frame& frame) {
 void DirectRun::entered(int node, const std::string& keys) {
   const auto all = hub_->entered(node, keys);
   if (!all) return;
-  for (const auto& guest : guests_) {
-    if (guest->node) guest->link.send('K', *all);
-  }
+  tell_guests('K', *all);
   send_replies(server_.released(*all));
 }
 
-/// Tells the job's end, once.
 void DirectRun::settle() {
-  if (!hub_->is_over() || std::exchange(told_over_, true)) return;
-  const auto& how = hub_->end();
-  for (const auto& guest : guests_) {
-    if (guest->node) guest->link.send('O', fmt::format("{} {}", how.exit_code, how.reason));
-  }
-  end(how);
+  if (hub_->is_over()) end(hub_->end());
 }
 
 void DirectRun::contribute(const std::string& keys) {
@@ -135,7 +153,7 @@ void DirectRun::contribute(const std::string& keys) {
 void DirectRun::connect(const wire::Meeting& meeting) {
   if (hub_) return;
   secret_ = meeting.secret;
-  auto socket = begin_connect(direct_.main_address, meeting.port);
+  auto socket = begin_connect(direct_.hub_address, meeting.port);
   auto nonce = random_word();
   const bool usable = socket && nonce;
   link_.emplace(usable ? std::move(*socket) : os::Fd(), true);
@@ -165,6 +183,7 @@ void DirectRun::hear_hub(const HubLink::Frame& frame) {
     welcome_ = frame.text == proof_of(secret_, "hub", direct_.node_index, hub_nonce_, own_nonce_);
     if (!welcome_) end({kKilled, "the main node's step did not know the job's secret"});
   } else if (welcome_ && frame.kind == 'K') {
+    tell_guests('K', frame.text);
     send_replies(server_.released(frame.text));
   } else if (welcome_ && frame.kind == 'O') {
     const auto blank = std::min(frame.text.find(' '), frame.text.size());

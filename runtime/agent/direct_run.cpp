@@ -42,6 +42,7 @@ DirectRun::DirectRun(const StepPlan& plan, std::function<void(StepMessage)> tell
                      const sigset_t& mask)
     : plan_(plan),
       direct_(*plan.direct),
+      tree_{static_cast<int>(plan.direct->hosts.size()), plan.direct->fan_out},
       tell_(std::move(tell)),
       mask_(mask),
       server_(local_ranks(direct_), static_cast<int>(direct_.node_of_rank.size()), direct_.name,
@@ -163,7 +164,9 @@ void DirectRun::watch(std::vector<Watch>& watches) {
       watches.push_back({state.pmi.get(), POLLIN, [this, rank = rank] { read_rank(rank); }});
     }
   }
-  if (listener_) watches.push_back({listener_.get(), POLLIN, [this] { accept(); }});
+  // Who comes before the secret is known waits.
+  if (listener_ && !secret_.empty())
+    watches.push_back({listener_.get(), POLLIN, [this] { accept(); }});
   std::erase_if(guests_, [](const auto& guest) { return guest->link.fd() < 0; });
   for (const auto& guest : guests_) {
     const short reading = hold_guests_ ? 0 : POLLIN;
@@ -320,6 +323,7 @@ void DirectRun::rank_failed(int rank, int code, const std::string& how, const ru
 void DirectRun::end(const mpi::RankFailure& how) {
   if (over_) return;
   over_ = how;
+  tell_guests('O', fmt::format("{} {}", how.exit_code, how.reason));
   if (any_left()) {
     signal_ranks(SIGTERM);
     signal_ranks(SIGCONT);

@@ -14,6 +14,7 @@
 #include "runtime/agent/hub_link.hpp"
 #include "runtime/agent/step.hpp"
 #include "runtime/agent/step_messages.hpp"
+#include "runtime/mpi/hub_tree.hpp"
 #include "runtime/mpi/launch_hub.hpp"
 #include "runtime/mpi/pmi_server.hpp"
 
@@ -27,7 +28,8 @@ struct Watch {
 };
 
 /// A step's ranks when it starts them itself: forks them, serves PMI-1 to each over its socket, and
-/// meets the steps of the job's other nodes: on the main node it is their hub.
+/// meets the steps of the job's other nodes: on the main node it is their hub. Of many nodes some
+/// stand between: they hand on what is said, up and down.
 ///
 /// The job ends everywhere at the first failure of a rank: MPI_Abort, a signal, an exit code that
 /// is not 0, an exit between MPI_Init and MPI_Finalize, an exit while others wait for the rank in a
@@ -39,7 +41,8 @@ class DirectRun {
   /// `tell`: to the agent. `mask`: the ranks' signal mask.
   DirectRun(const StepPlan& plan, std::function<void(StepMessage)> tell, const sigset_t& mask);
 
-  /// Makes the ranks' directory; the main node of several listens for the others.
+  /// Makes the ranks' directory; where others meet, listens for them. The secret is the main
+  /// node's; others have none of their own.
   [[nodiscard]] Result<wire::Meeting> open();
   void add_output(int rank, os::Fd out, os::Fd err);
   /// Where it is to read; otherwise it has nothing to.
@@ -61,7 +64,7 @@ class DirectRun {
   [[nodiscard]] bool is_connected(int node) const;  ///< with the hub
   /// Other nodes have to wait with what they say.
   void hold_guests(bool hold) { hold_guests_ = hold; }
-  /// Of another node: it is connected with the hub, or on its way.
+  /// Of another node: it is connected with its hub, or on its way.
   [[nodiscard]] bool has_hub() const { return link_ && link_->fd() >= 0; }
   [[nodiscard]] bool is_over() const { return over_.has_value(); }
   /// Nothing yet: exit code 0.
@@ -116,11 +119,14 @@ class DirectRun {
   void finish_if_empty();
   [[nodiscard]] bool any_left() const;
 
-  // As hub.
+  // As hub, or between it and others.
   void accept();
   void read_guest(Guest& guest);
   void greet(Guest& guest, const std::string& text);
-  void hear(int node, const HubLink::Frame& frame);
+  void hear(int guest, const HubLink::Frame& frame);
+  void tell_guests(char kind, std::string_view text);
+  // As hub.
+  void decide(int node, const HubLink::Frame& frame);
   void entered(int node, const std::string& keys);
   void settle();
   // As another node.
@@ -130,6 +136,7 @@ class DirectRun {
 
   const StepPlan& plan_;
   const DirectPlan& direct_;
+  mpi::HubTree tree_;
   std::function<void(StepMessage)> tell_;
   std::function<void(int, const HubLink::Frame&)> heard_;
   sigset_t mask_;
@@ -145,9 +152,8 @@ class DirectRun {
   std::optional<Clock::time_point> kill_at_;
 
   std::optional<mpi::LaunchHub> hub_;  ///< on the main node
-  os::Fd listener_;
+  os::Fd listener_;                    ///< there, and where further nodes meet
   std::vector<std::unique_ptr<Guest>> guests_;
-  bool told_over_ = false;
   bool hold_guests_ = false;
 
   std::optional<HubLink> link_;  ///< on the others

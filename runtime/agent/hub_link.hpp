@@ -16,6 +16,9 @@
 ///   'K' keys (to the hub: of the node's ranks, all are in the barrier; back: of all nodes)
 ///   'G' rank: has ended without MPI  'F' code: a rank failed  'D' code: the node's ranks have
 ///   ended 'O' code reason (from the hub): the job is over
+///
+/// A node between the hub and others is the hub to them: what they say it hands on as
+///   'U' index kind text  and that one is gone as  'U' index 'L'
 namespace cox::agent {
 
 class HubLink {

@@ -140,7 +140,7 @@ Result<wire::Meeting> MpirunNode::prepare() {
   direct.program_of_rank = order_.program_of_rank;
   direct.hosts = order_.hosts;
   direct.address = order_.addresses[static_cast<std::size_t>(order_.node_index)];
-  direct.main_address = order_.addresses.front();
+  direct.hub_address = order_.addresses.front();
   direct.name = order_.name;
   direct.pmi_library = pmi_library(options);
   direct.session_directory = session_ = session_directory(order_);

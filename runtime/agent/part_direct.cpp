@@ -8,6 +8,7 @@
 #include "runtime/agent/part.hpp"
 #include "runtime/agent/part_outputs.hpp"
 #include "runtime/agent/topology_probe.hpp"
+#include "runtime/mpi/hub_tree.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/log.hpp"
 
@@ -64,9 +65,11 @@ Result<DirectPlan> Part::plan_ranks() const {
   plan.name = directory_name();
   plan.pmi_library = pmi_library(host_.options);
   plan.session_directory = session_directory();
+  plan.fan_out = mpi::kHubFanOut;
+  const mpi::HubTree tree{static_cast<int>(prepare_->peers.size()), plan.fan_out};
   for (const auto& peer : prepare_->peers) {
     plan.hosts.push_back(peer.hostname);
-    if (peer.node_index == 0) plan.main_address = peer.address;
+    if (peer.node_index == tree.parent(key_.node_index)) plan.hub_address = peer.address;
   }
   CpuNumbers cpus;
   for (std::size_t rank = 0; rank < prepare_->seats.size(); ++rank) {

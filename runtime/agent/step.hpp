@@ -45,7 +45,8 @@ struct DirectPlan {
   std::vector<int> node_of_rank;
   std::vector<std::string> hosts;          ///< the job's nodes, by index
   std::string address;                     ///< this node's
-  std::string main_address;                ///< node 0's
+  std::string hub_address;                 ///< of the node where this one meets the others
+  int fan_out = 0;                         ///< of the tree of nodes (mpi::HubTree)
   std::string name;                        ///< of the attempt, unique
   std::string pmi_library;                 ///< for Open MPI's flux component
   std::string session_directory;           ///< to be made, on tmpfs; the agent removes it

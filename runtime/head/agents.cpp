@@ -187,8 +187,8 @@ void HeadCore::on(const NodeId& node, const wire::Prepared& message) {
   if (is_script(part)) return script_prepared(node, part);
   const auto* run = part_on(node, part);
   if (run == nullptr) return part_is_not_wanted(node, part);
-  const bool meets = part.node_index == 0 && message.meeting.port != 0;
-  if (meets) meetings_[{part.job, part.attempt}] = message.meeting;
+  const bool meets = message.meeting.port != 0;
+  if (meets) meetings_[{part.job, part.attempt}][part.node_index] = message.meeting;
   if (run->phase != NodePhase::preparing) {  // told again, after a reconnect
     if (meets) act(part.job);
     return;

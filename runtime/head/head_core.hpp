@@ -191,6 +191,7 @@ class HeadCore : public Head {
   void kill(const JobId& id, const std::string& reason, bool only_waiting);
   void act(const JobId& id);
   void act_on(const core::PrepareNode& effect);
+  [[nodiscard]] std::optional<wire::Meeting> meeting_of(const Job& job, int node_index) const;
   void act_on(const core::LaunchNode& effect);
   void act_on(const core::StopNode& effect);
   [[nodiscard]] Session* session_to_tell(const NodeId& node, const wire::PartKey& part, Told what);
@@ -396,7 +397,8 @@ class HeadCore : public Head {
   std::map<NodeId, os::SubscriptionPtr> silence_;  ///< nodes that went silent
   std::map<std::pair<JobId, int>, FailedRank> failed_ranks_;
   std::map<wire::PartKey, DelayedEnd> delayed_ends_;
-  std::map<std::pair<JobId, int>, wire::Meeting> meetings_;  ///< of direct attempts
+  /// Of direct attempts: where nodes meet, by the index of the one that listens.
+  std::map<std::pair<JobId, int>, std::map<int, wire::Meeting>> meetings_;
   Staging staging_;
 
   core::HeadsOfQueues queue_heads_;                    ///< of queues with time limits

@@ -3,6 +3,7 @@
 #include "runtime/api/api.hpp"
 #include "runtime/head/environment.hpp"
 #include "runtime/head/head_core.hpp"
+#include "runtime/mpi/hub_tree.hpp"
 #include "runtime/os/log.hpp"
 
 /// Events of jobs: applied, stored, followed up, and then acted on.
@@ -234,15 +235,27 @@ void HeadCore::send_files(const NodeId& node) {
   }
 }
 
+/// Where the node meets the others, once that is known: the nodes say it again to another head.
+std::optional<wire::Meeting> HeadCore::meeting_of(const Job& job, int node_index) const {
+  if (!job.attempts.back().is_direct() || job.node_count() == 1) return wire::Meeting{};
+  const auto known = meetings_.find({job.id, job.attempts.back().number});
+  if (known == meetings_.end() || !known->second.contains(0)) return std::nullopt;
+  auto meeting = known->second.at(0);
+  if (node_index == 0) return meeting;
+  const mpi::HubTree tree{job.node_count(), mpi::kHubFanOut};
+  const auto hub = known->second.find(tree.parent(node_index));
+  if (hub == known->second.end()) return std::nullopt;
+  meeting.port = hub->second.port;
+  return meeting;
+}
+
 void HeadCore::act_on(const core::LaunchNode& effect) {
   const Job& job = *state_.find(effect.job);
   const auto& run = job.attempts.back().nodes[static_cast<std::size_t>(effect.node_index)];
   const wire::PartKey part{effect.job, effect.attempt, effect.node_index};
-  const auto meeting = meetings_.find({effect.job, effect.attempt});
-  const bool meets = job.attempts.back().is_direct() && job.node_count() > 1;
-  if (meets && meeting == meetings_.end()) return;  // the main node will say it again
-  if (session_to_tell(run.node, part, Told::launch) == nullptr) return;
-  send(run.node, wire::Launch{part, meets ? meeting->second : wire::Meeting{}});
+  const auto meeting = meeting_of(job, effect.node_index);
+  if (!meeting || session_to_tell(run.node, part, Told::launch) == nullptr) return;
+  send(run.node, wire::Launch{part, *meeting});
 }
 
 void HeadCore::act_on(const core::StopNode& effect) {

@@ -60,7 +60,7 @@ struct Seat {
   friend bool operator==(const Seat&, const Seat&) = default;
 };
 
-/// Where the nodes of a directly launched job meet: its main node listens there.
+/// Where nodes of a directly launched job meet: at its main node, or at one that stands between.
 struct Meeting {
   int port = 0;        ///< 0: no such job
   std::string secret;  ///< proves who belongs to the job
@@ -90,7 +90,7 @@ struct Hello {
 };
 struct Prepared {
   PartKey part;
-  Meeting meeting = {};  ///< of a direct launch, from its main node
+  Meeting meeting = {};  ///< of a direct launch, from a node where others meet
   friend bool operator==(const Prepared&, const Prepared&) = default;
 };
 struct Started {

@@ -183,8 +183,12 @@ def test_a_program_that_spawns_goes_by_mpirun(cluster):
 
 def waiting_job(cluster):
     """A job whose rank 0 ignores SIGTERM and whose others wait for it."""
-    job = cluster.submit("-n", "3", "--mpi", "faulty.c", "wait", "0")
-    harness.wait_until(lambda: (len(cluster.output(f"{job}#0")) == 6, cluster.details(job)[""]), "all ranks to be there", 60)
+    return waiting_ranks(cluster, 6, "-n", "3")
+
+
+def waiting_ranks(cluster, ranks, *layout):
+    job = cluster.submit(*layout, "--mpi", "faulty.c", "wait", "0")
+    harness.wait_until(lambda: (len(cluster.output(f"{job}#0")) == ranks, cluster.details(job)[""]), "all ranks to be there", 60)
     return job
 
 
@@ -295,6 +299,27 @@ def test_loss_of_a_node_ends_the_job(person):
     os.kill(cluster.node_pids()[node], signal.SIGKILL)
     end = ended_within(cluster, job, started, 1)
     assert wanted in end["statusReason"], end[""]
+
+
+def test_nodes_beyond_sixteen_meet_at_another_node(person):
+    """The eighteenth node meets the others at the second; what goes wrong there, or between, ends the job everywhere."""
+    cluster = person.create("wide", minimum=36, maximum=36)
+    cluster.person.write("faulty.c", FAULTY)
+    layout = ("-n", "18", "--ranks-per-node", "1")
+    job = cluster.submit(*layout, "--mpi", "faulty.c", "nothing", "0")
+    end = cluster.finish(job, seconds=90)
+    assert end["status"] == "SUCCEEDED" and launched(end).startswith("direct"), end[""]
+    assert sorted(cluster.output(f"{job}#0")) == sorted(f"rank {rank} of 18 is here" for rank in range(18))
+    end = cluster.finish(cluster.submit(*layout, "--mpi", "faulty.c", "exit", "17", "5"), seconds=90)
+    assert re.search(r"rank 17 on ip-10-0-0-\d+ exited with code 5", end["statusReason"]), end[""]
+    job = waiting_ranks(cluster, 18, *layout)
+    between = cluster.output(job, "--rank", "1", "--tag")[0].split("@")[1].split(" ")[0]
+    node = next(h["ec2InstanceId"] for h in cluster.hosts() if h["privateDnsName"].startswith(between + "."))
+    step, = step_below(cluster.node_pids()[node])
+    os.kill(step, signal.SIGKILL)
+    end = cluster.finish(job, seconds=60)
+    assert end["status"] == "FAILED" and f"node {between} was lost" in end["statusReason"], end[""]
+    nothing_is_left(cluster)
 
 
 def test_output_is_whole_over_a_kill_of_the_working_daemon(person):

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <functional>
 
 #include "runtime/base/text.hpp"
 #include "runtime/os/files.hpp"
@@ -24,14 +25,16 @@ using testing::UnorderedElementsAre;
 class Node {
  public:
   Node(const std::string& directory, int index, std::vector<int> node_of_rank,
-       const std::string& script) {
+       const std::string& script, std::vector<std::string> hosts = {"ip-a", "ip-b"},
+       int fan_out = 0) {
     plan_.command = {"/bin/sh", "-c", script};
     plan_.environment = {"PATH=/usr/bin:/bin", "PMI_RANK=nobody"};
     plan_.direct.emplace();
     plan_.direct->node_index = index;
     plan_.direct->node_of_rank = std::move(node_of_rank);
-    plan_.direct->hosts = {"ip-a", "ip-b"};
-    plan_.direct->address = plan_.direct->main_address = "127.0.0.1";
+    plan_.direct->hosts = std::move(hosts);
+    plan_.direct->fan_out = fan_out;
+    plan_.direct->address = plan_.direct->hub_address = "127.0.0.1";
     plan_.direct->name = "job-1";
     plan_.direct->session_directory = fmt::format("{}/{}", directory, index);
     sigset_t none;
@@ -63,6 +66,13 @@ class Node {
   }
 
   DirectRun& run() { return *run_; }
+  /// As a step that is killed: its ranks go with it.
+  void kill() {
+    run_->signal_ranks(SIGKILL);
+    run_.reset();
+    over = {137, "killed"};
+  }
+  bool lives() const { return run_.has_value(); }
 
   wire::Meeting meeting;
   std::optional<mpi::RankFailure> over;
@@ -89,29 +99,41 @@ class DirectRunTest : public testing::Test {
   }
   ~DirectRunTest() override { EXPECT_TRUE(os::remove_tree(directory_)); }
 
-  /// Runs both nodes until each says that it is over.
-  static void run(const std::vector<Node*>& nodes) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    const auto all_over = [&] {
-      return std::all_of(nodes.begin(), nodes.end(), [](const auto* n) { return n->over; });
-    };
-    while (!all_over() && std::chrono::steady_clock::now() < end) {
-      std::vector<Watch> watches;
-      for (auto* node : nodes) node->run().watch(watches);
-      std::vector<pollfd> watched;
-      for (const auto& watch : watches) watched.push_back({watch.fd, watch.events, 0});
-      ::poll(watched.data(), watched.size(), 5);
-      for (std::size_t i = 0; i < watched.size(); ++i) {
-        if (watched[i].revents != 0) watches[i].ready();
-      }
-      int status = 0;
-      rusage usage{};
-      for (pid_t pid = 0; (pid = ::wait4(-1, &status, WNOHANG, &usage)) > 0;) {
-        for (auto* node : nodes) node->run().child_ended(pid, status, usage);
-      }
-      for (auto* node : nodes) node->run().tick();
+  /// Lets the nodes do what there is to do.
+  static void turn(const std::vector<Node*>& nodes) {
+    std::vector<Watch> watches;
+    for (auto* node : nodes) {
+      if (node->lives()) node->run().watch(watches);
     }
-    EXPECT_TRUE(all_over());
+    std::vector<pollfd> watched;
+    for (const auto& watch : watches) watched.push_back({watch.fd, watch.events, 0});
+    ::poll(watched.data(), watched.size(), 5);
+    for (std::size_t i = 0; i < watched.size(); ++i) {
+      if (watched[i].revents != 0) watches[i].ready();
+    }
+    int status = 0;
+    rusage usage{};
+    for (pid_t pid = 0; (pid = ::wait4(-1, &status, WNOHANG, &usage)) > 0;) {
+      for (auto* node : nodes) {
+        if (node->lives()) node->run().child_ended(pid, status, usage);
+      }
+    }
+    for (auto* node : nodes) {
+      if (node->lives()) node->run().tick();
+    }
+  }
+
+  static void run_until(const std::vector<Node*>& nodes, const std::function<bool()>& done) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!done() && std::chrono::steady_clock::now() < end) turn(nodes);
+    EXPECT_TRUE(done());
+  }
+
+  /// Runs all nodes until each says that it is over.
+  static void run(const std::vector<Node*>& nodes) {
+    run_until(nodes, [&] {
+      return std::all_of(nodes.begin(), nodes.end(), [](const auto* n) { return n->over; });
+    });
   }
 
   std::string directory_;
@@ -174,6 +196,70 @@ TEST_F(DirectRunTest, DoesNotHearWhoDoesNotKnowTheSecret) {
   EXPECT_EQ(other.over, (mpi::RankFailure{9, ""}));
   EXPECT_FALSE(main.over) << "a stranger's failure is none of the job's";
   main.run().stopping();
+}
+
+/// Three nodes of which the last meets the others at the second.
+struct Chain {
+  Chain(const std::string& directory, const std::array<std::string, 3>& scripts) {
+    for (int i = 0; i < 3; ++i) {
+      nodes.push_back(std::make_unique<Node>(directory, i, std::vector{0, 1, 2},
+                                             scripts[static_cast<std::size_t>(i)],
+                                             std::vector<std::string>{"ip-a", "ip-b", "ip-c"}, 1));
+    }
+    const auto& secret = nodes[0]->meeting.secret;
+    EXPECT_EQ(nodes[1]->meeting.secret, "");
+    EXPECT_EQ(nodes[2]->meeting, wire::Meeting{});
+    // The last one comes to the second before that one knows the secret.
+    nodes[2]->launch({nodes[1]->meeting.port, secret});
+    nodes[1]->launch({nodes[0]->meeting.port, secret});
+    nodes[0]->launch(nodes[0]->meeting);
+  }
+  std::vector<Node*> all() { return {nodes[0].get(), nodes[1].get(), nodes[2].get()}; }
+  std::vector<std::unique_ptr<Node>> nodes;
+};
+
+TEST_F(DirectRunTest, HandsOnWhatNodesBehindANodeSay) {
+  Chain chain(directory_, {kMeet, kMeet, kMeet});
+
+  run(chain.all());
+
+  for (const auto& node : chain.nodes) {
+    EXPECT_EQ(node->over, (mpi::RankFailure{0, ""}));
+    EXPECT_THAT(node->output(),
+                ElementsAre(testing::AllOf(HasSubstr("hello 0"), HasSubstr("hello 1"),
+                                           HasSubstr("hello 2"))));
+  }
+}
+
+TEST_F(DirectRunTest, HandsOnAFailureAfterItsOwnRanksHaveEnded) {
+  Chain chain(directory_, {"exec sleep 1000", "exit 0", "sleep 0.1; exit 5"});
+
+  run(chain.all());
+
+  for (const auto& node : chain.nodes) EXPECT_EQ(node->over->exit_code, 5);
+  EXPECT_THAT(chain.nodes[0]->ended, testing::IsEmpty()) << "it was stopped by the others' failure";
+}
+
+TEST_F(DirectRunTest, EndsWithTheNodeThatOthersMeetAt) {
+  Chain chain(directory_, {kMeet + "exec sleep 1000", kMeet, kMeet + "exec sleep 1000"});
+  run_until(chain.all(), [&] { return !chain.nodes[1]->ended.empty(); });
+  chain.nodes[1]->kill();  // it had told that its ranks have ended well
+
+  run(chain.all());
+
+  EXPECT_EQ(chain.nodes[0]->over, (mpi::RankFailure{137, "node ip-c was lost"}));
+  EXPECT_EQ(chain.nodes[2]->over, (mpi::RankFailure{137, "the main node was lost"}));
+}
+
+TEST_F(DirectRunTest, TellsOfANodeThatIsLostBehindAnother) {
+  Chain chain(directory_, {kMeet + "exec sleep 1000", kMeet, kMeet + "exec sleep 1000"});
+  run_until(chain.all(), [&] { return !chain.nodes[1]->ended.empty(); });  // all have met
+  chain.nodes[2]->kill();
+
+  run(chain.all());
+
+  EXPECT_EQ(chain.nodes[0]->over, (mpi::RankFailure{137, "node ip-c was lost"}));
+  EXPECT_EQ(chain.nodes[1]->over, chain.nodes[0]->over);
 }
 
 TEST_F(DirectRunTest, ReplacesWhatTheJobSetOfARanksIdentity) {
