@@ -153,6 +153,16 @@ class Person:
         assert not left, "left behind:\n" + "\n".join(left)
 
 
+FILE_HEAD = """Region: us-west-2
+Image:
+  Os: alinux2
+HeadNode:
+  InstanceType: t3.micro
+  Networking:
+    SubnetId: subnet-0123456789abcdef0
+"""
+
+
 def cluster_file(minimum=2, desired=None, maximum=6, types=("c4.large",), shared="/shared", extra=""):
     """A v3 file of a local cluster."""
     listed = "".join(f"\n            - {t}" for t in types)
@@ -161,14 +171,7 @@ def cluster_file(minimum=2, desired=None, maximum=6, types=("c4.large",), shared
     StorageType: Ebs
     MountDir: {shared}
 """ if shared else ""
-    return f"""Region: us-west-2
-Image:
-  Os: alinux2
-HeadNode:
-  InstanceType: t3.micro
-  Networking:
-    SubnetId: subnet-0123456789abcdef0
-  Imds:
+    return f"""{FILE_HEAD}  Imds:
     Secured: false
 {storage}Scheduling:
   Scheduler: awsbatch

@@ -20,14 +20,7 @@ def actions_file(head=None, queue=None, minimum=0, maximum=4, idle=60, extra="")
     """A file of Slurm's kind, whose queues have custom actions too. head, queue: lines of YAML."""
     def listed(lines, indent):
         return "".join(f"{' ' * indent}{line}\n" for line in ["CustomActions:"] + ["  " + line for line in lines]) if lines else ""
-    return f"""Region: us-west-2
-Image:
-  Os: alinux2
-HeadNode:
-  InstanceType: t3.micro
-  Networking:
-    SubnetId: subnet-0123456789abcdef0
-{listed(head, 2)}SharedStorage:
+    return f"""{harness.FILE_HEAD}{listed(head, 2)}SharedStorage:
   - Name: data
     StorageType: Ebs
     MountDir: /shared

@@ -5,14 +5,11 @@
 #include <set>
 
 #include "runtime/core/lending.hpp"
-#include "tests/unit/core/world.hpp"
+#include "tests/unit/core/any_world.hpp"
 
 /// What never happens where nodes are lent, whatever the cluster and its jobs.
 namespace cox::core {
 namespace {
-
-int between(int least, int most) { return *rc::gen::inRange(least, most + 1); }
-bool one_in(int n) { return between(0, n - 1) == n - 1; }
 
 JobSpec any_spec() {
   auto spec = one_in(2) ? wide_spec(between(1, 4), between(1, 2)) : spec_of(between(1, 2));
@@ -38,43 +35,12 @@ std::unique_ptr<World> any_world() {
   return world;
 }
 
-std::string in_words(const World& world) {
-  std::string text;
-  for (const auto& e : world.cluster.environments) {
-    text += fmt::format("{} {}..{} idle {}\n", e.name, e.min_vcpus, e.max_vcpus,
-                        e.idle_ms_before_release);
-  }
-  for (const auto& [name, lending] : world.cluster.lent) {
-    text += fmt::format("{} lent for {}, {} at most\n", name, lending.default_s, lending.max_s);
-  }
-  for (const auto& node : world.nodes) {
-    text += fmt::format("{} in {} of {}: {}, {} s, {} s left\n", node.id, node.environment,
-                        node.allocation, to_string(node.status), node.lent_s,
-                        (node.lent_until - world.now) / 1000);
-  }
-  for (const auto& job : world.jobs) {
-    text +=
-        fmt::format("{} {}: {} x {} vCPUs, {} s on", job.id, to_string(job.status),
-                    job.spec->nodes.value_or(0), job.spec->vcpus, job.spec->timeout_s.value_or(0));
-    for (const auto& node : world.nodes) {
-      if (holds_node(job, node.id)) text += " " + node.id.value;
-    }
-    text += "\n";
-  }
-  return text;
-}
-
 bool can_ever_run(const World& world, const JobSpec& spec) {
   const auto& all = world.cluster.environments;
   return std::any_of(all.begin(), all.end(), [&](const ComputeEnvironment& environment) {
     const auto* lending = lending_of(world.cluster, environment.name);
     return smallest_fit(environment, spec) && (lending == nullptr || is_lent_for(*lending, spec));
   });
-}
-
-void expect_sound(const World& world) {
-  const auto faults = world.faults();
-  if (!faults.empty()) RC_FAIL(faults.front());
 }
 
 /// What is taken away now goes; a job's nodes stay: it ends in time.

@@ -3,14 +3,11 @@
 
 #include <memory>
 
-#include "tests/unit/core/world.hpp"
+#include "tests/unit/core/any_world.hpp"
 
 /// What never happens, whatever the cluster and its jobs.
 namespace cox::core {
 namespace {
-
-int between(int least, int most) { return *rc::gen::inRange(least, most + 1); }
-bool one_in(int n) { return between(0, n - 1) == n - 1; }
 
 const std::vector<InstanceType> kTypes = {type_of("small", 2), type_of("large", 4),
                                           type_of("fat", 4, MiB{8192}), type_of("huge", 8)};
@@ -68,41 +65,12 @@ std::unique_ptr<World> any_world() {
   return world;
 }
 
-/// The cluster in words, for a failure's report.
-std::string in_words(const World& world) {
-  std::string text;
-  for (const auto& e : world.cluster.environments) {
-    text += fmt::format("{} {}..{} idle {}{}{}:", e.name, e.min_vcpus, e.max_vcpus,
-                        e.idle_ms_before_release, e.spot ? " spot" : "", e.enabled ? "" : " off");
-    for (const auto& type : e.instance_types) text += " " + type.name;
-    text += "\n";
-  }
-  for (const auto& node : world.nodes) {
-    text += fmt::format("{} in {}: {} {}\n", node.id, node.environment, node.instance_type,
-                        to_string(node.status));
-  }
-  for (const auto& job : world.jobs) {
-    text += fmt::format("{} {}: {} x {} vCPUs, {} MiB on", job.id, to_string(job.status),
-                        job.spec->nodes.value_or(0), job.spec->vcpus, job.spec->memory.value);
-    for (const auto& node : world.nodes) {
-      if (holds_node(job, node.id)) text += " " + node.id.value;
-    }
-    text += "\n";
-  }
-  return text;
-}
-
 bool can_ever_run(const World& world, const JobSpec& spec) {
   const auto& all = world.cluster.environments;
   return std::any_of(all.begin(), all.end(), [&](const ComputeEnvironment& environment) {
     return environment.enabled && !(spec.nodes && environment.spot) &&
            smallest_fit(environment, spec);
   });
-}
-
-void expect_sound(const World& world) {
-  const auto faults = world.faults();
-  if (!faults.empty()) RC_FAIL(faults.front());
 }
 
 RC_GTEST_PROP(Placing, KeepsEveryLimitAndTellsOfEachJob, ()) {
