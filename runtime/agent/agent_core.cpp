@@ -54,6 +54,7 @@ class AgentCore : public Agent {
     reaper_ = loop_.on_child_exit([this](int pid, int status) { child_ended(pid, status); });
     if (options_.metadata) serve_metadata();
     topology_ = export_topology();
+    get_ready_for_steps();
     if (!options_.head_file.empty()) health_.watch();
     dial();
     return {};

@@ -31,6 +31,11 @@ constexpr auto kDoubtTime = std::chrono::milliseconds(400);
 
 std::int64_t now_ms() { return os::SystemClock().now().value; }
 
+/// What is left below a step. Mostly that is nothing, and a look at its children alone tells so.
+std::vector<pid_t> left_below(pid_t step) {
+  return has_no_child(step) ? std::vector<pid_t>{} : processes_below(step);
+}
+
 }  // namespace
 
 /// A command that cox-rsh asked for.
@@ -194,6 +199,7 @@ void Part::was_prepared(const Result<wire::Meeting>& result) {
   if (!result) return begin_end(1, result.error().message);
   phase_ = Phase::prepared;
   meeting_ = *result;
+  if (prepare_->starts_itself) return launch({key_, {}});
   host_.send(wire::Prepared{key_, meeting_});
 }
 
@@ -273,8 +279,7 @@ void Part::begin_end(int exit_code, std::string reason) {
 
 void Part::clear_processes() {
   if (step_ && clear_rounds_++ < kClearRoundsMax) {
-    const auto left = processes_below(step_->pid());
-    if (!left.empty()) {
+    if (const auto left = left_below(step_->pid()); !left.empty()) {
       for (const auto pid : left) ::kill(pid, SIGKILL);
       clear_timer_ = host_.loop.after(kClearEvery, [this] { clear_processes(); });
       return;
@@ -293,7 +298,7 @@ void Part::clear_processes() {
 /// Called at the end of each pipe, and when the processes are gone: over when both are so.
 void Part::drain() {
   if (phase_ != Phase::ending || any_pipe_open()) return;
-  if (step_ && !processes_below(step_->pid()).empty() && clear_rounds_ < kClearRoundsMax) return;
+  if (step_ && clear_rounds_ < kClearRoundsMax && !left_below(step_->pid()).empty()) return;
   clear_timer_.reset();
   host_.loop.post([this, alive = alive_] {
     if (*alive) over();

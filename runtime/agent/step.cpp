@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -141,6 +142,19 @@ std::optional<pid_t> parent_of(pid_t pid) {
 }
 
 }  // namespace
+
+void get_ready_for_steps() {
+  // Libraries of the system's that know the groups of users. Only their being loaded counts here.
+  int none = 0;
+  if (::geteuid() == 0) ::getgrouplist("root", 0, nullptr, &none);
+}
+
+bool has_no_child(pid_t step) {
+  const os::Fd file(
+      ::open(fmt::format("/proc/{0}/task/{0}/children", step).c_str(), O_RDONLY | O_CLOEXEC));
+  char first = 0;
+  return file && ::read(file.get(), &first, 1) == 0;
+}
 
 std::vector<pid_t> processes_below(pid_t root) {
   std::multimap<pid_t, pid_t> children;

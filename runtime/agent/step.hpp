@@ -134,6 +134,13 @@ class Step {
 /// The body of the step process; never returns.
 [[noreturn]] void be_step(const StepPlan& plan, int control);
 
+/// True where nothing is below a step, not even what has ended and is still to be reaped: one that
+/// lost its parent would be the step's own child. False where the system does not tell.
+[[nodiscard]] bool has_no_child(pid_t step);
+
+/// Once, before steps are forked: what each of them would have to load to become a job's user.
+void get_ready_for_steps();
+
 /// Processes below `root`, found by their parents' numbers in /proc, the deepest last. Without it.
 [[nodiscard]] std::vector<pid_t> processes_below(pid_t root);
 

@@ -3,6 +3,7 @@
 #include <linux/capability.h>
 #include <linux/close_range.h>
 #include <poll.h>
+#include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -95,10 +96,9 @@ Result<void> prepare(const StepPlan& plan) {
   return {};
 }
 
-/// execve with the job's PATH; a script without an interpreter line is bash's. Returns errno.
-int execute(const std::vector<std::string>& argv, const std::vector<std::string>& environment) {
-  const auto words = exec_words(argv);
-  const auto variables = exec_words(environment);
+/// Where the job's PATH may have the program.
+std::vector<std::string> candidates_of(const std::vector<std::string>& argv,
+                                       const std::vector<std::string>& environment) {
   std::vector<std::string> candidates;
   if (argv[0].find('/') != std::string::npos) {
     candidates.push_back(argv[0]);
@@ -110,18 +110,63 @@ int execute(const std::vector<std::string>& argv, const std::vector<std::string>
       }
     }
   }
+  return candidates;
+}
+
+/// The program by the first of its names that `start` can: it takes a path and words, and returns 0
+/// or errno. A script without an interpreter line is bash's. Returns what the last failure was.
+template <class Start>
+int try_names(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
+              const Start& start) {
+  const auto words = exec_words(argv);
   int why = ENOENT;
-  for (const auto& candidate : candidates) {
-    ::execve(candidate.c_str(), words.data(), variables.data());
-    if (errno == ENOEXEC) {
+  for (const auto& candidate : candidates_of(argv, environment)) {
+    int failed = start(candidate.c_str(), words);
+    if (failed == ENOEXEC) {
       std::vector<std::string> by_bash{"/bin/bash", candidate};
       by_bash.insert(by_bash.end(), argv.begin() + 1, argv.end());
-      ::execve("/bin/bash", exec_words(by_bash).data(), variables.data());
+      failed = start("/bin/bash", exec_words(by_bash));
     }
-    if (errno != ENOENT && errno != ENOTDIR) why = errno;
+    if (failed == 0) return 0;
+    if (failed != ENOENT && failed != ENOTDIR) why = failed;
   }
   return why;
 }
+
+/// How a step's child becomes another program: with these descriptors and in a group of its own.
+class SpawnSettings {
+ public:
+  SpawnSettings(int in, int out, int err, const sigset_t& signals) {
+    ::posix_spawn_file_actions_init(&actions_);
+    ::posix_spawnattr_init(&attributes_);
+    const std::array<int, 3> given{in, out, err};
+    for (int i = 0; i < 3; ++i) {
+      ::posix_spawn_file_actions_adddup2(&actions_, given[static_cast<std::size_t>(i)], i);
+    }
+    ::posix_spawn_file_actions_addclosefrom_np(&actions_, 3);
+    ::posix_spawnattr_setsigmask(&attributes_, &signals);
+    ::posix_spawnattr_setpgroup(&attributes_, 0);
+    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+  }
+  SpawnSettings(const SpawnSettings&) = delete;
+  SpawnSettings& operator=(const SpawnSettings&) = delete;
+  ~SpawnSettings() {
+    ::posix_spawn_file_actions_destroy(&actions_);
+    ::posix_spawnattr_destroy(&attributes_);
+  }
+
+  /// 0 or errno.
+  [[nodiscard]] int spawn(pid_t& pid, const char* path, const std::vector<char*>& words,
+                          const std::vector<char*>& variables) const {
+    // Most directories of a PATH have no such program: that is no reason to make a process.
+    if (::access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) return errno;
+    return ::posix_spawn(&pid, path, &actions_, &attributes_, words.data(), variables.data());
+  }
+
+ private:
+  posix_spawn_file_actions_t actions_{};
+  posix_spawnattr_t attributes_{};
+};
 
 class StepProcess {
  public:
@@ -209,10 +254,26 @@ class StepProcess {
     if (!send_step_message(control_, message)) ::_exit(0);
   }
 
-  /// A child with these descriptors as 0, 1 and 2. Its failure to execute comes back as errno.
+  /// A child with these descriptors as 0, 1 and 2. Its failure to execute comes back as errno. The
+  /// step's memory, which is the agent's, is not copied for a child that gives it up at once.
   std::pair<pid_t, int> start(const std::vector<std::string>& argv,
                               const std::vector<std::string>& environment, int in, int out,
                               int err) {
+    if (box_) return start_stopped(argv, environment, in, out, err);
+    const SpawnSettings settings(in, out, err, unblocked_);
+    const auto variables = exec_words(environment);
+    pid_t pid = -1;
+    const int why = try_names(argv, environment, [&](const char* path, const auto& words) {
+      return settings.spawn(pid, path, words, variables);
+    });
+    return {why == 0 ? pid : -1, why};
+  }
+
+  /// The same for what enters a container: it is put within its limits first, while it can start
+  /// nothing yet.
+  std::pair<pid_t, int> start_stopped(const std::vector<std::string>& argv,
+                                      const std::vector<std::string>& environment, int in, int out,
+                                      int err) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) return {-1, errno};
     const pid_t pid = ::fork();
@@ -223,17 +284,20 @@ class StepProcess {
       ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
       ::setpgid(0, 0);
       ::sigprocmask(SIG_SETMASK, &unblocked_, nullptr);
-      if (box_) ::raise(SIGSTOP);
-      const int why = execute(argv, environment);
+      ::raise(SIGSTOP);
+      const auto variables = exec_words(environment);
+      const int why = try_names(argv, environment, [&](const char* path, const auto& words) {
+        ::execve(path, words.data(), variables.data());
+        return errno;
+      });
       [[maybe_unused]] const auto ignored = ::write(ends[1], &why, sizeof why);
       ::_exit(kNotFound);
     }
     const int fork_errno = errno;
     ::close(ends[1]);
     int why = pid < 0 ? fork_errno : 0;
-    // What enters a container is put within its limits first, while it can start nothing yet.
     int status = 0;
-    if (box_ && pid > 0 && ::waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status)) {
+    if (pid > 0 && ::waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status)) {
       tell('m', pid, 0);
     }
     while (pid > 0 && ::read(ends[0], &why, sizeof why) < 0 && errno == EINTR) {

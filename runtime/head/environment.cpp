@@ -149,6 +149,7 @@ Result<wire::Prepare> make_prepare(const Job& job, int node_index, const PartCon
   prepare.vcpus = spec.vcpus;
   prepare.memory_mib = spec.memory.value;
   prepare.multi_node = job.is_multi_node();
+  prepare.starts_itself = attempt.nodes.size() == 1;
   prepare.environment = spec.environment;
   if (const auto* group = spec.group_of(node_index)) {
     prepare.command = group->command;

@@ -110,7 +110,8 @@ constexpr auto members(Of<Prepare> /*of*/) {
   return std::tuple{
       &T::part,          &T::user,       &T::command, &T::environment, &T::vcpus,
       &T::memory_mib,    &T::multi_node, &T::peers,   &T::hostfile,    &T::mpi_environment,
-      &T::capture_ranks, &T::directory,  &T::seats,   &T::mpi_library, &T::container};
+      &T::capture_ranks, &T::directory,  &T::seats,   &T::mpi_library, &T::container,
+      &T::starts_itself};
 }
 constexpr auto members(Of<Launch> /*of*/) { return std::tuple{&Launch::part, &Launch::meeting}; }
 constexpr auto members(Of<Stop> /*of*/) {

@@ -21,7 +21,7 @@
 /// receiver does not know, or that is over, are answered by what is true, never by an error.
 namespace cox::wire {
 
-inline constexpr std::uint32_t kVersion = 5;             ///< raised at every change of a message
+inline constexpr std::uint32_t kVersion = 6;             ///< raised at every change of a message
 inline constexpr std::size_t kFrameBytesMax = 4u << 20;  ///< larger frames end the session
 
 /// Names one node's part in one attempt.
@@ -205,6 +205,8 @@ struct Prepare {
   std::vector<Seat> seats;
   std::string mpi_library;   ///< as MpiRun::library
   Container container = {};  ///< what `command` runs in; without an image: the node itself
+  /// Nobody else is waited for: prepared, the part starts by itself, without a word in between.
+  bool starts_itself = false;
   friend bool operator==(const Prepare&, const Prepare&) = default;
 };
 struct Launch {

@@ -126,13 +126,18 @@ class Agents {
     if (!message) return;
     if (const auto* prepare = std::get_if<wire::Prepare>(&*message)) {
       agent.parts.insert(prepare->part);
+      if (prepare->starts_itself) return start(agent, prepare->part);
       agent.link->send(wire::encode(wire::Prepared{prepare->part}));
     } else if (const auto* launch = std::get_if<wire::Launch>(&*message)) {
-      agent.link->send(wire::encode(wire::Started{launch->part, clock_.now().value}));
-      if (jobs_ == Jobs::end) end(agent, launch->part, 0);
+      start(agent, launch->part);
     } else if (const auto* stop = std::get_if<wire::Stop>(&*message)) {
       end(agent, stop->part, 128 + SIGTERM);
     }
+  }
+
+  void start(Agent& agent, const wire::PartKey& part) {
+    agent.link->send(wire::encode(wire::Started{part, clock_.now().value}));
+    if (jobs_ == Jobs::end) end(agent, part, 0);
   }
 
   void end(Agent& agent, const wire::PartKey& part, int code) {
