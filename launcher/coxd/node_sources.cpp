@@ -53,6 +53,10 @@ void NodeSources::suspect(const NodeId& id) {
   if (slurm_) slurm_->suspect(id);
 }
 
+std::string NodeSources::scratch_here(const NodeId& id) const {
+  return local_ ? local_->scratch_here(id) : std::string();
+}
+
 std::vector<NodeId> NodeSources::adopt(const std::vector<Node>& known) {
   std::vector<Node> of_local;
   std::vector<Node> of_ssh;

@@ -32,6 +32,7 @@ class NodeSources : public NodeProvider {
   [[nodiscard]] Millis lent_until(const NodeId& id) const override;
   [[nodiscard]] bool may_wait(const NodeId& id) const override;
   void suspect(const NodeId& id) override;
+  [[nodiscard]] std::string scratch_here(const NodeId& id) const override;
   std::vector<NodeId> adopt(const std::vector<Node>& known) override;
 
   /// Shows more directories {directory here, path in nodes} to local nodes, as

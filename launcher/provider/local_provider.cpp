@@ -66,6 +66,9 @@ class Provider : public LocalProvider {
   void on_node_ended(std::function<void(NodeId, std::string)> handler) override {
     on_ended_ = std::move(handler);
   }
+  std::string scratch_here(const NodeId& id) const override {
+    return node_directory(plan_.directory, id) + "/scratch";
+  }
   std::vector<NodeId> adopt(const std::vector<Node>& known) override;
   void end_all(std::function<void()> done) override;
   void share(std::vector<std::pair<std::string, std::string>> more,

@@ -65,7 +65,7 @@ class AgentCore : public Agent {
     // Jobs pass through it to their own directories and cannot see what else is there.
     if (auto made = os::make_directories(options_.scratch, 0711); !made) return made;
     ::chmod(options_.scratch.c_str(), 0711);
-    const auto spool = options_.scratch + "/.spool";
+    const auto spool = options_.scratch + "/" + wire::kSpoolDirectory;
     if (auto removed = os::remove_tree(spool); !removed) return removed;
     if (::mkdir(spool.c_str(), 0700) != 0) return fail(os::errno_error(errno, spool));
     auto store = logs::open_log_store(spool);
@@ -184,8 +184,9 @@ class AgentCore : public Agent {
     std::visit([this](const auto& m) { on(m); }, *message);
   }
 
-  void on(const wire::Welcome&) {
+  void on(const wire::Welcome& message) {
     welcome_ = true;
+    head_sees_files_ = message.sees_files;
     turned_away_ = 0;
     retry_ = kFirstRetry;
     health_.tell_again();
@@ -215,6 +216,10 @@ class AgentCore : public Agent {
     const auto found = parts_.find(message.part);
     if (found != parts_.end()) found->second->acknowledged(message);
   }
+  void on(const wire::OutputUnseen& message) {
+    const auto found = parts_.find(message.part);
+    if (found != parts_.end()) found->second->unseen(message);
+  }
   void on(const wire::ExitedAck& message) {
     const auto found = parts_.find(message.part);
     if (found == parts_.end()) return;
@@ -241,7 +246,7 @@ class AgentCore : public Agent {
     if (!entry) {
       entry = std::make_unique<Part>(
           PartHost{loop_, options_, *spool_, [this](const wire::Message& m) { send(m); },
-                   [this] { return link_ && welcome_; },
+                   [this] { return link_ && welcome_; }, [this] { return head_sees_files_; },
                    [this](const wire::Message& m) { answer_remote(m); },
                    [this] { return orphans(); }, [this] { return processors_in_use(); }},
           key);
@@ -395,7 +400,8 @@ class AgentCore : public Agent {
   os::SubscriptionPtr reaper_;
   std::unique_ptr<os::FrameLink> link_;
   bool welcome_ = false;
-  int turned_away_ = 0;  ///< times in a row
+  bool head_sees_files_ = false;  ///< as the last head said that it does
+  int turned_away_ = 0;           ///< times in a row
   std::chrono::steady_clock::time_point last_contact_ = std::chrono::steady_clock::now();
   std::chrono::milliseconds retry_ = kFirstRetry;
   os::SubscriptionPtr retry_timer_;

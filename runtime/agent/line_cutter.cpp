@@ -3,25 +3,32 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/ports/log_sink.hpp"
+
 namespace cox::agent {
 
 void LineCutter::feed(std::string_view bytes, const Take& take) {
-  std::uint32_t lines = 0;
-  std::size_t longest = 0;
-  std::size_t begin = 0;
-  for (auto end = bytes.find('\n'); end != std::string_view::npos; end = bytes.find('\n', begin)) {
-    longest = std::max(longest, end - begin + (lines == 0 ? rest_.size() : 0));
-    begin = end + 1;
-    ++lines;
-  }
-  const auto tail = bytes.size() - begin + (lines == 0 ? rest_.size() : 0);
-  if (std::max(longest, tail) > kLineBytesMax) return feed_long(bytes, take);
-  if (lines > 0) {
+  if (has_long_line(bytes)) return feed_long(bytes, take);
+  const auto end = bytes.rfind('\n');
+  if (end != std::string_view::npos) {
+    const auto whole = bytes.substr(0, end);
     auto run = std::exchange(rest_, {});
-    run += bytes.substr(0, begin - 1);
-    take(std::move(run), lines);
+    run.reserve(run.size() + whole.size());
+    run += whole;
+    take(std::move(run), lines_in(whole));
+    bytes.remove_prefix(end + 1);
   }
-  rest_ += bytes.substr(begin);
+  rest_ += bytes;
+}
+
+/// Looks at few bytes only: from the last line end that a line may have to the next.
+bool LineCutter::has_long_line(std::string_view bytes) const {
+  for (auto room = kLineBytesMax - rest_.size(); bytes.size() > room; room = kLineBytesMax) {
+    const auto end = bytes.substr(0, room + 1).rfind('\n');
+    if (end == std::string_view::npos) return true;
+    bytes.remove_prefix(end + 1);
+  }
+  return false;
 }
 
 /// Line by line, as some line must be cut.

@@ -22,6 +22,7 @@ class LineCutter {
   void finish(const Take& take);
 
  private:
+  [[nodiscard]] bool has_long_line(std::string_view bytes) const;
   void feed_long(std::string_view bytes, const Take& take);
 
   std::string rest_;

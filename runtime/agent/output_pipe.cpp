@@ -10,7 +10,7 @@
 namespace cox::agent {
 
 namespace {
-constexpr std::size_t kReadBytes = 128u << 10;
+constexpr std::size_t kReadBytes = 256u << 10;
 constexpr int kPipeBytes = 1 << 20;
 }  // namespace
 

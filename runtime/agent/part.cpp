@@ -360,6 +360,7 @@ SpooledLog& Part::log(int rank) {
     const auto name =
         rank < 0 ? directory_name() + "/main" : fmt::format("{}/rank-{}", directory_name(), rank);
     entry = std::make_unique<SpooledLog>(host_.spool, name, key_, rank);
+    entry->keep(keeps_output(rank));
   }
   return *entry;
 }
@@ -395,7 +396,10 @@ void Part::tell_all() {
   }
   if (started_ms_ != 0) host_.send(wire::Started{key_, started_ms_});
   for (const auto& ended : ranks_) host_.send(ended);
-  for (auto& [rank, log] : logs_) log->rewind();
+  for (auto& [rank, log] : logs_) {
+    log->keep(keeps_output(rank));
+    log->rewind();
+  }
   end_told_ = false;
   pump();
 }

@@ -26,6 +26,7 @@ struct PartHost {
   logs::LogStore& spool;
   std::function<void(const wire::Message&)> send;  ///< nothing happens while not connected
   std::function<bool()> connected;
+  std::function<bool()> head_sees_files;
   /// Where a remote command's output and end go: back to the node that asked.
   std::function<void(const wire::Message&)> answer_remote;
   /// Processes below the agent that belong to no step that is alive.
@@ -54,6 +55,7 @@ class Part {
   void run_remote(const wire::RemoteStart& start);
   void remote_input(const wire::RemoteInput& input);
   void acknowledged(const wire::OutputAck& ack);
+  void unseen(const wire::OutputUnseen& unseen);
   /// The connection is new: says everything again that the head may not know.
   void tell_all();
   /// The connection is gone: output is kept here until there is another.
@@ -94,6 +96,9 @@ class Part {
   void bytes(int rank, std::uint8_t stream, LineCutter& lines, std::string_view bytes);
   void pump();
   SpooledLog& log(int rank);
+  [[nodiscard]] bool keeps_output(int rank) const {
+    return rank >= 0 && is_direct() && host_.head_sees_files();
+  }
   void signal_all(int signal);
   [[nodiscard]] bool any_pipe_open() const;
   void for_each_pipe(const std::function<void(OutputPipe&)>& act);

@@ -134,6 +134,13 @@ void Part::finish_rank_lines() {
   }
 }
 
+void Part::unseen(const wire::OutputUnseen& unseen) {
+  const auto found = logs_.find(unseen.rank);
+  if (found == logs_.end()) return;
+  found->second->send_instead();
+  pump();
+}
+
 bool Part::any_pipe_open() const {
   return out_.is_open() || err_.is_open() ||
          std::any_of(rank_outputs_.begin(), rank_outputs_.end(), [](const auto& each) {

@@ -16,9 +16,27 @@ void SpooledLog::add(std::int64_t at_ms, std::uint8_t stream, std::string text,
 
 Result<void> SpooledLog::store() {
   if (unstored_.empty()) return {};
-  if (auto stored = spool_.append(name_, unstored_); !stored) return stored;
-  // Kept in memory as well while they are few: then sending needs no look at the disk.
-  for (auto& line : unstored_) {
+  std::vector<logs::Run> runs;
+  if (auto stored = spool_.append(name_, unstored_, kept_ ? &runs : nullptr); !stored) {
+    return stored;
+  }
+  if (kept_) {
+    unstored_.clear();
+    for (const auto& run : runs) {
+      const auto before = fresh_runs_.empty() ? sent_ : fresh_runs_.back().last();
+      if (fresh_runs_.size() >= kWaitingRunsMax || run.sequence != before + 1) break;
+      fresh_bytes_ += run.bytes;
+      fresh_runs_.push_back(run);
+    }
+  } else {
+    wait_to_be_sent(std::exchange(unstored_, {}));
+  }
+  return {};
+}
+
+/// Kept in memory as well while they are few: then sending needs no look at the disk.
+void SpooledLog::wait_to_be_sent(std::vector<OutputLine> lines) {
+  for (auto& line : lines) {
     if (behind()) break;
     const bool follows =
         line.sequence ==
@@ -27,8 +45,55 @@ Result<void> SpooledLog::store() {
     fresh_bytes_ += line.text.size() + sizeof line;
     fresh_.push_back(std::move(line));
   }
-  unstored_.clear();
-  return {};
+}
+
+void SpooledLog::forget_waiting() {
+  fresh_.clear();
+  fresh_runs_.clear();
+  fresh_bytes_ = 0;
+}
+
+void SpooledLog::keep(bool kept) {
+  kept = kept && !refused_;
+  if (kept_ != kept) forget_waiting();
+  kept_ = kept;
+}
+
+void SpooledLog::send_instead() {
+  refused_ = true;
+  if (!kept_) return;
+  keep(false);
+  rewind();
+}
+
+void SpooledLog::pump_runs(const std::function<void(const wire::Message&)>& send) {
+  while (sent_ < last_ && in_flight_bytes_ < kKeptBytesMax) {
+    wire::OutputKept batch{part_, rank_, name_, {}};
+    std::size_t bytes = 0;
+    const auto take = [&](const logs::Run& run) {
+      sent_ = run.last();
+      bytes += run.bytes;
+      batch.runs.push_back({run.sequence, run.at.value,
+                            static_cast<std::uint8_t>(run.stream == StreamKind::out ? 0 : 1),
+                            run.lines, run.offset, run.bytes});
+    };
+    if (!fresh_runs_.empty() && fresh_runs_.front().sequence == sent_ + 1) {
+      while (!fresh_runs_.empty() && batch.runs.size() < kRunsMax) {
+        fresh_bytes_ -= fresh_runs_.front().bytes;
+        take(fresh_runs_.front());
+        fresh_runs_.pop_front();
+      }
+    } else {
+      forget_waiting();
+      const auto runs = spool_.runs(name_, sent_, kRunsMax);
+      if (!runs) return;
+      for (const auto& run : *runs) take(run);
+    }
+    if (batch.runs.empty()) return;
+    in_flight_.emplace_back(sent_, bytes);
+    in_flight_bytes_ += bytes;
+    send(batch);
+  }
 }
 
 void SpooledLog::send_batch(wire::Output& batch,
@@ -42,6 +107,7 @@ void SpooledLog::send_batch(wire::Output& batch,
 }
 
 void SpooledLog::pump(const std::function<void(const wire::Message&)>& send) {
+  if (kept_) return pump_runs(send);
   while (sent_ < last_ && in_flight_bytes_ < kWindowBytes) {
     wire::Output batch{part_, rank_, {}};
     const auto take = [&](OutputLine& line) {

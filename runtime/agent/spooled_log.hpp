@@ -21,6 +21,10 @@ class SpooledLog {
   void add(std::int64_t at_ms, std::uint8_t stream, std::string text, std::uint32_t lines = 1);
   /// Writes what was added to the spool. Errors: as LogStore::append.
   [[nodiscard]] Result<void> store();
+  /// Whether the head is only told where lines stand in the spool, as it takes them from there.
+  void keep(bool kept);
+  /// The head cannot: what it has not acknowledged is sent to it.
+  void send_instead();
   /// Sends what the window lets through.
   void pump(const std::function<void(const wire::Message&)>& send);
   void acknowledged(std::uint64_t sequence);
@@ -33,13 +37,23 @@ class SpooledLog {
 
   [[nodiscard]] bool all_sent() const { return sent_ == last_; }
   /// Lines wait that the window does not let through: the source should pause.
-  [[nodiscard]] bool behind() const { return fresh_bytes_ > kFreshBytesMax; }
+  [[nodiscard]] bool behind() const {
+    return fresh_bytes_ > (kept_ ? kKeptBytesMax : kFreshBytesMax);
+  }
 
  private:
   static constexpr std::size_t kWindowBytes = 4u << 20;
   static constexpr std::size_t kBatchBytes = 512u << 10;
   static constexpr std::size_t kFreshBytesMax = 4u << 20;
+  // Kept lines take room on the disk alone, whose cache the kernel bounds; these only see to it
+  // that the head's syncs, and with them the job's end, are not far behind.
+  static constexpr std::size_t kKeptBytesMax = 64u << 20;
+  static constexpr std::size_t kRunsMax = 256;          ///< in a message
+  static constexpr std::size_t kWaitingRunsMax = 8192;  ///< in memory
 
+  void wait_to_be_sent(std::vector<OutputLine> lines);
+  void pump_runs(const std::function<void(const wire::Message&)>& send);
+  void forget_waiting();
   void send_batch(wire::Output& batch, const std::function<void(const wire::Message&)>& send);
 
   logs::LogStore& spool_;
@@ -47,13 +61,16 @@ class SpooledLog {
   wire::PartKey part_;
   int rank_;
   std::vector<OutputLine> unstored_;
-  std::deque<OutputLine> fresh_;  ///< stored, not yet sent, still in memory; ends at last_
+  std::deque<OutputLine> fresh_;      ///< stored, not yet sent, still in memory; ends at last_
+  std::deque<logs::Run> fresh_runs_;  ///< the same while lines are kept
   std::size_t fresh_bytes_ = 0;
   std::uint64_t last_ = 0;
   std::uint64_t sent_ = 0;
   std::uint64_t acknowledged_ = 0;
   std::deque<std::pair<std::uint64_t, std::size_t>> in_flight_;  ///< last number, bytes
   std::size_t in_flight_bytes_ = 0;
+  bool kept_ = false;
+  bool refused_ = false;
 };
 
 }  // namespace cox::agent

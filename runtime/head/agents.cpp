@@ -1,3 +1,5 @@
+#include <fcntl.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstring>
@@ -17,10 +19,6 @@ constexpr auto kRankWordTime = std::chrono::milliseconds(300);
 constexpr auto kNodesTime = std::chrono::milliseconds(60'000);
 constexpr std::size_t kLastLines = 5;
 constexpr std::size_t kLastBytes = 1024;
-
-std::string part_text(const wire::PartKey& part) {
-  return fmt::format("{}/{}/{}", part.job, part.attempt, part.node_index);
-}
 
 /// A rank that mpirun ended because of another one; or one that asked for it.
 bool was_ended_by_mpirun(int exit_code) {
@@ -102,7 +100,10 @@ void HeadCore::on(const NodeId& node, const wire::Hello& message) {
                    .topology_file = message.topology_file,
                    .interface = message.network,
                    .nodes_share_cores = !message.whole_machine};
-  send(node, wire::Welcome{state_.cluster().name});
+  if (const auto scratch = provider_.scratch_here(node); !scratch.empty()) {
+    session.scratch.reset(::open(scratch.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  }
+  send(node, wire::Welcome{state_.cluster().name, static_cast<bool>(session.scratch)});
   compare_parts(node, message.parts);
   find_scripts(node, message.parts);
   learn_address(node, message);
@@ -322,64 +323,6 @@ void HeadCore::on(const NodeId& node, const wire::RankExited& message) {
   const auto [known, added] = failed_ranks_.emplace(std::pair{part.job, part.attempt}, failed);
   if (!added && failed.at_ms < known->second.at_ms) known->second = failed;
   end_what_waited(part.job, part.attempt);
-}
-
-// Output.
-
-/// What ranks of a direct attempt write goes to their logs, and merged as it comes to the main
-/// node's, which mpirun would have written. That one first: should the head die in between, lines
-/// that are sent again are there twice, and none is missing.
-Result<void> HeadCore::append_output(const wire::Output& message, std::vector<OutputLine> lines) {
-  const auto& part = message.part;
-  if (message.rank < 0) {
-    return logs_->append(main_log(part.job, part.attempt, part.node_index), lines);
-  }
-  const auto own = rank_log(part.job, part.attempt, part.node_index, message.rank);
-  const auto& attempt = state_.find(part.job)->attempts[static_cast<std::size_t>(part.attempt) - 1];
-  if (attempt.is_direct()) {
-    const auto merged = main_log(part.job, part.attempt, 0);
-    const auto before = logs_->info(own);
-    const auto known = before ? before->last_sequence : 0;
-    const auto end = logs_->info(merged);
-    const auto next = end ? end->last_sequence + 1 : 1;
-    std::erase_if(lines, [&](const OutputLine& line) {  // those that were sent again
-      return line.sequence + line.lines - 1 <= known;
-    });
-    if (lines.empty()) return {};
-    // One log goes on where the other does, so a number there is this one's and a distance.
-    const auto distance = next - (known + 1);
-    for (auto& line : lines) line.sequence += distance;
-    if (auto added = logs_->append(merged, lines); !added) return added;
-    for (auto& line : lines) line.sequence -= distance;
-  }
-  return logs_->append(own, lines);
-}
-
-void HeadCore::on(const NodeId& node, wire::Output message) {
-  if (message.records.empty()) return;
-  const auto& part = message.part;
-  if (is_script(part)) return keep_script_output(node, message);
-  const auto& newest = message.records.back();
-  const wire::OutputAck ack{part, message.rank, newest.sequence + lines_in(newest.text) - 1};
-  // Of a job that was forgotten, or of none that this node ever ran.
-  if (!was_on(node, part)) return send(node, ack);
-  std::vector<OutputLine> lines;
-  lines.reserve(message.records.size());
-  for (auto& record : message.records) {
-    const auto count = lines_in(record.text);
-    lines.push_back({record.sequence, Millis{record.at_ms},
-                     record.stream == 0 ? StreamKind::out : StreamKind::err, std::move(record.text),
-                     count});
-  }
-  const bool is_new = lines.front().sequence == 1;
-  if (const auto appended = append_output(message, std::move(lines)); !appended) {
-    os::log_error("output of {}: {}", part_text(part), appended.error().message);
-    return;
-  }
-  // Whoever follows the job learns of its new log.
-  if (is_new) watches_.tell(part.job);
-  journal_->output_written();
-  journal_->then([this, node, ack] { send(node, ack); });
 }
 
 // Commands that cox-rsh asks for on other nodes of a job.

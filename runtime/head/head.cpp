@@ -99,7 +99,7 @@ Result<void> HeadCore::open_directory() {
   const auto& directory = options_.directory;
   if (auto made = os::make_directories(directory, 0700); !made) return made;
   if (auto opened = open_ca(); !opened) return opened;
-  auto logs = logs::open_log_store(directory + "/logs");
+  auto logs = logs::open_log_store(directory + "/logs", logs::Linked::adopted);
   if (!logs) return fail(logs.error());
   logs_ = std::move(*logs);
   auto store = store::open_store(directory + "/store.db");

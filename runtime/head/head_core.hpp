@@ -64,6 +64,7 @@ struct Session {
   mpi::Topology topology;  ///< without cores when the node could not tell
   bool open_mpi_flux = false;
   mpi::NodePaths paths = {};
+  os::Fd scratch;  ///< the node's scratch directory, where it is on this machine
   std::set<std::pair<wire::PartKey, Told>> told;
   std::deque<Sending> sending;
   os::SubscriptionPtr pace;  ///< waits until the link has taken some of it
@@ -214,6 +215,7 @@ class HeadCore : public Head {
   void on(const NodeId& node, const wire::RemoteOutput& message);
   void on(const NodeId& node, const wire::RemoteExited& message);
   void on(const NodeId& node, const wire::Health& message);
+  void on(const NodeId& node, const wire::OutputKept& message);
   template <class Other>
   void on(const NodeId& node, const Other& message);
   void part_is_not_wanted(const NodeId& node, const wire::PartKey& part);
@@ -223,6 +225,8 @@ class HeadCore : public Head {
   void end_what_waited(const JobId& job, int attempt);
   [[nodiscard]] Result<void> append_output(const wire::Output& message,
                                            std::vector<OutputLine> lines);
+  [[nodiscard]] Result<void> take_kept(const NodeId& node, const wire::OutputKept& message);
+  void output_came(const NodeId& node, const wire::OutputAck& ack, std::size_t bytes, bool is_new);
   void end_part(const NodeId& node, const wire::Exited& message);
   void compare_parts(const NodeId& node, const std::vector<wire::PartKey>& reported);
   [[nodiscard]] std::string describe(const FailedRank& failed, const Job& job) const;

@@ -54,9 +54,18 @@ void Journal::gone(const CatalogKey& item) {
   schedule();
 }
 
-void Journal::output_written() {
+void Journal::output_written(std::size_t bytes, std::function<void()> acknowledge) {
   open_.sync_output = true;
-  schedule();
+  open_.output_bytes += bytes;
+  open_.effects.push_back(std::move(acknowledge));
+  if (open_.output_bytes >= kOutputBytes) {
+    schedule();
+  } else if (!output_timer_) {
+    output_timer_ = loop_.after(kOutputTime, [this] {
+      output_timer_.reset();
+      schedule();
+    });
+  }
 }
 
 void Journal::answer(std::function<void()> continuation) {
@@ -82,6 +91,7 @@ void Journal::hand_over() {
   if (at_turn_end_) at_turn_end_();
   scheduled_ = false;
   wanted_ = false;
+  output_timer_.reset();
   under_way_ = std::exchange(open_, Batch{});
   if (!under_way_.needs_disk()) {
     finished();

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -30,8 +32,12 @@ class Journal {
   void forgotten(const JobId& job);
   void add(CatalogItem item);
   void gone(const CatalogKey& item);
-  /// Output was appended: it is synced with the next commit.
-  void output_written();
+  /// So many bytes of output were appended: they are synced with the next commit, at the latest
+  /// after kOutputTime or with kOutputBytes, so that what comes in small pieces shares a sync.
+  /// `acknowledge` is called as by then().
+  void output_written(std::size_t bytes, std::function<void()> acknowledge);
+  static constexpr std::chrono::milliseconds kOutputTime{20};
+  static constexpr std::size_t kOutputBytes = 2u << 20;
 
   /// Called on the loop once everything added before this is durable; soon, when nothing is open.
   /// Of one commit, answers to clients go before all else.
@@ -47,6 +53,7 @@ class Journal {
   struct Batch {
     store::Changes changes;
     bool sync_output = false;
+    std::size_t output_bytes = 0;
     std::vector<std::function<void()>> answers;
     std::vector<std::function<void()>> effects;
     [[nodiscard]] bool needs_disk() const { return sync_output || !changes.empty(); }
@@ -63,9 +70,10 @@ class Journal {
   Batch open_;
   Batch under_way_;
   std::function<void()> at_turn_end_;
-  bool busy_ = false;       ///< the thread has a batch
-  bool scheduled_ = false;  ///< hand_over() is posted
-  bool wanted_ = false;     ///< somebody called while the thread was busy
+  os::SubscriptionPtr output_timer_;  ///< output waits for others to share its sync with
+  bool busy_ = false;                 ///< the thread has a batch
+  bool scheduled_ = false;            ///< hand_over() is posted
+  bool wanted_ = false;               ///< somebody called while the thread was busy
 
   std::mutex mutex_;  ///< guards the rest
   std::condition_variable wake_;

@@ -1,10 +1,14 @@
 #pragma once
 
+#include <sys/uio.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runtime/base/result.hpp"
 #include "runtime/logs/record.hpp"
@@ -28,8 +32,33 @@ class File {
 /// errno as an Error: not_found for ENOENT, else internal. Message: "<what>: <strerror>".
 [[nodiscard]] Error file_error(int error_number, std::string_view what);
 
-/// Writes all bytes at the offset.
-[[nodiscard]] Result<void> write_at(int fd, std::uint64_t offset, std::string_view bytes);
+/// Bytes of two kinds on their way to a file: small ones that are gathered, and large ones that
+/// stay where they are until they are written.
+class Gathered {
+ public:
+  /// Where small ones go.
+  [[nodiscard]] std::string& own() { return own_; }
+  /// What lies elsewhere and follows on what own() has now.
+  void add(std::string_view elsewhere);
+  [[nodiscard]] std::uint64_t size() const { return own_.size() + elsewhere_bytes_; }
+  /// The pieces in order; valid until something is added.
+  [[nodiscard]] std::vector<iovec> pieces() const;
+
+ private:
+  struct Piece {
+    std::size_t own_until = 0;
+    std::string_view elsewhere;
+  };
+  std::string own_;
+  std::vector<Piece> elsewhere_;
+  std::uint64_t elsewhere_bytes_ = 0;
+};
+
+/// Writes all pieces at the offset.
+[[nodiscard]] Result<void> write_at(int fd, std::uint64_t offset, std::vector<iovec> pieces);
+
+/// Reads so many bytes. Errors: internal when the disk refuses or the file is shorter.
+[[nodiscard]] Result<void> read_at(int fd, std::uint64_t offset, std::span<char> bytes);
 
 /// Walks over the records of [begin, end) of a file in either direction, with few reads.
 /// A view is valid until the next call. Errors: internal when the disk refuses, or where the bytes

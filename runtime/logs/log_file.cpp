@@ -15,59 +15,40 @@ namespace {
 /// damaged was written shortly before it.
 constexpr std::uint64_t kVerifiedBytes = 4u << 20;
 
-bool in_time(const ReadSpec& what, Millis at) {
-  return (!what.from || at >= *what.from) && (!what.before || at < *what.before);
-}
-
-/// False when no record of the block can be in the time asked for.
-bool may_hold_time(const ReadSpec& what, const Block& block) {
-  return (!what.from || block.max_at >= *what.from) &&
-         (!what.before || block.min_at < *what.before);
-}
-
-/// True where a line of the record may be one that was asked for.
-bool matches(const ReadSpec& what, const RecordView& record) {
-  return !record.is_checkpoint() && in_time(what, record.at) &&
-         (!what.stream || record.stream == static_cast<std::uint8_t>(*what.stream)) &&
-         (!what.after_sequence || record.last() > *what.after_sequence);
-}
-
-OutputLine line_of(const RecordView& record, std::uint64_t sequence, std::string_view text) {
-  return {sequence, record.at, record.stream == 0 ? StreamKind::out : StreamKind::err,
-          std::string(text)};
-}
-
-/// The record's lines behind `after`, `most` of them at most.
-void take_first(const RecordView& record, std::uint64_t after, std::size_t most,
-                std::vector<OutputLine>& lines) {
-  auto rest = record.text;
-  for (auto sequence = record.sequence; most > 0; ++sequence) {
-    const auto end = rest.find('\n');
-    if (sequence > after) {
-      lines.push_back(line_of(record, sequence, rest.substr(0, end)));
-      --most;
-    }
-    if (end == std::string_view::npos) return;
-    rest.remove_prefix(end + 1);
-  }
-}
-
-/// The same from the record's end, the last line first.
-void take_last(const RecordView& record, std::uint64_t after, std::size_t most,
-               std::vector<OutputLine>& lines) {
-  auto rest = record.text;
-  for (auto sequence = record.last(); most > 0 && sequence > after; --sequence, --most) {
-    const auto before = rest.rfind('\n');
-    if (before == std::string_view::npos) {
-      lines.push_back(line_of(record, sequence, rest));
-      return;
-    }
-    lines.push_back(line_of(record, sequence, rest.substr(before + 1)));
-    rest = rest.substr(0, before);
-  }
-}
+/// A text of fewer bytes is copied to its record's others; a longer one is written from where it
+/// is.
+constexpr std::size_t kCopiedBytes = 4u << 10;
 
 }  // namespace
+
+/// Records, and what is known of the log once they are written.
+struct LogFile::Addition {
+  void add(const RecordView& record, std::uint64_t end) {
+    if (record.text.size() < kCopiedBytes) {
+      append_record(bytes.own(), record);
+    } else {
+      append_record_head(bytes.own(), record);
+      bytes.add(record.text);
+      append_record_tail(bytes.own(), record);
+    }
+    block.add(record.sequence, record.at, record.bytes());
+    lines += end - last;
+    last = end;
+    last_at = record.at;
+    if (block.end - block.begin < kBlockBytes) return;
+    append_checkpoint(bytes.own(), block, last, last_at);
+    closed.push_back(block);
+    block = {};
+    block.begin = block.end = closed.back().end + kCheckpointBytes;
+  }
+
+  Gathered bytes;
+  Block block;
+  std::vector<Block> closed;
+  std::uint64_t last = 0;
+  Millis last_at;
+  std::size_t lines = 0;
+};
 
 Result<LogFile> LogFile::open(std::shared_ptr<File> file) {
   LogFile log(std::move(file));
@@ -75,32 +56,53 @@ Result<LogFile> LogFile::open(std::shared_ptr<File> file) {
   return log;
 }
 
+Result<LogFile> LogFile::open_foreign(std::shared_ptr<File> file) {
+  LogFile log(std::move(file));
+  log.foreign_ = true;
+  if (auto loaded = log.load(); !loaded) return fail(loaded.error());
+  return log;
+}
+
+LogFile LogFile::begin_foreign(std::shared_ptr<File> file) {
+  LogFile log(std::move(file));
+  log.foreign_ = log.behind_ = true;
+  return log;
+}
+
+Result<void> LogFile::cut_to(std::uint64_t bytes) {
+  // What another process is just writing looks as if it was cut short.
+  if (!foreign_ && ::ftruncate(file_->fd(), static_cast<off_t>(bytes)) != 0) {
+    return fail(file_error(errno, "ftruncate of a log"));
+  }
+  size_ = bytes;
+  return {};
+}
+
 Result<void> LogFile::load() {
   struct stat status {};
   if (::fstat(file_->fd(), &status) != 0) return fail(file_error(errno, "fstat of a log"));
   size_ = static_cast<std::uint64_t>(status.st_size);
   std::string magic(std::min<std::size_t>(size_, kFileMagic.size()), '\0');
-  const auto got = ::pread(file_->fd(), magic.data(), magic.size(), 0);
-  if (got != static_cast<ssize_t>(magic.size())) return fail(file_error(EIO, "read of a log"));
+  if (auto read = read_at(file_->fd(), 0, magic); !read) return fail(read.error());
   const bool unwritten = magic.find_first_not_of('\0') == std::string::npos;
-  const bool cut = size_ < kFileMagic.size() && kFileMagic.substr(0, magic.size()) == magic;
-  if (unwritten || cut) {
-    if (::ftruncate(file_->fd(), 0) != 0) return fail(file_error(errno, "ftruncate of a log"));
-    size_ = 0;
+  const auto begins = [&](std::string_view whole) {
+    return size_ < whole.size() && whole.starts_with(magic);
+  };
+  if (unwritten || begins(kFileMagic) || begins(kFileMagicBefore)) {
     open_block_.begin = open_block_.end = kFileMagic.size();
-    return {};
+    return cut_to(0);
   }
-  if (magic != kFileMagic) return fail(Errc::internal, "not a log of this version");
+  is_before_ = magic == kFileMagicBefore;
+  if (!is_before_ && magic != kFileMagic) {
+    return fail(Errc::internal, "not a log of this version");
+  }
 
   const auto sound = walk_tail();
   if (!sound) return fail(sound.error());
   if (*sound) return {};
   const auto kept = sound_bytes();
   if (!kept) return fail(kept.error());
-  if (::ftruncate(file_->fd(), static_cast<off_t>(*kept)) != 0) {
-    return fail(file_error(errno, "ftruncate of a log"));
-  }
-  size_ = *kept;
+  if (auto cut = cut_to(*kept); !cut) return cut;
   const auto walked = walk_tail();
   if (!walked) return fail(walked.error());
   if (!*walked) return fail(Errc::internal, "a log is damaged before its end");
@@ -156,22 +158,40 @@ Result<std::uint64_t> LogFile::sound_bytes() const {
   }
 }
 
-Result<std::size_t> LogFile::append(std::span<const OutputLine> lines) {
-  std::string bytes;
-  std::size_t expected = kFileMagic.size() + kCheckpointBytes;
-  for (const auto& line : lines) expected += kFrameBytes + line.text.size();
-  bytes.reserve(expected);
-  if (size_ == 0) bytes = kFileMagic;
-  auto block = open_block_;
-  std::vector<Block> closed;
-  auto last = last_sequence_;
-  auto last_at = last_at_;
-  std::size_t added = 0;
+LogFile::Addition LogFile::begin_addition() const {
+  Addition addition;
+  if (size_ == 0) addition.bytes.own() = kFileMagic;
+  addition.block = open_block_;
+  addition.last = last_sequence_;
+  addition.last_at = last_at_;
+  return addition;
+}
+
+Result<void> LogFile::write(Addition& addition) {
+  if (auto written = write_at(file_->fd(), size_, addition.bytes.pieces()); !written) {
+    // What was written of it must not be found again. Should this fail too, the next opening of
+    // the log takes the whole records among it for good, and the sender's repeats are passed over.
+    if (::ftruncate(file_->fd(), static_cast<off_t>(size_)) != 0) {
+      return fail(within("and it could not be cut back", written.error()));
+    }
+    return fail(written.error());
+  }
+  size_ += addition.bytes.size();
+  open_block_ = addition.block;
+  closed_.insert(closed_.begin(), addition.closed.rbegin(), addition.closed.rend());
+  last_sequence_ = addition.last;
+  last_at_ = addition.last_at;
+  return {};
+}
+
+Result<std::size_t> LogFile::append(std::span<const OutputLine> lines, std::vector<Run>* runs) {
+  if (foreign_) return fail(Errc::conflict, "its lines are written by another process");
+  auto addition = begin_addition();
   for (const auto& line : lines) {
     const auto end = line.sequence + line.lines - 1;
-    if (end <= last) continue;
-    if (line.sequence > last + 1) {
-      return fail(Errc::conflict, "line {} cannot follow line {}", line.sequence, last);
+    if (end <= addition.last) continue;
+    if (line.sequence > addition.last + 1) {
+      return fail(Errc::conflict, "line {} cannot follow line {}", line.sequence, addition.last);
     }
     if (line.text.size() > kTextBytesMax) {
       return fail(Errc::invalid_argument, "line {} has {} bytes, more than {}", line.sequence,
@@ -180,136 +200,92 @@ Result<std::size_t> LogFile::append(std::span<const OutputLine> lines) {
     const auto stream = static_cast<std::uint8_t>(line.stream == StreamKind::err ? 1 : 0);
     RecordView record{stream, line.at, line.sequence, line.text};
     // Of a run that was sent again, its first lines may be there.
-    for (; record.sequence <= last; ++record.sequence) {
+    for (; record.sequence <= addition.last; ++record.sequence) {
       record.text.remove_prefix(record.text.find('\n') + 1);
     }
-    append_record(bytes, record);
-    block.add(record.sequence, line.at, record.bytes());
-    last = end;
-    last_at = line.at;
-    added += end - record.sequence + 1;
-    if (block.end - block.begin < kBlockBytes) continue;
-    append_checkpoint(bytes, block, last, last_at);
-    closed.push_back(block);
-    block = {};
-    block.begin = block.end = closed.back().end + kCheckpointBytes;
-  }
-  if (added == 0) return 0;
-  if (auto written = write_at(file_->fd(), size_, bytes); !written) {
-    // What was written of it must not be found again. Should this fail too, the next opening of
-    // the log takes the whole records among it for good, and the sender's repeats are passed over.
-    if (::ftruncate(file_->fd(), static_cast<off_t>(size_)) != 0) {
-      return fail(within("and it could not be cut back", written.error()));
+    if (runs != nullptr) {
+      runs->push_back({record.sequence, line.at, line.stream,
+                       static_cast<std::uint32_t>(end - record.sequence + 1), addition.block.end,
+                       static_cast<std::uint32_t>(record.bytes())});
     }
-    return fail(written.error());
+    addition.add(record, end);
   }
-  size_ += bytes.size();
-  open_block_ = block;
-  closed_.insert(closed_.begin(), closed.rbegin(), closed.rend());
-  last_sequence_ = last;
-  last_at_ = last_at;
-  return added;
+  if (addition.lines == 0) return 0;
+  if (auto written = write(addition); !written) return fail(written.error());
+  return addition.lines;
 }
 
-/// Reads the checkpoint before the oldest known block. False when that block is the first.
-Result<bool> LogFile::know_one_more_block() {
-  const auto& oldest = closed_.empty() ? open_block_ : closed_.back();
-  if (oldest.begin <= kFileMagic.size()) return false;
-  RecordWalk walk(file_->fd(), oldest.begin - kCheckpointBytes, oldest.begin);
-  walk.go_to(oldest.begin - kCheckpointBytes);
-  const auto record = walk.next();
-  if (!record) return fail(record.error());
-  const auto block = parse_checkpoint(**record, oldest.begin - kCheckpointBytes);
-  if (!block) return fail(Errc::internal, "a log is damaged at byte {}", oldest.begin);
-  closed_.push_back(*block);
-  return true;
+/// A file of the version before is one of this from its first name of another log on.
+Result<void> LogFile::mark_version() {
+  if (!is_before_) return {};
+  std::string magic(kFileMagic);
+  if (auto marked = write_at(file_->fd(), 0, {{magic.data(), magic.size()}}); !marked) {
+    return marked;
+  }
+  is_before_ = false;
+  return {};
 }
 
-/// The parts of the file where something can be found, oldest first.
-Result<std::vector<LogFile::Range>> LogFile::ranges(const ReadSpec& what) {
-  const auto after = what.after_sequence.value_or(0);
-  const bool by_time = what.from || what.before;
-  if (!by_time && after == 0) return std::vector{Range{kFileMagic.size(), size_}};
-  for (;;) {
-    const auto& oldest = closed_.empty() ? open_block_ : closed_.back();
-    if (oldest.first_sequence != 0 && oldest.first_sequence <= after + 1) break;
-    const auto more = know_one_more_block();
-    if (!more) return fail(more.error());
-    if (!*more) break;
-  }
-  std::vector<Range> found;
-  for (auto block = closed_.rbegin(); block != closed_.rend(); ++block) {
-    const auto& newer = std::next(block) == closed_.rend() ? open_block_ : *std::next(block);
-    if (newer.first_sequence != 0 && newer.first_sequence <= after + 1) continue;
-    if (may_hold_time(what, *block)) found.push_back({block->begin, block->end});
-  }
-  if (open_block_.first_sequence != 0 && may_hold_time(what, open_block_)) {
-    found.push_back({open_block_.begin, open_block_.end});
-  }
-  return found;
-}
-
-Result<std::vector<OutputLine>> LogFile::read_forward(const ReadSpec& what) {
-  const auto where = ranges(what);
-  if (!where) return fail(where.error());
-  std::vector<OutputLine> lines;
-  for (const auto& range : *where) {
-    RecordWalk walk(file_->fd(), range.begin, range.end);
-    walk.go_to(range.begin);
-    while (!what.first || lines.size() < *what.first) {
+Result<std::uint64_t> LogFile::known_of(const std::string& log) {
+  if (!known_) {
+    std::map<std::string, std::uint64_t> known;
+    RecordWalk walk(file_->fd(), kFileMagic.size(), size_);
+    walk.go_to(kFileMagic.size());
+    for (;;) {
       const auto record = walk.next();
       if (!record) return fail(record.error());
       if (!*record) break;
-      if (!matches(what, **record)) continue;
-      const auto most = what.first ? *what.first - lines.size() : std::string_view::npos;
-      take_first(**record, what.after_sequence.value_or(0), most, lines);
+      if (!(*record)->is_elsewhere()) continue;
+      const auto there = parse_elsewhere(**record);
+      known[std::string(there.log)] = there.run.last();
     }
+    known_ = std::move(known);
   }
-  return lines;
+  const auto found = known_->find(log);
+  return found == known_->end() ? 0 : found->second;
 }
 
-Result<std::vector<OutputLine>> LogFile::read_backward(const ReadSpec& what) const {
-  std::vector<OutputLine> lines;
-  RecordWalk walk(file_->fd(), kFileMagic.size(), size_);
-  walk.go_to(may_hold_time(what, open_block_) ? size_ : open_block_.begin);
-  const auto after = what.after_sequence.value_or(0);
-  while (lines.size() < *what.last) {
-    const auto record = walk.previous();
-    if (!record) return fail(record.error());
-    if (!*record || (*record)->last() <= after) break;
-    if ((*record)->is_checkpoint()) {
-      const auto block = parse_checkpoint(**record, walk.place());
-      if (!block) return fail(Errc::internal, "a log is damaged at byte {}", walk.place());
-      if (!may_hold_time(what, *block)) walk.go_to(block->begin);
-    } else if (matches(what, **record)) {
-      take_last(**record, after, *what.last - lines.size(), lines);
+Result<std::size_t> LogFile::append_elsewhere(const std::string& log, std::span<const Run> runs) {
+  auto known = known_of(log);
+  if (!known) return fail(known.error());
+  auto addition = begin_addition();
+  std::string text;
+  for (auto run : runs) {
+    if (run.last() <= *known) continue;
+    if (run.sequence > *known + 1) {
+      return fail(Errc::conflict, "line {} of {} cannot follow its line {}", run.sequence, log,
+                  *known);
     }
+    run.lines = static_cast<std::uint32_t>(run.last() - *known);
+    run.sequence = *known + 1;
+    text.clear();
+    const auto record = elsewhere_record(text, addition.last + 1, {log, run});
+    addition.add(record, addition.last + run.lines);
+    *known = run.last();
   }
-  std::reverse(lines.begin(), lines.end());
-  return lines;
+  if (addition.lines == 0) return 0;
+  if (auto marked = mark_version(); !marked) return fail(marked.error());
+  if (auto written = write(addition); !written) return fail(written.error());
+  (*known_)[log] = *known;
+  return addition.lines;
 }
 
-Result<std::vector<OutputLine>> LogFile::read(const ReadSpec& what) {
-  if (size_ == 0 || what.after_sequence.value_or(0) >= last_sequence_) {
-    return std::vector<OutputLine>{};
+Result<bool> LogFile::extend(std::span<const Run> runs) {
+  if (!foreign_) return fail(Errc::conflict, "its lines are written here");
+  const auto& newest = runs.back();
+  const auto end = newest.offset + newest.bytes;
+  if (newest.last() <= last_sequence_ || end <= size_) return false;
+  struct stat status {};
+  if (::fstat(file_->fd(), &status) != 0) return fail(file_error(errno, "fstat of a log"));
+  if (newest.lines == 0 || end < newest.offset ||
+      end > static_cast<std::uint64_t>(status.st_size)) {
+    return fail(Errc::conflict, "it is shorter than was told");
   }
-  if (what.last && !what.first) return read_backward(what);
-  auto lines = read_forward(what);
-  if (lines && what.last && lines->size() > *what.last) {
-    lines->erase(lines->begin(), lines->end() - static_cast<std::ptrdiff_t>(*what.last));
-  }
-  return lines;
-}
-
-Result<LogInfo> LogFile::info() const {
-  LogInfo info{last_sequence_, {}, last_at_, size_};
-  if (last_sequence_ == 0) return info;
-  RecordWalk walk(file_->fd(), kFileMagic.size(), size_);
-  walk.go_to(kFileMagic.size());
-  const auto first = walk.next();
-  if (!first) return fail(first.error());
-  info.first_at = (*first)->at;
-  return info;
+  size_ = end;
+  last_sequence_ = newest.last();
+  last_at_ = newest.at;
+  behind_ = true;
+  return true;
 }
 
 }  // namespace cox::logs

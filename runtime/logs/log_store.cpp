@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <list>
 #include <map>
@@ -93,9 +94,16 @@ class FollowToken {
 
 class DirectoryLogStore final : public LogStore {
  public:
-  explicit DirectoryLogStore(std::string root) : root_(std::move(root)) {}
+  DirectoryLogStore(std::string root, Linked linked) : root_(std::move(root)), linked_(linked) {}
 
-  Result<void> append(const LogName& log, std::span<const OutputLine> lines) override;
+  Result<void> append(const LogName& log, std::span<const OutputLine> lines,
+                      std::vector<Run>* runs) override;
+  Result<std::vector<Run>> runs(const LogName& log, std::uint64_t after,
+                                std::size_t most) const override;
+  Result<void> merge(const LogName& log, const LogName& source,
+                     std::span<const Run> newest) override;
+  Result<void> adopt(const LogName& log, int fd) override;
+  Result<void> extend(const LogName& log, std::span<const Run> runs) override;
   Result<std::vector<OutputLine>> read(const LogName& log, const ReadSpec& what) const override;
   Result<LogInfo> info(const LogName& log) const override;
   std::vector<LogName> list(std::string_view prefix) const override;
@@ -115,10 +123,17 @@ class DirectoryLogStore final : public LogStore {
   }
   [[nodiscard]] Result<LogFile*> open(const LogName& log, IfAbsent if_absent) const;
   [[nodiscard]] Result<std::shared_ptr<File>> create(const LogName& log) const;
+  [[nodiscard]] Result<void> make_directories(const LogName& log) const;
+  [[nodiscard]] Result<LogFile> load(std::shared_ptr<File> file) const;
+  [[nodiscard]] Result<LogFile*> open_adopted(const LogName& log) const;
+  LogFile* keep_open(const LogName& log, LogFile file) const;
+  void written(const LogName& log, const LogFile& file) const;
+  [[nodiscard]] Result<std::optional<std::string>> text_of(const Elsewhere& there) const;
   void close(const LogName& log) const;
   void tell_followers(const LogName& log) const;
 
   std::string root_;
+  Linked linked_;
   // Reading opens logs too: what is open is a cache, not state. The front was used last.
   mutable std::list<OpenLog> open_;
   mutable std::unordered_map<LogName, std::list<OpenLog>::iterator> open_by_name_;
@@ -145,15 +160,35 @@ Result<LogFile*> DirectoryLogStore::open(const LogName& log, IfAbsent if_absent)
   } else {
     return fail(file_error(errno, path_of(log)));
   }
-  auto opened = LogFile::open(std::move(file));
+  auto opened = load(std::move(file));
   if (!opened) return fail(within(path_of(log), opened.error()));
+  return keep_open(log, std::move(*opened));
+}
+
+Result<LogFile> DirectoryLogStore::load(std::shared_ptr<File> file) const {
+  struct stat status {};
+  if (::fstat(file->fd(), &status) != 0) return fail(file_error(errno, "fstat of a log"));
+  const bool foreign = linked_ == Linked::adopted && status.st_nlink > 1;
+  return foreign ? LogFile::open_foreign(std::move(file)) : LogFile::open(std::move(file));
+}
+
+LogFile* DirectoryLogStore::keep_open(const LogName& log, LogFile file) const {
   if (open_.size() >= kOpenLogsMax) close(open_.back().name);
-  open_.push_front({log, std::move(*opened)});
+  open_.push_front({log, std::move(file)});
   open_by_name_[log] = open_.begin();
   return &open_.front().file;
 }
 
-Result<std::shared_ptr<File>> DirectoryLogStore::create(const LogName& log) const {
+/// What is to be synced, and told of, after something was added to a log.
+void DirectoryLogStore::written(const LogName& log, const LogFile& file) const {
+  {
+    const std::lock_guard lock(mutex_);
+    unsynced_.files[path_of(log)] = file.file();
+  }
+  tell_followers(log);
+}
+
+Result<void> DirectoryLogStore::make_directories(const LogName& log) const {
   std::set<std::string> changed;
   for (std::size_t slash = log.find('/'); slash != LogName::npos;
        slash = log.find('/', slash + 1)) {
@@ -164,14 +199,18 @@ Result<std::shared_ptr<File>> DirectoryLogStore::create(const LogName& log) cons
       return fail(file_error(errno, directory));
     }
   }
+  changed.insert(fs::path(path_of(log)).parent_path().string());
+  const std::lock_guard lock(mutex_);
+  unsynced_.directories.merge(changed);
+  return {};
+}
+
+Result<std::shared_ptr<File>> DirectoryLogStore::create(const LogName& log) const {
+  if (auto made = make_directories(log); !made) return fail(made.error());
   const auto path = path_of(log);
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return fail(file_error(errno, path));
-  auto file = std::make_shared<File>(fd);
-  changed.insert(fs::path(path).parent_path().string());
-  const std::lock_guard lock(mutex_);
-  unsynced_.directories.merge(changed);
-  return file;
+  return std::make_shared<File>(fd);
 }
 
 /// Forgets an open log. What is not durable yet is opened again by sync().
@@ -188,7 +227,8 @@ void DirectoryLogStore::close(const LogName& log) const {
   open_.erase(position);
 }
 
-Result<void> DirectoryLogStore::append(const LogName& log, std::span<const OutputLine> lines) {
+Result<void> DirectoryLogStore::append(const LogName& log, std::span<const OutputLine> lines,
+                                       std::vector<Run>* runs) {
   if (lines.empty()) return check_name(log);
   auto found = open(log, IfAbsent::fail);
   if (!found && found.error().code == Errc::not_found) {
@@ -199,19 +239,90 @@ Result<void> DirectoryLogStore::append(const LogName& log, std::span<const Outpu
   }
   if (!found) return fail(found.error());
   LogFile& file = **found;
-  const auto added = file.append(lines);
+  const auto added = file.append(lines, runs);
   if (!added) {
     auto error = within(log, added.error());
     // The disk has refused: what is there is found out anew.
     if (error.code == Errc::internal) close(log);
     return fail(std::move(error));
   }
-  if (*added == 0) return {};
-  {
-    const std::lock_guard lock(mutex_);
-    unsynced_.files[path_of(log)] = file.file();
+  if (*added > 0) written(log, file);
+  return {};
+}
+
+Result<std::vector<Run>> DirectoryLogStore::runs(const LogName& log, std::uint64_t after,
+                                                 std::size_t most) const {
+  const auto file = open(log, IfAbsent::fail);
+  if (!file) return fail(file.error());
+  auto found = (*file)->runs(after, most);
+  if (!found) return fail(within(log, found.error()));
+  return found;
+}
+
+Result<void> DirectoryLogStore::merge(const LogName& log, const LogName& source,
+                                      std::span<const Run> newest) {
+  const auto merged = open(log, IfAbsent::create);
+  if (!merged) return fail(merged.error());
+  const auto known = (*merged)->known_of(source);
+  if (!known) return fail(within(log, known.error()));
+  std::vector<Run> missing;
+  if (newest.empty() || newest.front().sequence > *known + 1) {
+    auto all = runs(source, *known, std::string_view::npos);
+    if (!all) return fail(all.error());
+    missing = std::move(*all);
+    newest = missing;
   }
-  tell_followers(log);
+  const auto added = (*merged)->append_elsewhere(source, newest);
+  if (!added) {
+    auto error = within(log, added.error());
+    if (error.code == Errc::internal) close(log);
+    return fail(std::move(error));
+  }
+  if (*added > 0) written(log, **merged);
+  return {};
+}
+
+Result<void> DirectoryLogStore::adopt(const LogName& log, int fd) {
+  if (auto checked = check_name(log); !checked) return checked;
+  struct stat theirs {};
+  if (::fstat(fd, &theirs) != 0) return fail(file_error(errno, "fstat of a log"));
+  const auto path = path_of(log);
+  struct stat ours {};
+  if (::lstat(path.c_str(), &ours) == 0) {
+    if (ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev) return {};
+    return fail(Errc::conflict, "there is another log {}", log);
+  }
+  if (auto made = make_directories(log); !made) return made;
+  const auto opened = fmt::format("/proc/self/fd/{}", fd);
+  if (::linkat(AT_FDCWD, opened.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+    return fail(Errc::internal, "{}: link: {}", log, std::strerror(errno));
+  }
+  const int own = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (own < 0) return fail(file_error(errno, path));
+  keep_open(log, LogFile::begin_foreign(std::make_shared<File>(own)));
+  return {};
+}
+
+/// Without a look into it: its writer tells what there is.
+Result<LogFile*> DirectoryLogStore::open_adopted(const LogName& log) const {
+  if (open_by_name_.contains(log)) return open(log, IfAbsent::fail);
+  if (auto checked = check_name(log); !checked) return fail(checked.error());
+  const int fd = ::open(path_of(log).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return fail(file_error(errno, path_of(log)));
+  auto file = std::make_shared<File>(fd);
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return fail(file_error(errno, path_of(log)));
+  if (status.st_nlink < 2) return fail(Errc::conflict, "{} is written here", log);
+  return keep_open(log, LogFile::begin_foreign(std::move(file)));
+}
+
+Result<void> DirectoryLogStore::extend(const LogName& log, std::span<const Run> runs) {
+  if (runs.empty()) return check_name(log);
+  const auto file = open_adopted(log);
+  if (!file) return fail(file.error());
+  const auto added = (*file)->extend(runs);
+  if (!added) return fail(within(log, added.error()));
+  if (*added) written(log, **file);
   return {};
 }
 
@@ -219,9 +330,30 @@ Result<std::vector<OutputLine>> DirectoryLogStore::read(const LogName& log,
                                                         const ReadSpec& what) const {
   const auto file = open(log, IfAbsent::fail);
   if (!file) return fail(file.error());
-  auto lines = (*file)->read(what);
+  auto lines = (*file)->read(what, [&](const Elsewhere& there) {
+    static_cast<void>(open(log, IfAbsent::fail));  // in use: not the one to be closed for others
+    return text_of(there);
+  });
   if (!lines) return fail(within(log, lines.error()));
   return lines;
+}
+
+/// Nothing where the log is not there: what it had was never acknowledged.
+Result<std::optional<std::string>> DirectoryLogStore::text_of(const Elsewhere& there) const {
+  const LogName name(there.log);
+  if (!open_by_name_.contains(name) && check_name(name)) {  // no need to look at more of it
+    const int fd = ::open(path_of(name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd >= 0) {
+      const File file(fd);
+      if (auto text = text_at(file.fd(), there.run)) return text;
+    }
+  }
+  const auto file = open(name, IfAbsent::fail);
+  if (!file && file.error().code == Errc::not_found) return std::nullopt;
+  if (!file) return fail(file.error());
+  auto text = (*file)->text(there.run);
+  if (!text) return fail(within(name, text.error()));
+  return text;
 }
 
 Result<LogInfo> DirectoryLogStore::info(const LogName& log) const {
@@ -332,7 +464,7 @@ Result<void> DirectoryLogStore::remove(std::string_view prefix) {
 
 }  // namespace
 
-Result<std::unique_ptr<LogStore>> open_log_store(const std::string& directory) {
+Result<std::unique_ptr<LogStore>> open_log_store(const std::string& directory, Linked linked) {
   std::error_code error;
   auto root = fs::absolute(directory, error).lexically_normal();
   if (!root.has_filename()) root = root.parent_path();
@@ -342,7 +474,7 @@ Result<std::unique_ptr<LogStore>> open_log_store(const std::string& directory) {
   }
   if (error) return fail(Errc::internal, "{}: {}", directory, error.message());
   if (::access(root.c_str(), R_OK | W_OK | X_OK) != 0) return fail(file_error(errno, directory));
-  return std::make_unique<DirectoryLogStore>(root.string());
+  return std::make_unique<DirectoryLogStore>(root.string(), linked);
 }
 
 }  // namespace cox::logs

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/base/result.hpp"
+#include "runtime/logs/run.hpp"
 #include "runtime/ports/log_sink.hpp"
 
 /// Output of jobs as data: one append-only file a log, framed records, found again by number, by
@@ -47,8 +48,32 @@ class LogStore {
   /// an agent) are passed over. The first line of a new log has number 1.
   /// Errors: conflict when a number would be skipped, invalid_argument for a bad name or a line
   ///         above 64 MiB, internal when the disk refuses; then nothing of the call is kept.
-  [[nodiscard]] virtual Result<void> append(const LogName& log,
-                                            std::span<const OutputLine> lines) = 0;
+  /// `runs`, where given, gets what was written and where.
+  [[nodiscard]] virtual Result<void> append(const LogName& log, std::span<const OutputLine> lines,
+                                            std::vector<Run>* runs = nullptr) = 0;
+
+  /// Runs of a log behind this number, `most` of them at most.
+  /// Errors: as read.
+  [[nodiscard]] virtual Result<std::vector<Run>> runs(const LogName& log, std::uint64_t after,
+                                                      std::size_t most) const = 0;
+
+  /// Brings the lines of `source` that are not in `log` yet into it, as its next ones; their bytes
+  /// stay where they are. `newest`: the runs of `source` that came last, as append() told of them
+  /// or extend() was told; older ones that are missing (the process ended in between) are looked
+  /// up. Errors: as append.
+  [[nodiscard]] virtual Result<void> merge(const LogName& log, const LogName& source,
+                                           std::span<const Run> newest) = 0;
+
+  /// Makes another process's log one of this store's too: its file gets a further name here. Only
+  /// that process writes it from then on; once its own name is gone, nobody.
+  /// Errors: conflict when there is another log of this name; internal where the file is on another
+  ///         file system, or may not be linked.
+  [[nodiscard]] virtual Result<void> adopt(const LogName& log, int fd) = 0;
+
+  /// The other process has written these runs, and all before them: they can be read, and sync()
+  /// makes them durable.
+  /// Errors: not_found or conflict when the log was not adopted, or has not so much.
+  [[nodiscard]] virtual Result<void> extend(const LogName& log, std::span<const Run> runs) = 0;
 
   /// `last` costs what is read, not what is there (the file is read from its end).
   /// Errors: not_found when there is no such log; internal where its bytes are damaged.
@@ -75,7 +100,12 @@ class LogStore {
   [[nodiscard]] virtual Result<void> remove(std::string_view prefix) = 0;
 };
 
+/// Who writes a file that has names elsewhere too: this store, others having adopted it; or another
+/// one, which this store adopted it from.
+enum class Linked : std::uint8_t { written_here, adopted };
+
 /// Opens (and makes) the directory. A record cut short by a crash at the end of a file is dropped.
-[[nodiscard]] Result<std::unique_ptr<LogStore>> open_log_store(const std::string& directory);
+[[nodiscard]] Result<std::unique_ptr<LogStore>> open_log_store(
+    const std::string& directory, Linked linked = Linked::written_here);
 
 }  // namespace cox::logs

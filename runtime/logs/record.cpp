@@ -24,6 +24,7 @@ T get(std::string_view bytes, std::size_t offset) {
 }
 
 constexpr std::size_t kChecksumOffset = kHeaderBytes - 4;
+constexpr std::size_t kElsewhereBytes = 4 + 4 + 8 + 8;  ///< before the log's name
 
 }  // namespace
 
@@ -37,17 +38,47 @@ void Block::add(std::uint64_t sequence, Millis at, std::size_t bytes) {
   end += bytes;
 }
 
-void append_record(std::string& out, const RecordView& record) {
+std::uint64_t RecordView::last() const {
+  if (is_checkpoint()) return sequence;
+  const auto lines = is_elsewhere() ? get<std::uint32_t>(text, 0) : lines_in(text);
+  return sequence + lines - 1;
+}
+
+void append_record_head(std::string& out, const RecordView& record) {
   assert(record.text.size() <= kTextBytesMax);
-  const auto length = static_cast<std::uint32_t>(record.text.size());
   const auto begin = out.size();
-  put(out, length);
+  put(out, static_cast<std::uint32_t>(record.text.size()));
   put(out, record.stream);
   put(out, record.at.value);
   put(out, record.sequence);
   put(out, crc32c(record.text, crc32c(std::string_view(out).substr(begin))));
+}
+
+void append_record_tail(std::string& out, const RecordView& record) {
+  put(out, static_cast<std::uint32_t>(record.text.size()));
+}
+
+void append_record(std::string& out, const RecordView& record) {
+  append_record_head(out, record);
   out.append(record.text);
-  put(out, length);
+  append_record_tail(out, record);
+}
+
+RecordView elsewhere_record(std::string& text, std::uint64_t sequence, const Elsewhere& there) {
+  put(text, there.run.lines);
+  put(text, there.run.bytes);
+  put(text, there.run.offset);
+  put(text, there.run.sequence);
+  text.append(there.log);
+  const auto stream = static_cast<std::uint8_t>(there.run.stream == StreamKind::err ? 1 : 0);
+  return {static_cast<std::uint8_t>(kElsewhere | stream), there.run.at, sequence, text};
+}
+
+Elsewhere parse_elsewhere(const RecordView& record) {
+  const auto& text = record.text;
+  return {text.substr(kElsewhereBytes),
+          {get<std::uint64_t>(text, 16), record.at, record.kind(), get<std::uint32_t>(text, 0),
+           get<std::uint64_t>(text, 8), get<std::uint32_t>(text, 4)}};
 }
 
 void append_checkpoint(std::string& out, const Block& block, std::uint64_t last_sequence,
@@ -74,8 +105,12 @@ std::optional<RecordView> parse_record(std::string_view bytes) {
       crc32c(text, crc32c(bytes.substr(0, kChecksumOffset)))) {
     return std::nullopt;
   }
-  return RecordView{get<std::uint8_t>(bytes, 4), Millis{get<std::int64_t>(bytes, 5)},
-                    get<std::uint64_t>(bytes, 13), text};
+  const RecordView record{get<std::uint8_t>(bytes, 4), Millis{get<std::int64_t>(bytes, 5)},
+                          get<std::uint64_t>(bytes, 13), text};
+  const bool names_nothing =
+      record.is_elsewhere() && (text.size() <= kElsewhereBytes || get<std::uint32_t>(text, 0) == 0);
+  if (names_nothing) return std::nullopt;
+  return record;
 }
 
 std::optional<Block> parse_checkpoint(const RecordView& record, std::uint64_t offset) {

@@ -67,6 +67,10 @@ class NodeProvider {
   /// means nothing.
   [[nodiscard]] virtual bool may_wait(const NodeId& /*id*/) const { return false; }
 
+  /// The directory, on this machine, that the node's agent knows as its scratch directory; empty
+  /// where it is on another, or cannot be seen.
+  [[nodiscard]] virtual std::string scratch_here(const NodeId& /*id*/) const { return {}; }
+
   /// The node's agent has gone silent: a provider that looks from time to time looks now.
   virtual void suspect(const NodeId& /*id*/) {}
 

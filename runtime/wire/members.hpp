@@ -32,6 +32,10 @@ constexpr auto members(Of<OutputRecord> /*of*/) {
   using T = OutputRecord;
   return std::tuple{&T::sequence, &T::at_ms, &T::stream, &T::text};
 }
+constexpr auto members(Of<OutputRun> /*of*/) {
+  using T = OutputRun;
+  return std::tuple{&T::sequence, &T::at_ms, &T::stream, &T::lines, &T::offset, &T::bytes};
+}
 constexpr auto members(Of<Peer> /*of*/) {
   using T = Peer;
   return std::tuple{&T::node_index, &T::node, &T::address, &T::hostname, &T::slots};
@@ -78,6 +82,13 @@ constexpr auto members(Of<Exited> /*of*/) {
 constexpr auto members(Of<Output> /*of*/) {
   return std::tuple{&Output::part, &Output::rank, &Output::records};
 }
+constexpr auto members(Of<OutputKept> /*of*/) {
+  using T = OutputKept;
+  return std::tuple{&T::part, &T::rank, &T::log, &T::runs};
+}
+constexpr auto members(Of<OutputUnseen> /*of*/) {
+  return std::tuple{&OutputUnseen::part, &OutputUnseen::rank};
+}
 constexpr auto members(Of<RankExited> /*of*/) {
   using T = RankExited;
   return std::tuple{&T::part,        &T::rank,   &T::at_ms, &T::exit_code,
@@ -100,7 +111,9 @@ constexpr auto members(Of<RemoteExited> /*of*/) {
   using T = RemoteExited;
   return std::tuple{&T::id, &T::from, &T::from_node, &T::exit_code, &T::reason};
 }
-constexpr auto members(Of<Welcome> /*of*/) { return std::tuple{&Welcome::cluster}; }
+constexpr auto members(Of<Welcome> /*of*/) {
+  return std::tuple{&Welcome::cluster, &Welcome::sees_files};
+}
 constexpr auto members(Of<FilePiece> /*of*/) {
   using T = FilePiece;
   return std::tuple{&T::part, &T::name, &T::mode, &T::bytes, &T::last};
@@ -158,10 +171,11 @@ constexpr bool all_members_are_listed(Of<std::variant<Ts...>> /*of*/) {
 
 static_assert(all_members_are_listed(Of<Message>{}));
 static_assert(lists_all_members<PartKey>() && lists_all_members<OutputRecord>() &&
-              lists_all_members<Peer>() && lists_all_members<EnvVar>() &&
-              lists_all_members<JobUser>() && lists_all_members<Seat>() &&
-              lists_all_members<Meeting>() && lists_all_members<Container>() &&
-              lists_all_members<ContainerMount>() && lists_all_members<ContainerLimit>() &&
-              lists_all_members<ContainerTmpfs>() && lists_all_members<ContainerDevice>());
+              lists_all_members<OutputRun>() && lists_all_members<Peer>() &&
+              lists_all_members<EnvVar>() && lists_all_members<JobUser>() &&
+              lists_all_members<Seat>() && lists_all_members<Meeting>() &&
+              lists_all_members<Container>() && lists_all_members<ContainerMount>() &&
+              lists_all_members<ContainerLimit>() && lists_all_members<ContainerTmpfs>() &&
+              lists_all_members<ContainerDevice>());
 
 }  // namespace cox::wire

@@ -24,6 +24,9 @@ namespace cox::wire {
 inline constexpr std::uint32_t kVersion = 6;             ///< raised at every change of a message
 inline constexpr std::size_t kFrameBytesMax = 4u << 20;  ///< larger frames end the session
 
+/// Where an agent's logs are, beneath its scratch directory: "<name>.log" each.
+inline constexpr const char* kSpoolDirectory = ".spool";
+
 /// Names one node's part in one attempt.
 struct PartKey {
   JobId job;
@@ -41,6 +44,17 @@ struct OutputRecord {
   std::uint8_t stream = 0;  ///< 0 stdout, 1 stderr
   std::string text;         ///< '\n' between the lines, none behind the last
   friend bool operator==(const OutputRecord&, const OutputRecord&) = default;
+};
+
+/// Lines of output that stay where the agent has them: in a row, and read together.
+struct OutputRun {
+  std::uint64_t sequence = 0;  ///< as OutputRecord's
+  std::int64_t at_ms = 0;
+  std::uint8_t stream = 0;
+  std::uint32_t lines = 1;
+  std::uint64_t offset = 0;  ///< of the record in the agent's own log
+  std::uint32_t bytes = 0;   ///< of that record
+  friend bool operator==(const OutputRun&, const OutputRun&) = default;
 };
 
 /// A node of the job, as every other node of it needs to know it.
@@ -162,6 +176,16 @@ struct RemoteExited {
   friend bool operator==(const RemoteExited&, const RemoteExited&) = default;
 };
 
+/// In place of Output, for a rank of a direct launch, where the head sees the agent's files
+/// (Welcome): the log's file has these lines, and all before them.
+struct OutputKept {
+  PartKey part;
+  int rank = 0;
+  std::string log;  ///< its name in the agent's spool
+  std::vector<OutputRun> runs;
+  friend bool operator==(const OutputKept&, const OutputKept&) = default;
+};
+
 /// How far a part has come that takes long to be prepared: "Pulling image …". Nothing hangs on it.
 struct Preparing {
   PartKey part;
@@ -173,6 +197,7 @@ struct Preparing {
 
 struct Welcome {
   std::string cluster;
+  bool sees_files = false;  ///< the head can take logs from the agent's own disk
   friend bool operator==(const Welcome&, const Welcome&) = default;
 };
 /// A piece of a file of the part, sent before its Prepare. Small files come in one piece.
@@ -228,6 +253,12 @@ struct OutputAck {
   std::uint64_t sequence = 0;
   friend bool operator==(const OutputAck&, const OutputAck&) = default;
 };
+/// The head cannot take this log from the agent's disk: it is to be sent.
+struct OutputUnseen {
+  PartKey part;
+  int rank = 0;
+  friend bool operator==(const OutputUnseen&, const OutputUnseen&) = default;
+};
 /// The part's end is durable; the agent forgets the part and removes its directory.
 struct ExitedAck {
   PartKey part;
@@ -241,9 +272,10 @@ struct Health {
   friend bool operator==(const Health&, const Health&) = default;
 };
 
-using Message = std::variant<Hello, Prepared, Started, Exited, Output, RankExited, RemoteStart,
-                             RemoteInput, RemoteOutput, RemoteExited, Welcome, FilePiece, Prepare,
-                             Launch, Stop, OutputAck, ExitedAck, Preparing, Health>;
+using Message =
+    std::variant<Hello, Prepared, Started, Exited, Output, RankExited, RemoteStart, RemoteInput,
+                 RemoteOutput, RemoteExited, Welcome, FilePiece, Prepare, Launch, Stop, OutputAck,
+                 ExitedAck, Preparing, Health, OutputKept, OutputUnseen>;
 
 /// The bytes of a message, without the frame's length. Pure.
 [[nodiscard]] std::string encode(const Message& message);

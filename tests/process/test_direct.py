@@ -336,4 +336,26 @@ def test_output_is_whole_over_a_kill_of_the_working_daemon(person):
     for rank in range(6):
         lines = [f"rank {rank} line {i}" for i in range(300)]
         assert cluster.output(job, "--rank", str(rank)) == lines
-        assert list(dict.fromkeys(line for line in merged if line.startswith(f"rank {rank} "))) == lines
+        assert [line for line in merged if line.startswith(f"rank {rank} ")] == lines
+
+
+def test_output_of_ranks_is_on_disk_once(cluster):
+    cluster.person.write("much.c", "#include <mpi.h>\n#include <stdio.h>\nint main(int c, char** v) { int r, i; MPI_Init(&c, &v);"
+                         " MPI_Comm_rank(MPI_COMM_WORLD, &r); for (i = 0; i < 20000; ++i) printf(\"rank %d line %080d\\n\", r, i);"
+                         " MPI_Finalize(); return 0; }\n")
+    job = cluster.submit("-n", "3", "--mpi", "--mpi-launch", "direct", "much.c")
+    assert cluster.finish(job)["status"] == "SUCCEEDED", cluster.details(job)[""]
+
+    def logs():
+        return {path.stem: path.stat() for path in cluster.directory.rglob("*.log") if job in path.parts}
+
+    # What a node still has is the very file that the head has, for as long as the node has it.
+    harness.wait_until(lambda: (all(each.st_nlink == 1 for each in logs().values()), logs()), "the nodes' names to go", 30)
+    kept = logs()
+    assert all(kept[f"rank-{rank}"].st_size > 20000 * 90 for rank in range(6)), kept
+    assert kept["main"].st_size < 100_000, kept
+    merged = cluster.output(f"{job}#0")
+    for rank in range(6):
+        lines = [f"rank {rank} line {i:080}" for i in range(20000)]
+        assert [line for line in merged if line.startswith(f"rank {rank} ")] == lines
+        assert cluster.output(job, "--rank", str(rank), "-t", "3") == lines[-3:]

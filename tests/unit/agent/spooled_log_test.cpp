@@ -129,6 +129,79 @@ TEST(SpooledLog, IsBehindWhileMuchWaitsToBeSent) {
   EXPECT_TRUE(spooled.log.all_sent());
 }
 
+/// The same where the head takes logs from the agent's disk.
+struct Kept : Spooled {
+  Kept() { log.keep(true); }
+
+  std::vector<std::uint64_t> pump_runs() {
+    std::vector<std::uint64_t> numbers;
+    log.pump([&](const wire::Message& message) {
+      const auto& kept = std::get<wire::OutputKept>(message);
+      EXPECT_EQ(kept.part, kPart);
+      EXPECT_EQ(kept.log, "j/1/0/main");
+      for (const auto& run : kept.runs) {
+        for (std::uint32_t i = 0; i < run.lines; ++i) numbers.push_back(run.sequence + i);
+        last_run = run;
+      }
+    });
+    return numbers;
+  }
+
+  wire::OutputRun last_run;
+};
+
+TEST(SpooledLog, TellsWhereLinesStandThatTheHeadTakesItself) {
+  Kept spooled;
+  spooled.log.add(5, 1, "a\nb", 2);
+  ASSERT_TRUE(spooled.log.store());
+
+  EXPECT_THAT(spooled.pump_runs(), ElementsAre(1, 2));
+  EXPECT_EQ(spooled.last_run, (wire::OutputRun{1, 5, 1, 2, 8, 32}));
+  EXPECT_TRUE(spooled.log.all_sent());
+
+  spooled.log.rewind();
+  EXPECT_THAT(spooled.pump_runs(), ElementsAre(1, 2));
+  EXPECT_EQ(spooled.last_run, (wire::OutputRun{1, 5, 1, 2, 8, 32}));
+}
+
+TEST(SpooledLog, SendsLinesThatTheHeadCannotTake) {
+  Kept spooled;
+  spooled.write(2);
+  spooled.pump_runs();
+  spooled.log.acknowledged(1);
+
+  spooled.log.send_instead();
+  EXPECT_THAT(spooled.pump(), ElementsAre(2));
+
+  spooled.log.keep(true);  // another connection: the log stays what it is
+  spooled.log.rewind();
+  EXPECT_THAT(spooled.pump(), ElementsAre(2));
+}
+
+TEST(SpooledLog, HoldsBackKeptLinesThatAreNotDurable) {
+  Kept spooled;
+  std::vector<std::uint64_t> sent;
+  while (!spooled.log.behind()) {
+    spooled.write(1, 1u << 20);
+    for (const auto number : spooled.pump_runs()) sent.push_back(number);
+    ASSERT_LT(sent.size(), 1000u);
+  }
+  spooled.log.acknowledged(sent.back());
+
+  const auto more = spooled.pump_runs();
+  ASSERT_FALSE(more.empty());
+  EXPECT_EQ(more.front(), sent.back() + 1);
+  EXPECT_FALSE(spooled.log.behind());
+}
+
+TEST(SpooledLog, LooksUpKeptLinesThatAreTooManyToRemember) {
+  Kept spooled;
+  for (int i = 0; i < 10; ++i) spooled.write(1000);
+
+  EXPECT_EQ(spooled.pump_runs().size(), 10'000u);
+  EXPECT_TRUE(spooled.log.all_sent());
+}
+
 RC_GTEST_PROP(SpooledLog, LosesNoLineWhateverHappens, ()) {
   Spooled spooled;
   std::uint64_t written = 0;

@@ -61,7 +61,20 @@ class ToldStore : public store::Store {
 class ToldLogs : public logs::LogStore {
  public:
   explicit ToldLogs(Story& story) : story_(story) {}
-  Result<void> append(const logs::LogName&, std::span<const OutputLine>) override { return {}; }
+  Result<void> append(const logs::LogName&, std::span<const OutputLine>,
+                      std::vector<logs::Run>*) override {
+    return {};
+  }
+  Result<std::vector<logs::Run>> runs(const logs::LogName&, std::uint64_t,
+                                      std::size_t) const override {
+    return std::vector<logs::Run>{};
+  }
+  Result<void> merge(const logs::LogName&, const logs::LogName&,
+                     std::span<const logs::Run>) override {
+    return {};
+  }
+  Result<void> adopt(const logs::LogName&, int) override { return {}; }
+  Result<void> extend(const logs::LogName&, std::span<const logs::Run>) override { return {}; }
   Result<std::vector<OutputLine>> read(const logs::LogName&, const logs::ReadSpec&) const override {
     return std::vector<OutputLine>{};
   }
@@ -145,17 +158,31 @@ TEST_F(JournalTest, CommitsATurnTogether) {
 
 TEST_F(JournalTest, SyncsOutputBeforeTheEventsAfterIt) {
   journal_->add(event_of("j"));
-  journal_->output_written();
+  journal_->output_written(1, tell("acknowledged"));
   journal_->answer(tell("answer"));
 
-  EXPECT_THAT(told(3), ElementsAre("sync", "commit j", "answer"));
+  EXPECT_THAT(told(4), ElementsAre("sync", "commit j", "answer", "acknowledged"));
 }
 
 TEST_F(JournalTest, SyncsOutputWithoutACommit) {
-  journal_->output_written();
+  journal_->output_written(1, tell("acknowledged"));
+
+  EXPECT_THAT(told(2), ElementsAre("sync", "acknowledged"));
+}
+
+TEST_F(JournalTest, SyncsOutputThatComesInSmallPiecesTogether) {
+  for (const auto* piece : {"a", "b", "c"}) {
+    loop_.post([this, piece] { journal_->output_written(1, tell(piece)); });
+  }
+
+  EXPECT_THAT(told(4), ElementsAre("sync", "a", "b", "c"));
+}
+
+TEST_F(JournalTest, SyncsMuchOutputAtOnce) {
+  journal_->output_written(Journal::kOutputBytes, tell("acknowledged"));
   journal_->then(tell("act"));
 
-  EXPECT_THAT(told(2), ElementsAre("sync", "act"));
+  EXPECT_THAT(told(3), ElementsAre("sync", "acknowledged", "act"));
 }
 
 TEST_F(JournalTest, GathersWhileACommitIsUnderWayAndSharesTheNext) {
