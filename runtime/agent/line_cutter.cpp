@@ -12,10 +12,11 @@ void LineCutter::feed(std::string_view bytes, const Take& take) {
   const auto end = bytes.rfind('\n');
   if (end != std::string_view::npos) {
     const auto whole = bytes.substr(0, end);
-    auto run = std::exchange(rest_, {});
-    run.reserve(run.size() + whole.size());
-    run += whole;
-    take(std::move(run), lines_in(whole));
+    // One for all: its pages are worth more than its bytes.
+    thread_local std::string run;
+    run.assign(rest_).append(whole);
+    rest_.clear();
+    take(run, lines_in(whole));
     bytes.remove_prefix(end + 1);
   }
   rest_ += bytes;
@@ -37,19 +38,24 @@ void LineCutter::feed_long(std::string_view bytes, const Take& take) {
     const auto end = bytes.find('\n');
     const auto size = end == std::string_view::npos ? bytes.size() : end;
     // What fills a line is kept until the next byte: its end may come, and it is one line then.
-    if (size > 0 && rest_.size() == kLineBytesMax) take(std::exchange(rest_, {}), 1);
+    if (size > 0 && rest_.size() == kLineBytesMax) take_rest(take);
     const auto taken = std::min(size, kLineBytesMax - rest_.size());
     rest_ += bytes.substr(0, taken);
     bytes.remove_prefix(taken);
     if (taken == size && end != std::string_view::npos) {
       bytes.remove_prefix(1);
-      take(std::exchange(rest_, {}), 1);
+      take_rest(take);
     }
   }
 }
 
 void LineCutter::finish(const Take& take) {
-  if (!rest_.empty()) take(std::exchange(rest_, {}), 1);
+  if (!rest_.empty()) take_rest(take);
+}
+
+void LineCutter::take_rest(const Take& take) {
+  auto line = std::exchange(rest_, {});
+  take(line, 1);
 }
 
 }  // namespace cox::agent

@@ -13,8 +13,9 @@ namespace cox::agent {
 class LineCutter {
  public:
   static constexpr std::size_t kLineBytesMax = 64u << 10;
-  /// Gets a run of lines in a row, '\n' between them, and how many they are.
-  using Take = std::function<void(std::string run, std::uint32_t lines)>;
+  /// Gets a run of lines in a row, '\n' between them, and how many they are. The run is its to
+  /// keep; memory that it leaves serves the next one.
+  using Take = std::function<void(std::string& run, std::uint32_t lines)>;
 
   /// Calls `take` for the lines that are whole now, in as few runs as may be.
   void feed(std::string_view bytes, const Take& take);
@@ -23,6 +24,7 @@ class LineCutter {
 
  private:
   [[nodiscard]] bool has_long_line(std::string_view bytes) const;
+  void take_rest(const Take& take);
   void feed_long(std::string_view bytes, const Take& take);
 
   std::string rest_;

@@ -12,6 +12,8 @@ namespace cox::agent {
 namespace {
 constexpr std::size_t kReadBytes = 256u << 10;
 constexpr int kPipeBytes = 1 << 20;
+constexpr std::chrono::milliseconds kRest{2};
+constexpr std::chrono::milliseconds kBusy{5};  ///< reads so near to each other make a busy writer
 }  // namespace
 
 OutputPipe::OutputPipe(os::EventLoop& loop, std::function<void(std::string_view)> bytes,
@@ -24,22 +26,47 @@ os::Fd OutputPipe::open() {
   read_end_.reset(ends[0]);
   ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
   ::fcntl(ends[0], F_SETPIPE_SZ, kPipeBytes);  // fewer wakeups; a refusal costs nothing
-  resume();
+  look();
   return os::Fd(ends[1]);
 }
 
-void OutputPipe::pause() { watch_.reset(); }
+void OutputPipe::pause() {
+  paused_ = true;
+  watch_.reset();
+  rest_.reset();
+}
 
 void OutputPipe::resume() {
+  if (paused_) look();
+}
+
+void OutputPipe::hurry() {
+  hurried_ = true;
+  look();
+}
+
+void OutputPipe::look() {
+  paused_ = false;
+  rest_.reset();
   if (read_end_ && !watch_) watch_ = loop_.when_readable(read_end_.get(), [this] { read(); });
 }
 
 void OutputPipe::read() {
   static std::array<char, kReadBytes> piece;  // one loop, one thread
   const auto got = ::read(read_end_.get(), piece.data(), piece.size());
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return look();
   if (got <= 0) return finish();
-  bytes_({piece.data(), static_cast<std::size_t>(got)});
+  read_on(static_cast<std::size_t>(got));
+  bytes_({piece.data(), static_cast<std::size_t>(got)});  // may pause
+}
+
+void OutputPipe::read_on(std::size_t got) {
+  const auto now = std::chrono::steady_clock::now();
+  const bool busy = now - read_at_ < kBusy && !hurried_;
+  read_at_ = now;
+  if (!busy || got == kReadBytes) return look();
+  watch_.reset();
+  rest_ = loop_.after(kRest, [this] { read(); });
 }
 
 void OutputPipe::drain() {
@@ -54,6 +81,7 @@ void OutputPipe::drain() {
 
 void OutputPipe::finish() {
   watch_.reset();
+  rest_.reset();
   read_end_.reset();
   const auto end = std::exchange(end_, nullptr);
   if (end) end();

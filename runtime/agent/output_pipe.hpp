@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 
@@ -9,6 +10,8 @@
 namespace cox::agent {
 
 /// Reads a pipe as it fills. One read a turn of the loop, so that no job keeps the others waiting.
+/// While a writer is busy it looks away for a moment after each read: what writes line by line then
+/// wakes nobody, and what it wrote is read at once.
 class OutputPipe {
  public:
   /// `bytes` gets what was read; `end` is called once, at the end of the pipe.
@@ -21,11 +24,15 @@ class OutputPipe {
   /// Stops reading, so that the writer waits; and goes on.
   void pause();
   void resume();
+  /// Goes on, and looks away no more: the writers are gone.
+  void hurry();
   /// Reads what is there now and ends, whoever still holds the other end.
   void drain();
 
  private:
+  void look();
   void read();
+  void read_on(std::size_t got);
   void finish();
 
   os::EventLoop& loop_;
@@ -33,6 +40,10 @@ class OutputPipe {
   std::function<void()> end_;
   os::Fd read_end_;
   os::SubscriptionPtr watch_;
+  os::SubscriptionPtr rest_;  ///< looks away until it ends
+  std::chrono::steady_clock::time_point read_at_;
+  bool paused_ = false;
+  bool hurried_ = false;
 };
 
 }  // namespace cox::agent

@@ -291,7 +291,7 @@ void Part::clear_processes() {
     clear_timer_ = host_.loop.after(
         kDrainTime, [this] { for_each_pipe([](OutputPipe& pipe) { pipe.drain(); }); });
   }
-  for_each_pipe([](OutputPipe& pipe) { pipe.resume(); });
+  for_each_pipe([](OutputPipe& pipe) { pipe.hurry(); });
   drain();
 }
 
@@ -310,7 +310,7 @@ void Part::over() {
   phase_ = Phase::over;
   processors_.clear();
   const auto add = [this](std::uint8_t stream) {
-    return [this, stream](std::string line, std::uint32_t count) {
+    return [this, stream](std::string& line, std::uint32_t count) {
       log(-1).add(now_ms(), stream, std::move(line), count);
     };
   };
@@ -341,9 +341,8 @@ void Part::child_ended(pid_t pid, int wait_status) {
 void Part::bytes(int rank, std::uint8_t stream, LineCutter& lines, std::string_view piece) {
   const auto at = now_ms();
   auto& own = log(rank);
-  lines.feed(piece, [&](std::string run, std::uint32_t count) {
-    own.add(at, stream, std::move(run), count);
-  });
+  lines.feed(piece,
+             [&](std::string& run, std::uint32_t count) { own.add_run(at, stream, run, count); });
   if (pump_posted_) return;
   // Lines of one turn of the loop travel together.
   pump_posted_ = true;

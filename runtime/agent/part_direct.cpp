@@ -121,7 +121,7 @@ void Part::finish_rank_lines() {
     auto& own = log(rank);
     const auto at = os::SystemClock().now().value;
     const auto add = [&](std::uint8_t stream) {
-      return [&own, at, stream](std::string line, std::uint32_t count) {
+      return [&own, at, stream](std::string& line, std::uint32_t count) {
         own.add(at, stream, std::move(line), count);
       };
     };

@@ -44,7 +44,7 @@ RankReports::Rank& RankReports::rank(int number) {
 void RankReports::bytes(int number, int stream, std::string_view piece) {
   if (!agent_) return;
   auto& state = rank(number);
-  state.lines[stream].feed(piece, [&](std::string line, std::uint32_t) {
+  state.lines[stream].feed(piece, [&](std::string& line, std::uint32_t) {
     state.output.records.push_back(
         {0, now_ms(), static_cast<std::uint8_t>(stream), std::move(line)});
   });
@@ -65,7 +65,7 @@ void RankReports::finish() {
   for (auto& [number, state] : ranks_) {
     for (const int stream : {0, 1}) {
       auto& records = state.output.records;
-      state.lines[stream].finish([&](std::string line, std::uint32_t) {
+      state.lines[stream].finish([&](std::string& line, std::uint32_t) {
         records.push_back({0, now_ms(), static_cast<std::uint8_t>(stream), std::move(line)});
       });
     }

@@ -176,7 +176,7 @@ bool pass_on(Stream& stream, Reporter& reporter) {
   if (got < 0 && (errno == EINTR || errno == EAGAIN)) return true;
   if (got <= 0) return false;  // a terminal's end is EIO
   const auto size = static_cast<std::size_t>(got);
-  stream.lines.feed({piece.data(), size}, [&](std::string run, std::uint32_t) {
+  stream.lines.feed({piece.data(), size}, [&](std::string& run, std::uint32_t) {
     reporter.add(stream.kind, std::move(run));
   });
   if (stream.to >= 0 && !write_all(stream.to, piece.data(), size)) stream.to = -1;
@@ -212,7 +212,7 @@ class Tee {
     while (!done()) step();
     for (auto& stream : streams_) {
       stream.lines.finish(
-          [&](std::string run, std::uint32_t) { reporter_.add(stream.kind, std::move(run)); });
+          [&](std::string& run, std::uint32_t) { reporter_.add(stream.kind, std::move(run)); });
     }
     const int code = WIFSIGNALED(status_) ? 128 + WTERMSIG(status_) : WEXITSTATUS(status_);
     reporter_.finish(code, usage_);

@@ -14,6 +14,23 @@ void SpooledLog::add(std::int64_t at_ms, std::uint8_t stream, std::string text,
   last_ += lines;
 }
 
+void SpooledLog::add_run(std::int64_t at_ms, std::uint8_t stream, std::string& text,
+                         std::uint32_t lines) {
+  const bool now = kept_ && unstored_.empty() && text.size() >= kLargeRunBytes;
+  add(at_ms, stream, std::move(text), lines);
+  if (!now || !store_one()) return;
+  text = std::move(unstored_.back().text);
+  unstored_.clear();
+}
+
+/// False where the disk refuses: store() tries again, and tells.
+bool SpooledLog::store_one() {
+  std::vector<logs::Run> runs;
+  if (!spool_.append(name_, unstored_, &runs)) return false;
+  wait_to_be_told(runs);
+  return true;
+}
+
 Result<void> SpooledLog::store() {
   if (unstored_.empty()) return {};
   std::vector<logs::Run> runs;
@@ -22,16 +39,20 @@ Result<void> SpooledLog::store() {
   }
   if (kept_) {
     unstored_.clear();
-    for (const auto& run : runs) {
-      const auto before = fresh_runs_.empty() ? sent_ : fresh_runs_.back().last();
-      if (fresh_runs_.size() >= kWaitingRunsMax || run.sequence != before + 1) break;
-      fresh_bytes_ += run.bytes;
-      fresh_runs_.push_back(run);
-    }
+    wait_to_be_told(runs);
   } else {
     wait_to_be_sent(std::exchange(unstored_, {}));
   }
   return {};
+}
+
+void SpooledLog::wait_to_be_told(const std::vector<logs::Run>& runs) {
+  for (const auto& run : runs) {
+    const auto before = fresh_runs_.empty() ? sent_ : fresh_runs_.back().last();
+    if (fresh_runs_.size() >= kWaitingRunsMax || run.sequence != before + 1) break;
+    fresh_bytes_ += run.bytes;
+    fresh_runs_.push_back(run);
+  }
 }
 
 /// Kept in memory as well while they are few: then sending needs no look at the disk.

@@ -19,6 +19,8 @@ class SpooledLog {
 
   /// `lines`: how many the text holds, '\n' between them.
   void add(std::int64_t at_ms, std::uint8_t stream, std::string text, std::uint32_t lines = 1);
+  /// The same; a large text of a log that is kept is written at once, and its memory left.
+  void add_run(std::int64_t at_ms, std::uint8_t stream, std::string& text, std::uint32_t lines);
   /// Writes what was added to the spool. Errors: as LogStore::append.
   [[nodiscard]] Result<void> store();
   /// Whether the head is only told where lines stand in the spool, as it takes them from there.
@@ -48,9 +50,12 @@ class SpooledLog {
   // Kept lines take room on the disk alone, whose cache the kernel bounds; these only see to it
   // that the head's syncs, and with them the job's end, are not far behind.
   static constexpr std::size_t kKeptBytesMax = 64u << 20;
+  static constexpr std::size_t kLargeRunBytes = 16u << 10;
   static constexpr std::size_t kRunsMax = 256;          ///< in a message
   static constexpr std::size_t kWaitingRunsMax = 8192;  ///< in memory
 
+  [[nodiscard]] bool store_one();
+  void wait_to_be_told(const std::vector<logs::Run>& runs);
   void wait_to_be_sent(std::vector<OutputLine> lines);
   void pump_runs(const std::function<void(const wire::Message&)>& send);
   void forget_waiting();

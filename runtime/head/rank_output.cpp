@@ -94,8 +94,8 @@ Result<void> HeadCore::take_kept(const NodeId& node, const wire::OutputKept& mes
   const auto own = rank_log(part.job, part.attempt, part.node_index, message.rank);
   if (runs.front().sequence == 1) {
     const auto path = fmt::format("{}/{}.log", wire::kSpoolDirectory, message.log);
-    const auto file =
-        os::open_beneath(sessions_.at(node).scratch.get(), path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    const auto file = os::open_beneath(sessions_.at(node).scratch.get(), path,
+                                       O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (!file) return fail(file.error());
     if (auto adopted = logs_->adopt(own, file->get()); !adopted) return adopted;
   }

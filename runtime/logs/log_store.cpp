@@ -286,6 +286,7 @@ Result<void> DirectoryLogStore::adopt(const LogName& log, int fd) {
   if (auto checked = check_name(log); !checked) return checked;
   struct stat theirs {};
   if (::fstat(fd, &theirs) != 0) return fail(file_error(errno, "fstat of a log"));
+  if (!S_ISREG(theirs.st_mode)) return fail(Errc::conflict, "what is to be {} is no file", log);
   const auto path = path_of(log);
   struct stat ours {};
   if (::lstat(path.c_str(), &ours) == 0) {

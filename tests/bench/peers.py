@@ -19,7 +19,8 @@ WRITER = r"""
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-/* Lines of 100 bytes, so many MB in all, each rank its share; numbered in place, so that writing is what takes time. */
+/* Lines of 100 bytes, so many MB in all, each rank its share; numbered in place, so that writing is what takes time. They are
+   written as stdio does by itself, or so many bytes at a time. */
 int main(int argc, char** argv) {
   int rank, size, digit;
   long lines, line;
@@ -28,6 +29,7 @@ int main(int argc, char** argv) {
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &size);
   lines = atol(argv[1]) * 10000 / size;
+  if (argc > 2) setvbuf(stdout, NULL, _IOFBF, (size_t)atol(argv[2]));
   MPI_Barrier(MPI_COMM_WORLD);
   memset(text, 'x', 100);
   sprintf(text, "rank %d line %012d ", rank, 0);
@@ -145,24 +147,35 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
     made = nodes(cluster)
     jobs = []
 
-    def ours():
-        job = cluster.submit("-n", "3", "--mpi", "--mpi-launch", "direct", "writer.c", str(megabytes))
+    blocks = ["65536"]  # stdio's own are lines where a terminal or Open MPI's settings say so (ours, mpirun), else 4 KiB
+
+    def ours(*more):
+        job = cluster.submit("-n", "3", "--mpi", "--mpi-launch", "direct", "writer.c", str(megabytes), *more)
         end = cluster.finish(job, 600)
         assert end["status"] == "SUCCEEDED", end[""]
         jobs.append(job)
+
+    def mpirun(into, *more):
+        return made.on_head(f"mpirun --mca plm_rsh_agent 'ssh -F {made.directory}/ssh_config'"
+                            f" --mca btl_tcp_if_include eth0 --allow-run-as-root --machinefile {made.directory}/hostfile"
+                            f" /shared/writer {megabytes} {' '.join(more)} > /shared/{into}")
+
+    def srun(*more):
+        return timed(lambda: site.run("srun", "-N3", "-n6", "--mpi=pmix", "-o", shared / "out.%t", shared / "writer",
+                                      str(megabytes), *more, seconds=600))
 
     try:
         made.wait_for_sshd()
         taken = collected(rounds, {
             "direct": lambda: timed(ours),
-            "mpirun": lambda: made.on_head(f"mpirun --mca plm_rsh_agent 'ssh -F {made.directory}/ssh_config'"
-                                           f" --mca btl_tcp_if_include eth0 --allow-run-as-root --machinefile"
-                                           f" {made.directory}/hostfile /shared/writer {megabytes} > /shared/out"),
+            "mpirun": lambda: mpirun("out"),
             "hydra": lambda: made.on_head(f"mpiexec.hydra -launcher ssh -launcher-exec {made.directory}/ssh -f"
                                           f" {made.directory}/hosts.hydra -n 6 /shared/writer.mpich {megabytes}"
                                           " > /shared/out.hydra"),
-            "srun": lambda: timed(lambda: site.run("srun", "-N3", "-n6", "--mpi=pmix", "-o", shared / "out.%t",
-                                                   shared / "writer", str(megabytes), seconds=600))})
+            "srun": srun,
+            "direct, blocks": lambda: timed(lambda: ours(*blocks)),
+            "mpirun, blocks": lambda: mpirun("out.blocks", *blocks),
+            "srun, blocks": lambda: srun(*blocks)})
     finally:
         made.close()
     listing = person.start("awsbout", "-c", "bench-out", "--ranks", "0-5", "--stdout", jobs[-1], stderr=None)
@@ -178,7 +191,10 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
     what = f"{megabytes} MB of six ranks' output, launch included"
     return ([row(what, taken["direct"], taken["mpirun"], "mpirun > file", 0.1),
              row("the same", taken["direct"], taken["hydra"], "hydra > file", None),
-             row("the same", taken["direct"], taken["srun"], "srun -o, a file a task", 1)],
+             row("the same", taken["direct"], taken["srun"], "srun -o, a file a task", 1),
+             row("the same, written 64 KiB at a time", taken["direct, blocks"], taken["mpirun, blocks"], "mpirun > file", 0.1),
+             row("the same, written 64 KiB at a time", taken["direct, blocks"], taken["srun, blocks"],
+                 "srun -o, a file a task", 1)],
             [{"what": "the same: awsbout --tail 10 of one rank", "value": round(tail * 1000, 2), "unit": "ms", "budget": None},
              {"what": "the same: torn lines of ours", "value": ours_torn, "unit": "", "budget": "0"},
              {"what": "the same: torn lines of mpirun > file", "value": by_hand, "unit": "", "budget": None}])

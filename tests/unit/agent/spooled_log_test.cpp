@@ -164,6 +164,20 @@ TEST(SpooledLog, TellsWhereLinesStandThatTheHeadTakesItself) {
   EXPECT_EQ(spooled.last_run, (wire::OutputRun{1, 5, 1, 2, 8, 32}));
 }
 
+TEST(SpooledLog, WritesALargeRunThatIsKeptAtOnce) {
+  Kept spooled;
+  std::string run(100'000, 'x');
+  spooled.log.add_run(5, 0, run, 1);
+  EXPECT_GE(run.capacity(), 100'000u);  // to be used again
+
+  EXPECT_THAT(spooled.pump_runs(), ElementsAre(1));
+  std::string small = "a";
+  spooled.log.add_run(5, 0, small, 1);
+  EXPECT_THAT(spooled.pump_runs(), IsEmpty());
+  ASSERT_TRUE(spooled.log.store());
+  EXPECT_THAT(spooled.pump_runs(), ElementsAre(2));
+}
+
 TEST(SpooledLog, SendsLinesThatTheHeadCannotTake) {
   Kept spooled;
   spooled.write(2);
