@@ -27,7 +27,7 @@ constexpr const char* kNone = "none";
 constexpr const char* kSubnet = "subnet-0123456789abcdef0";
 constexpr const char* kVpc = "vpc-0123456789abcdef0";
 
-/// Those that the original serves. The loader takes any: a cluster only shows it.
+/// Those that the original offers; the loader knows newer ones too.
 const std::vector<std::string>& regions() {
   static const std::vector<std::string> list{
       "af-south-1", "ap-east-1",      "ap-northeast-1", "ap-northeast-2", "ap-northeast-3",

@@ -300,10 +300,13 @@ int remove(const Words& words, Streams streams) {
     }
   }
   StatusLine line(streams);
+  std::vector<std::string> kept;
   const auto removed = cluster::remove(name, [&](const std::string& step) {
+    if (step.starts_with("what was in ")) kept.push_back("Kept: " + step);
     line.show("parallelcluster-" + name, fmt::format("DELETE_IN_PROGRESS ({})", step));
   });
   line.end();
+  for (const auto& each : kept) streams.out << each << '\n';
   if (!removed) {
     streams.out << "Cluster did not delete successfully. Run 'pcluster delete " << name
                 << "' again\n";

@@ -142,10 +142,11 @@ int delete_cluster(const Words& words, Streams streams) {
   const auto name = words.get("--cluster-name");
   auto record = find_record(words);
   if (!record && !cluster::exists(name)) return refuse(streams, no_such_cluster(name));
-  const auto say_of_hosts = [&](const std::string& said) {
-    if (said.starts_with("host ")) streams.err << "pcluster: " << said << '\n';
+  const auto say_what_is_left = [&](const std::string& said) {
+    const bool tells = said.starts_with("host ") || said.starts_with("what was in ");
+    if (tells) streams.err << "pcluster: " << said << '\n';
   };
-  if (auto removed = cluster::remove(name, say_of_hosts); !removed) {
+  if (auto removed = cluster::remove(name, say_what_is_left); !removed) {
     return refuse(streams, removed.error().message);
   }
   if (words.has("--wait")) {

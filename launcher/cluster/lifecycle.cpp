@@ -13,6 +13,7 @@
 #include <filesystem>
 
 #include "launcher/cluster/hosts.hpp"
+#include "launcher/cluster/kept_storage.hpp"
 #include "launcher/cluster/processes.hpp"
 #include "launcher/provider/agent_bundle.hpp"
 #include "launcher/provider/memory_cgroup.hpp"
@@ -177,6 +178,7 @@ Result<void> take_down(const std::string& directory, const std::string& name,
   ask_to_end(directory);
   if (auto ended = kill_remains(directory, name); !ended) return ended;
   clear_remains_on_hosts(directory, progress);
+  if (auto kept = keep_storage(directory, name, progress); !kept) return kept;
   progress("removing the cluster's files");
   return os::remove_tree(directory);
 }

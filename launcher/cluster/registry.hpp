@@ -19,6 +19,8 @@
 ///                      /shared/<n>/   each shared directory
 ///                      /nodes/<id>/   each node's private files
 ///                      /coxd.log
+///             /kept_storage/<name>-<storage>-<time>  what DeletionPolicy kept of clusters that are
+///             gone
 namespace cox::cluster {
 
 /// $COX_STATE_DIR; else /var/lib/coxswain for root; else $XDG_STATE_HOME/coxswain; else

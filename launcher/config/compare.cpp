@@ -20,16 +20,36 @@ std::string in_quotes(const std::string& text) {
   std::string quoted = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') quoted += '\\';
-    quoted += c;
+    quoted += c == '\n' ? "\\n" : std::string(1, c);
   }
   return quoted + "\"";
 }
 
+/// As JSON has it: what a file writes as a number or a truth stays one.
 std::string shown_inside(const Tree& tree) {
-  return tree.kind == Tree::Kind::scalar ? in_quotes(tree.scalar) : shown(tree);
+  switch (tree.kind) {
+    case Tree::Kind::empty:
+      return "null";
+    case Tree::Kind::scalar: {
+      const auto word = to_lower(tree.scalar);
+      if (!tree.quoted && (word == "true" || word == "false")) return word;
+      // As it stands, where that is JSON too: 010 and 1_000 are not.
+      const auto whole = tree.quoted ? std::nullopt : to_int(tree.scalar);
+      const bool plain = whole && tree.scalar == std::to_string(*whole);
+      return plain ? tree.scalar : in_quotes(tree.scalar);
+    }
+    case Tree::Kind::list: {
+      std::vector<std::string> parts;
+      for (const auto& item : tree.items) parts.push_back(shown_inside(item));
+      return "[" + join(parts, ",") + "]";
+    }
+    case Tree::Kind::map:
+      break;
+  }
+  return shown(tree);
 }
 
-/// The value in one line: a text, words with commas, a map as JSON.
+/// The value in one line: a text, words with commas, all else as JSON.
 std::string shown(const Tree& tree) {
   if (tree.kind == Tree::Kind::empty) return "-";
   if (tree.kind == Tree::Kind::scalar) return tree.scalar;

@@ -43,6 +43,7 @@ struct SharedStorage {
   std::string file_system_id;
   std::string source = "existing";  ///< Coxswain/SharedStorage: or "staged", "server:/export"
   std::string path{};               ///< where it stands: "SharedStorage[0]"
+  bool stays = false;  ///< DeletionPolicy Retain or Snapshot: its content outlives the cluster
 };
 
 struct ComputeResource {

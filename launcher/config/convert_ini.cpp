@@ -135,6 +135,10 @@ void IniConverter::check_dropped() {
   drop(general("global"), "update_check");
   drop(general("aliases"), "ssh");
   drop(cluster_, "encrypted_ephemeral");
+  // Arguments of no script.
+  for (const std::string key : {"pre_install", "post_install"}) {
+    if (get(key).empty()) drop(cluster_, key + "_args");
+  }
   const auto* global = general("global");
   if (global != nullptr && flag(*global, "sanity_check") == false) {
     warn(

@@ -162,6 +162,7 @@ YamlNode IniConverter::actions() const {
   YamlNode actions;
   for (const auto& [key, name] :
        {std::pair("pre_install", "OnNodeStart"), std::pair("post_install", "OnNodeConfigured")}) {
+    if (get(key).empty()) continue;
     YamlNode action;
     copy(*cluster_, action, {{key, "Script"}});
     // Version 2 gives the script's name as its first argument.

@@ -49,7 +49,7 @@ void sort_by_place(std::vector<Finding>& findings) {
 
 bool can_be_suppressed(const Finding& finding) {
   // What AWS would refuse and a local cluster can do all the same.
-  constexpr std::array<std::string_view, 24> kRules{
+  constexpr std::array<std::string_view, 25> kRules{
       "AwsBatchInstancesArchitectureCompatibilityValidator",
       "DeletionPolicyValidator",
       "DuplicateInstanceTypeValidator",
@@ -70,6 +70,7 @@ bool can_be_suppressed(const Finding& finding) {
       "NameValidator",
       "NotServedValidator",
       "NumberOfStorageValidator",
+      "RegionValidator",
       "SchedulableMemoryValidator",
       "SchedulerDisableSudoAccessForDefaultUserValidator",
       "SchedulerOsValidator",

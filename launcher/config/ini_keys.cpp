@@ -77,8 +77,8 @@ std::vector<IniKey> cluster_keys_of_aws() {
       on_aws("proxy_server", "sends the instances' HTTP requests to AWS through a proxy"),
       on_aws("ec2_iam_role", "grants the instances access to services of AWS"),
       on_aws("additional_iam_policies", "grants the instances access to services of AWS"),
-      on_aws("s3_read_resource", "lets the instances read a bucket"),
-      on_aws("s3_read_write_resource", "lets the instances write to a bucket"),
+      on_aws("s3_read_resource", "lets the instances read a bucket", "arn:s3"),
+      on_aws("s3_read_write_resource", "lets the instances write to a bucket", "arn:s3"),
       on_aws("custom_ami", "starts the instances from this image", "ami-"),
       {"extra_json", json, {}, false, "changes the set-up of the instances"},
       {"enable_efa", choice, "compute", false, kEfa},
@@ -91,7 +91,7 @@ std::vector<IniKey> cluster_keys_of_aws() {
       on_aws("cw_dashboard_template_url", "takes another CloudFormation template"),
       on_aws("additional_cfn_template", "makes more resources from a CloudFormation template"),
       on_aws("custom_chef_cookbook", "changes the set-up of the instances"),
-      {"instance_types_data", json, {}, false, "changes the figures of instance types"},
+      {"instance_types_data", json},
       {"disable_cluster_dns", boolean, {}, false, "leaves the nodes without names in Route 53"}};
 }
 

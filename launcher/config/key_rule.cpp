@@ -187,6 +187,12 @@ constexpr Form kForms[] = {
      [](const std::string& word) { return is_arn_of(word, "instance-profile"); },
      "is not an ARN such as arn:aws:iam::123456789012:instance-profile/NAME.",
      "the ARN of an instance profile", "^arn:.*:instance-profile/"},
+    {"arn:s3",
+     [](const std::string& word) {
+       return word == "*" || (word.starts_with("arn:") && word.find(":s3:::") != std::string::npos);
+     },
+     "is not an ARN such as arn:aws:s3:::BUCKET/*.", "the ARN of a bucket or of what is in it",
+     "^arn:.*:s3:::"},
     {"arn:secret", [](const std::string& word) { return is_arn_of(word, "secret"); },
      "is not an ARN such as arn:aws:secretsmanager:us-east-1:123456789012:secret:NAME.",
      "the ARN of a secret", "^arn:.*:secret"},

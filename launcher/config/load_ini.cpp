@@ -198,6 +198,11 @@ class IniLoader : private IniChecker {
       const bool kept = ini_boolean(cluster.get("maintain_initial_size")).value_or(false);
       resource.min_count = kept ? initial : 0;
       resource.max_count = count(cluster, "max_queue_size", 10);
+      if (initial > resource.max_count) {
+        complain(cluster.place_of("initial_queue_size"),
+                 fmt::format("initial_queue_size ({}) must not be above max_queue_size ({})",
+                             initial, resource.max_count));
+      }
       count_vcpus(resource);
       Queue queue;
       queue.name = "default-queue";
@@ -233,7 +238,12 @@ class IniLoader : private IniChecker {
       resource.min_count = count(*each, "min_count", 0);
       resource.max_count = count(*each, "max_count", 10);
       count_vcpus(resource);
-      if (const int initial = count(*each, "initial_count", 0); initial > resource.min_count) {
+      const int initial = count(*each, "initial_count", resource.min_count);
+      if (initial < resource.min_count || initial > resource.max_count) {
+        complain(each->place_of("initial_count"),
+                 fmt::format("initial_count ({}) must be from min_count ({}) to max_count ({})",
+                             initial, resource.min_count, resource.max_count));
+      } else if (initial > resource.min_count) {
         complain(each->place_of("initial_count"),
                  "initial_count: a node more than min_count is made when a job needs it.",
                  "AwsOnlyValidator", Level::info);
@@ -262,6 +272,16 @@ class IniLoader : private IniChecker {
     storage.mount_dir = directory.starts_with("/") ? directory : "/" + directory;
     storage.type = type;
     if (id != nullptr) storage.file_system_id = section.get(id);
+    for (const auto* holder : {"ebs_snapshot_id", "ebs_volume_id", "efs_fs_id", "fsx_fs_id",
+                               "fsx_backup_id", "import_path"}) {
+      if (section.get(holder, "NONE") == "NONE") continue;
+      complain(section.place_of(holder),
+               fmt::format("What is stored there on AWS is not here: {} begins empty. Copy in what "
+                           "jobs need.",
+                           directory),
+               "SharedStorageContentValidator", Level::warning);
+      break;
+    }
     storage.path = fmt::format("SharedStorage[{}]", config_.shared.size());
     origins_[storage.path] = {&section, "shared_dir"};
     config_.shared.push_back(std::move(storage));
@@ -324,10 +344,22 @@ class IniLoader : private IniChecker {
 
   /// What awsbatch does not have, and what excludes what.
   void check_unsupported(const IniSection& cluster) {
+    if (!cluster.get("instance_types_data").empty()) {
+      complain(cluster.place_of("instance_types_data"),
+               "instance_types_data is not taken over: nodes would offer other numbers of vCPUs "
+               "than the file says. Leave it out",
+               "NotServedValidator");
+    }
     if (config_.scheduler == "slurm") {
       for (const auto* key : {"min_vcpus", "desired_vcpus", "max_vcpus", "spot_bid_percentage"}) {
-        if (cluster.has(key)) {
+        if (!cluster.has(key)) continue;
+        if (cluster.has("queue_settings")) {
           complain(cluster.place_of(key), fmt::format("{} is for awsbatch only", key));
+        } else {
+          // Files keep them when their scheduler changes, and the original takes them.
+          complain(cluster.place_of(key),
+                   fmt::format("{} is for awsbatch only: it does nothing here.", key),
+                   "SchedulerValidator", Level::info);
         }
       }
       for (const auto* key :

@@ -27,7 +27,7 @@ void check_region(const Tree& tree, const LoadOptions& options, std::vector<Find
   if (region == nullptr || region->scalar.empty() || options.region.empty()) return;
   if (options.region == region->scalar) return;
   findings.push_back(
-      {Level::error, "RegionValidator", "Region", region->place,
+      {Level::error, "RegionConflictValidator", "Region", region->place,
        fmt::format("the file says {}, the option says {}", region->scalar, options.region)});
 }
 

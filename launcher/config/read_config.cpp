@@ -135,6 +135,10 @@ SharedStorage read_storage(const Tree& tree) {
   for (const auto* id : {"EfsSettings.FileSystemId", "FsxLustreSettings.FileSystemId"}) {
     if (storage.file_system_id.empty()) storage.file_system_id = text_at(tree, id);
   }
+  for (const auto* settings : {"EbsSettings", "EfsSettings", "FsxLustreSettings"}) {
+    const auto policy = text_at(tree, fmt::format("{}.DeletionPolicy", settings));
+    storage.stays = storage.stays || policy == "Retain" || policy == "Snapshot";
+  }
   return storage;
 }
 

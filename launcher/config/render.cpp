@@ -66,8 +66,7 @@ const char* to_string(Level level) {
 std::string render(const Finding& finding, std::string_view file_name, std::string_view text) {
   auto what =
       finding.path.empty() ? finding.text : fmt::format("{}: {}", finding.path, finding.text);
-  // A validator's name is what --suppress-validators takes.
-  if (can_be_suppressed(finding)) what += fmt::format(" [{}]", finding.rule);
+  if (!finding.rule.empty()) what += fmt::format(" [{}]", finding.rule);
   return fmt::format("{}: {}: {}\n{}", where(finding.place, file_name),
                      to_lower(to_string(finding.level)), what, line_and_caret(finding.place, text));
 }

@@ -18,7 +18,7 @@ class Rules {
       : config_(config), providers_(providers), is_slurm_(config.scheduler == "slurm") {}
 
   std::vector<Finding> run() {
-    if (!is_slurm_) check_region();
+    check_region();
     check_head_node();
     for (std::size_t q = 0; q < config_.queues.size(); ++q) check_queue(q);
     check_resource_counts();
@@ -35,6 +35,18 @@ class Rules {
   }
 
   void check_region() {
+    const auto& region = config_.region;
+    if (!region.empty() && !is_region(region)) {
+      // AWS gets more regions: one that may be new is taken, what can be none is not.
+      const auto near = nearest_region(region);
+      findings_.push_back({has_form_of_region(region) ? Level::warning : Level::error,
+                           "RegionValidator",
+                           "Region",
+                           {},
+                           fmt::format("AWS has no region {}{}", region,
+                                       near ? fmt::format("; did you mean {}?", *near) : "")});
+    }
+    if (is_slurm_) return;
     for (const auto* prefix : {"ap-northeast-3", "us-iso"}) {
       if (config_.region.starts_with(prefix)) {
         add("Region", "FeatureRegionValidator",

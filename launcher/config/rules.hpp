@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,12 @@ void count_vcpus(ComputeResource& resource);
 
 /// Hardware threads of each core, by the family.
 [[nodiscard]] int threads_per_core(std::string_view type);
+
+/// True for a region that AWS has.
+[[nodiscard]] bool is_region(std::string_view name);
+/// True for what may be one's name: "us-west-2", "us-gov-east-1".
+[[nodiscard]] bool has_form_of_region(std::string_view name);
+[[nodiscard]] std::optional<std::string> nearest_region(const std::string& name);
 
 /// The login name of an operating system.
 [[nodiscard]] std::string user_of_os(std::string_view os);

@@ -8,6 +8,9 @@ using enum KeyKind;
 
 namespace {
 
+constexpr std::string_view kKept =
+    "Retain and Snapshot: the directory's content is kept when the cluster is deleted";
+
 void add_lustre_keys(Keys& keys) {
   add_keys(
       keys, "SharedStorage[]/FsxLustreSettings",
@@ -24,7 +27,7 @@ void add_lustre_keys(Keys& keys) {
        {"FileSystemId", text, false, "fs-/17"},
        {"BackupId", text, false, "backup-/x8-"},
        {"KmsKeyId", text},
-       {"DeletionPolicy", text, false, "Delete|Retain", "Delete"},
+       served({"DeletionPolicy", text, false, "Delete|Retain", "Delete"}, kKept),
        {"WeeklyMaintenanceStartTime", text, false, "week-time"},
        {"AutomaticBackupRetentionDays", integer, false, "0..35"},
        {"DailyAutomaticBackupStartTime", text, false, "time"},
@@ -63,7 +66,8 @@ void add_storage_keys(Keys& keys) {
             {"EbsSettings/KmsKeyId", text},
             {"EbsSettings/SnapshotId", text, false, "snap-"},
             {"EbsSettings/VolumeId", text, false, "vol-"},
-            {"EbsSettings/DeletionPolicy", text, false, "Delete|Retain|Snapshot", "Delete"},
+            served({"EbsSettings/DeletionPolicy", text, false, "Delete|Retain|Snapshot", "Delete"},
+                   kKept),
             {"EbsSettings/Raid", map},
             {"EbsSettings/Raid/Type", integer, true, "0|1"},
             {"EbsSettings/Raid/NumberOfVolumes", integer, false, "2..5", "2"},
@@ -77,7 +81,7 @@ void add_storage_keys(Keys& keys) {
             {"EfsSettings/KmsKeyId", text},
             {"EfsSettings/EncryptionInTransit", boolean, false, "", "false"},
             {"EfsSettings/IamAuthorization", boolean, false, "", "false"},
-            {"EfsSettings/DeletionPolicy", text, false, "Delete|Retain", "Delete"},
+            served({"EfsSettings/DeletionPolicy", text, false, "Delete|Retain", "Delete"}, kKept),
             on_aws({"FsxLustreSettings", map}, kDisks),
             on_aws({"FsxOntapSettings", map}, kDisks),
             {"FsxOntapSettings/VolumeId", text, true, "fsvol-/x17"},

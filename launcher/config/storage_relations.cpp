@@ -68,13 +68,15 @@ class StorageRelations : private TreeChecker {
   void check_deletion(const std::string& path) {
     for (const auto* settings : {".EbsSettings", ".EfsSettings", ".FsxLustreSettings"}) {
       const auto policy = path + settings + ".DeletionPolicy";
-      if (const auto word = text(policy); word == "Retain" || word == "Snapshot") {
-        add(policy, "DeletionPolicyValidator",
-            fmt::format("DeletionPolicy {} is not kept by a local cluster: the directory is "
-                        "removed with the cluster. Copy out what is to stay.",
-                        word),
-            Level::warning);
-      }
+      const auto word = text(policy);
+      if (word.empty()) continue;
+      add(policy, "DeletionPolicyValidator",
+          word == "Delete"
+              ? fmt::format("What is in {} is deleted with the cluster.", text(path + ".MountDir"))
+              : fmt::format(
+                    "What is in {} is kept when the cluster is deleted: pcluster says where.",
+                    text(path + ".MountDir")),
+          Level::info);
     }
   }
 

@@ -47,7 +47,7 @@ Result<ScriptSource> source_of_script(const std::string& script, const std::stri
                                  std::to_string(kScriptBytesMax), "--", script}};
   }
   if (is_url_of(script, "s3://")) {
-    ScriptSource source{.argv = {"aws", "s3", "cp", "--quiet"}};
+    ScriptSource source{.argv = {"aws", "s3", "cp", "--only-show-errors"}};
     if (!endpoint.empty()) source.argv.insert(source.argv.end(), {"--endpoint-url", endpoint});
     source.argv.insert(source.argv.end(), {script, "-"});
     return source;

@@ -4,9 +4,14 @@ import contextlib
 import functools
 import http.server
 import os
+import pathlib
 import signal
+import socket
+import subprocess
 import threading
 
+import boto3
+import botocore.config
 import pytest
 
 import conftest
@@ -146,6 +151,55 @@ def test_a_url_is_fetched_by_this_machine(person):
     cluster = harness.Cluster(person, "web")
     (stream,) = streams(cluster, ".OnNodeConfigured")
     assert lines_of(cluster, stream) == ["from the web: you"]
+
+
+S3_SERVER = next((directory for directory in (pathlib.Path("/var/cache/coxswain-tests/s3rver"),
+                                              pathlib.Path.home() / ".cache/coxswain-tests/s3rver")
+                  if (directory / "node_modules/s3rver/bin/s3rver.js").exists()), None)
+
+
+@contextlib.contextmanager
+def s3_server(person):
+    """A real S3 server on this machine with a bucket: the environment by which AWS's programs reach it, and a client."""
+    assert S3_SERVER, "scripts/install-deps --test installs s3rver"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    server = person.start("node", S3_SERVER / "node_modules/s3rver/bin/s3rver.js", "--address", "127.0.0.1", "--port", port,
+                          "--directory", person.home / "s3", "--configure-bucket", "scripts", stderr=subprocess.STDOUT)
+    keys = {"AWS_ACCESS_KEY_ID": "S3RVER", "AWS_SECRET_ACCESS_KEY": "S3RVER"}
+    client = boto3.client("s3", endpoint_url=url, region_name="us-west-2", aws_access_key_id="S3RVER",
+                          aws_secret_access_key="S3RVER", config=botocore.config.Config(s3={"addressing_style": "path"}))
+
+    def answers():
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return True, ""
+        return False, server.poll()
+    try:
+        harness.wait_until(answers, "the S3 server to listen", 60)
+        yield {**keys, "AWS_ENDPOINT_URL": url}, client
+    finally:
+        server.terminate()
+        server.communicate(timeout=30 * harness.PATIENCE)
+
+
+def test_a_script_in_a_bucket_is_fetched_with_the_users_keys(person):
+    with s3_server(person) as (environment, s3):
+        s3.put_object(Bucket="scripts", Key="site/hello.sh", Body=b"#!/bin/bash\necho from the bucket: $1\n")
+        person.environment_more = environment
+        create(person, "far", actions_file(head=["OnNodeConfigured: {Script: 's3://scripts/site/hello.sh', Args: [you]}"])).ok()
+        cluster = harness.Cluster(person, "far")
+        (stream,) = streams(cluster, ".OnNodeConfigured")
+        assert lines_of(cluster, stream) == ["from the bucket: you"]
+        # One that is not there is told of in the words of who looked for it.
+        failed = create(person, "off", actions_file(head=["OnNodeStart: {Script: 's3://scripts/none.sh'}"])).fails(1).json()
+        assert failed["failures"][0]["failureCode"] == "OnNodeStartDownloadFailure", failed
+        reason = failed["failures"][0]["failureReason"]
+        assert "s3://scripts/none.sh could not be fetched: " in reason and "404" in reason, failed
+        person.environment_more = {**environment, "AWS_ACCESS_KEY_ID": "nobody"}
+        refused = create(person, "out", actions_file(head=["OnNodeStart: {Script: 's3://scripts/site/hello.sh'}"])).fails(1).json()
+        assert "403" in refused["failures"][0]["failureReason"], refused
 
 
 def test_a_node_that_grows_in_and_fails_is_told_of_and_tried_again(person):

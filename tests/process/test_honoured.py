@@ -1,6 +1,7 @@
 """What a file says of the cluster beside its nodes: tags, the user's name of the image, shared directories."""
 
 import re
+import shutil
 import tarfile
 
 import harness
@@ -129,3 +130,21 @@ def test_logs_are_kept_where_that_is_asked_for(person):
     with tarfile.open(path) as packed:
         assert any(name.endswith("coxd.log") or "coxd" in name for name in packed.getnames()), packed.getnames()
     assert not (person.state / "kept").exists()
+
+
+def test_storage_that_is_to_stay_outlives_the_cluster(person):
+    storage = ("SharedStorage:\n"
+               "  - {Name: results, StorageType: Ebs, MountDir: /results, EbsSettings: {DeletionPolicy: Retain}}\n"
+               "  - {Name: empty, StorageType: Efs, MountDir: /empty, EfsSettings: {DeletionPolicy: Retain}}\n"
+               "  - {Name: scrap, StorageType: Ebs, MountDir: /scrap, EbsSettings: {DeletionPolicy: Delete}}\n")
+    cluster = person.create("stays", harness.cluster_file(minimum=0, maximum=2, shared="") + storage)
+    cluster.ssh("echo precious > /results/figures; echo waste > /scrap/rest").ok()
+    done = person.run("pcluster", "delete-cluster", "-n", "stays", "--wait").ok()
+    path = re.search(r"what was in /results is kept in (\S+)\n", done.err)
+    assert path and "/scrap" not in done.err and "/empty" not in done.err, done.story()
+    assert re.match(r".*/kept_storage/stays-results-\d{14}$", path[1]), done.story()
+    with open(f"{path[1]}/figures") as kept:
+        assert kept.read() == "precious\n"
+    assert [entry.name for entry in person.state.iterdir()] == ["kept_storage"]
+    assert person.run("pcluster", "list-clusters").ok().json() == {"clusters": []}
+    shutil.rmtree(person.state)

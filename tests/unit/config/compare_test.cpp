@@ -54,6 +54,16 @@ TEST(CompareYaml, AnAbsentValueIsADash) {
             (std::vector<Change>{{"Region", "us-west-2", "-", UpdatePolicy::unsupported, "", ""}}));
 }
 
+TEST(CompareYaml, AnItemIsShownAsJson) {
+  const auto queue = std::string(kFile).find("    - Name: q");
+  const auto changes = compare_yaml(std::string(kFile).substr(0, queue) + "    []\n", kFile);
+
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].requested,
+            R"({"Name":"q","ComputeResources":[{"Name":"r","InstanceTypes":["c4.large"],)"
+            R"("MinvCpus":0,"DesiredvCpus":0,"MaxvCpus":10}]})");
+}
+
 TEST(CompareYaml, AnItemMoreIsOneChangeOfTheList) {
   const auto changes = compare_yaml(
       kFile,

@@ -45,6 +45,24 @@ TEST(LoadYaml, TakesTheRegionFromOptionFileEnvironment) {
             std::vector<std::string>{"the file says us-west-2, the option says ap-east-1"});
 }
 
+/// Level and text of what is said of a region.
+std::string said_of_region(const std::string& region) {
+  for (const auto& finding : load_yaml("Region: " + region + "\n", {}).findings) {
+    if (finding.rule == "RegionValidator") {
+      return std::string(to_string(finding.level)) + " " + finding.text;
+    }
+  }
+  return {};
+}
+
+TEST(LoadYaml, KnowsTheRegionsAndTakesOneThatMayBeNew) {
+  EXPECT_EQ(said_of_region("eu-central-1"), "");
+  EXPECT_EQ(said_of_region("us-gov-west-1"), "");
+  EXPECT_EQ(said_of_region("us-wset-2"),
+            "WARNING AWS has no region us-wset-2; did you mean us-west-2?");
+  EXPECT_EQ(said_of_region("mars"), "ERROR AWS has no region mars");
+}
+
 TEST(LoadYaml, SaysAtMostFiveHundredThings) {
   std::string text = "Tags:\n";
   for (int i = 0; i < 2000; ++i) text += "  - {}\n";
@@ -181,13 +199,18 @@ TEST(InstanceTypes, HaveEc2sFigures) {
     const char* name;
     int vcpus;
     std::int64_t mib;
-  } kKnown[] = {
-      {"t3.micro", 2, 1024},        {"c4.8xlarge", 36, 61440},      {"c5.9xlarge", 36, 73728},
-      {"c5n.18xlarge", 72, 196608}, {"c6gn.16xlarge", 64, 131072},  {"m4.10xlarge", 40, 163840},
-      {"m5.metal", 96, 393216},     {"m6g.xlarge", 4, 16384},       {"r4.large", 2, 15616},
-      {"r5.24xlarge", 96, 786432},  {"hpc6a.48xlarge", 96, 393216}, {"hpc7a.96xlarge", 192, 786432},
-      {"p3.8xlarge", 32, 249856},   {"p5.48xlarge", 192, 2097152},  {"g4dn.xlarge", 4, 16384},
-      {"c6i.32xlarge", 128, 262144}};
+  } kKnown[] = {{"t3.micro", 2, 1024},          {"c4.8xlarge", 36, 61440},
+                {"c5.9xlarge", 36, 73728},      {"c5n.18xlarge", 72, 196608},
+                {"c6gn.16xlarge", 64, 131072},  {"m4.10xlarge", 40, 163840},
+                {"m5.metal", 96, 393216},       {"m6g.xlarge", 4, 16384},
+                {"r4.large", 2, 15616},         {"r5.24xlarge", 96, 786432},
+                {"hpc6a.48xlarge", 96, 393216}, {"hpc7a.96xlarge", 192, 786432},
+                {"p3.8xlarge", 32, 249856},     {"p5.48xlarge", 192, 2097152},
+                {"g4dn.xlarge", 4, 16384},      {"c6i.32xlarge", 128, 262144},
+                {"c7a.medium", 1, 2048},        {"m8g.48xlarge", 192, 786432},
+                {"i3en.6xlarge", 24, 196608},   {"x1e.xlarge", 4, 124928},
+                {"inf2.8xlarge", 32, 131072},   {"m7i-flex.large", 2, 8192},
+                {"r7iz.metal-16xl", 64, 524288}};
   for (const auto& known : kKnown) {
     const auto type = find_instance_type(known.name);
     ASSERT_TRUE(type) << known.name;
@@ -201,7 +224,7 @@ TEST(InstanceTypes, HaveEc2sFigures) {
 TEST(Render, PutsTheCaretBelowTheFault) {
   const Finding finding{Level::error, "Rule", "A.B", {2, 4}, "is wrong"};
   EXPECT_EQ(render(finding, "f.yaml", "x\n\té:bad\r\n"),
-            "f.yaml:2:4: error: A.B: is wrong\n   é:bad\n    ^\n");
+            "f.yaml:2:4: error: A.B: is wrong [Rule]\n   é:bad\n    ^\n");
   EXPECT_EQ(render_place(finding, "f.yaml", "x\nabcdef\n"), "  f.yaml:2:4\n  abcdef\n     ^\n");
   EXPECT_EQ(render({Level::warning, "Rule", "", {}, "is odd"}, "f.yaml", "x"),
             "f.yaml: warning: is odd [Rule]\n");

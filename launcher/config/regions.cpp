@@ -1,0 +1,46 @@
+#include <algorithm>
+#include <array>
+
+#include "launcher/config/rules.hpp"
+#include "runtime/base/text.hpp"
+
+/// The regions of AWS.
+namespace cox::config {
+
+namespace {
+
+constexpr auto kRegions = std::to_array<std::string_view>({
+    "af-south-1",     "ap-east-1",      "ap-east-2",      "ap-northeast-1",  "ap-northeast-2",
+    "ap-northeast-3", "ap-south-1",     "ap-south-2",     "ap-southeast-1",  "ap-southeast-2",
+    "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6",  "ap-southeast-7",
+    "ca-central-1",   "ca-west-1",      "cn-north-1",     "cn-northwest-1",  "eu-central-1",
+    "eu-central-2",   "eu-isoe-west-1", "eu-north-1",     "eu-south-1",      "eu-south-2",
+    "eu-west-1",      "eu-west-2",      "eu-west-3",      "eusc-de-east-1",  "il-central-1",
+    "me-central-1",   "me-south-1",     "mx-central-1",   "sa-east-1",       "us-east-1",
+    "us-east-2",      "us-gov-east-1",  "us-gov-west-1",  "us-iso-east-1",   "us-iso-west-1",
+    "us-isob-east-1", "us-isob-west-1", "us-isof-east-1", "us-isof-south-1", "us-west-1",
+    "us-west-2",
+});
+
+}  // namespace
+
+bool is_region(std::string_view name) {
+  return std::find(kRegions.begin(), kRegions.end(), name) != kRegions.end();
+}
+
+bool has_form_of_region(std::string_view name) {
+  const auto words = split(name, '-');
+  const auto only = [](const std::string& word, char first, char last) {
+    return !word.empty() &&
+           std::all_of(word.begin(), word.end(), [&](char c) { return c >= first && c <= last; });
+  };
+  return words.size() >= 3 && only(words.back(), '0', '9') &&
+         std::all_of(words.begin(), words.end() - 1,
+                     [&](const std::string& word) { return only(word, 'a', 'z'); });
+}
+
+std::optional<std::string> nearest_region(const std::string& name) {
+  return nearest(name, {kRegions.begin(), kRegions.end()});
+}
+
+}  // namespace cox::config
