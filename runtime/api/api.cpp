@@ -27,7 +27,7 @@ Answer describe_jobs(const View& view, const Request& request, const json::objec
   const auto arns = arns_for(view, request);
   json::array list;
   for (const auto& id : ids) {
-    const auto ref = parse_job_ref(short_name(id, "job"));
+    const auto ref = parse_job_ref(short_name(arns, id, "job"));
     const auto* job = view.find(ref.id);
     if (job == nullptr || !may_see(*job, request.user)) continue;
     if (ref.node_index && (!job->is_multi_node() || *ref.node_index >= job->node_count())) continue;
@@ -48,7 +48,7 @@ Outcome end_job(const View& view, const Request& request, const json::object& ob
     body.complain(fmt::format("reason can't be longer than {} characters", kReasonMax));
   }
   if (complaint) return render_error(*complaint);
-  const auto ref = parse_job_ref(short_name(id, "job"));
+  const auto ref = parse_job_ref(short_name(arns_for(view, request), id, "job"));
   const auto* job = view.find(ref.id);
   if (job == nullptr || !may_see(*job, request.user) || is_terminal(job->status)) {
     return render_killed();

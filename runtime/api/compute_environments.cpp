@@ -81,8 +81,7 @@ const Shape& update_shape() {
   return shape;
 }
 
-const ComputeEnvironment* find_environment(const View& view, std::string_view given) {
-  const auto name = short_name(given, kEnvironmentKind);
+const ComputeEnvironment* find_environment(const View& view, std::string_view name) {
   for (const auto& environment : view.cluster().environments) {
     if (environment.name.value == name) return &environment;
   }
@@ -252,11 +251,11 @@ Outcome update_compute_environment(const View& view, const Request& request,
   const auto body = checked(asked, update_shape(), "", complaint);
   if (complaint) return render_error(*complaint);
   if (auto refused = refuse_stranger(request)) return *refused;
-  const auto given = text_in(body, "computeEnvironment");
+  const auto given =
+      short_name(arns_for(view, request), text_in(body, "computeEnvironment"), kEnvironmentKind);
   const auto* found = find_environment(view, given);
   if (found == nullptr) {
-    return client_exception(
-        fmt::format("ComputeEnvironment {} does not exist", short_name(given, kEnvironmentKind)));
+    return client_exception(fmt::format("ComputeEnvironment {} does not exist", given));
   }
   auto environment = *found;
   if (const auto state = text_in(body, "state"); !state.empty()) {
@@ -294,7 +293,9 @@ Outcome delete_compute_environment(const View& view, const Request& request,
   const auto body = checked(asked, shape, "", complaint);
   if (complaint) return render_error(*complaint);
   if (auto refused = refuse_stranger(request)) return *refused;
-  const auto* environment = find_environment(view, text_in(body, "computeEnvironment"));
+  const auto* environment = find_environment(
+      view,
+      short_name(arns_for(view, request), text_in(body, "computeEnvironment"), kEnvironmentKind));
   if (environment == nullptr) return json_answer({});
   for (const auto& queue : view.cluster().queues) {
     if (std::find(queue.environments.begin(), queue.environments.end(), environment->name) !=
@@ -326,7 +327,7 @@ Answer describe_compute_environments(const View& view, const Arns& arns,
   if (complaint) return render_error(*complaint);
   const auto asked = texts_in(body, "computeEnvironments");
   for (const auto& environment : view.cluster().environments) {
-    if (!is_asked_for(asked, kEnvironmentKind, environment.name.value)) continue;
+    if (!is_asked_for(arns, asked, kEnvironmentKind, environment.name.value)) continue;
     pager.add(environment.name.value, [&] { return described(view, arns, environment); });
   }
   return pager.answer("computeEnvironments");

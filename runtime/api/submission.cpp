@@ -334,9 +334,8 @@ void read_retry_and_timeout(const json::object& body, const json::object& defini
 }
 
 /// Queue, and what its scheduling policy asks for.
-void read_queue(const View& view, const std::string& given, const json::object& body,
+void read_queue(const View& view, const std::string& name, const json::object& body,
                 std::optional<Error>& complaint, JobSpec& spec) {
-  const auto name = short_name(given, kQueueKind);
   const auto& queues = view.cluster().queues;
   const auto queue = std::find_if(queues.begin(), queues.end(),
                                   [&](const JobQueue& each) { return each.name.value == name; });
@@ -444,12 +443,13 @@ Result<JobSpec> read_submission(const View& view, const Request& request,
   }
   if (complaint) return fail(*complaint);
 
-  read_queue(view, queue_given, body, complaint, spec);
-  const auto found = find_definition(view, definition_given);
+  const auto here = arns_for(view, request);
+  read_queue(view, short_name(here, queue_given, kQueueKind), body, complaint, spec);
+  const auto found = find_definition(view, here, definition_given);
   if (!found) {
     complain(complaint, fmt::format("JobDefinition name {} does not exist or is not in ACTIVE "
                                     "status",
-                                    short_name(definition_given, kDefinitionKind)));
+                                    short_name(here, definition_given, kDefinitionKind)));
   }
   if (complaint) return fail(*complaint);
   spec.definition = fmt::format("{}:{}", found->name, found->revision);

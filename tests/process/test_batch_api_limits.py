@@ -155,3 +155,28 @@ def test_pages_of_lists_end(aws):
     assert found == ["page-0", "page-1", "page-2"]
     for i in range(3):
         aws.batch.delete_scheduling_policy(arn=aws.arn("scheduling-policy", f"page-{i}"))
+
+
+# What AWS would refuse although its clients send it.
+
+@pytest.mark.parametrize("arn", [
+    "arn:aws:batch:us-west-2:999999999999:{}", "arn:aws:batch:eu-central-1:123456789012:{}", "arn:aws-cn:batch:us-west-2:123456789012:{}",
+    "arn:aws:ecs:us-west-2:123456789012:{}"])
+def test_an_arn_of_elsewhere_names_nothing_here(aws, arn):
+    """Of another account, another region than the request's, another partition or another service."""
+    queue, definition = arn.format("job-queue/queue1"), arn.format(f"job-definition/{aws.definition}:1")
+    assert refused(aws.submit, jobQueue=queue) == f"JobQueue {queue} not found."
+    assert "does not exist" in refused(aws.submit, jobDefinition=definition)
+    assert "not found" in refused(aws.batch.list_jobs, jobQueue=queue)
+    refused(aws.batch.list_tags_for_resource, resourceArn=queue)
+    refused(aws.batch.update_job_queue, jobQueue=queue, priority=1)
+    environment = arn.format(f"compute-environment/{aws.cluster.name}-small")
+    refused(aws.batch.update_compute_environment, computeEnvironment=environment, state="ENABLED")
+    refused(aws.batch.create_job_queue, jobQueueName="never", priority=1,
+            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment}])
+    assert aws.batch.describe_job_queues(jobQueues=[queue])["jobQueues"] == []
+    assert aws.batch.describe_compute_environments(computeEnvironments=[environment])["computeEnvironments"] == []
+    assert aws.batch.describe_job_definitions(jobDefinitions=[definition])["jobDefinitions"] == []
+    there = Aws(aws.cluster, "eu-central-1")
+    [shown] = there.batch.describe_job_queues(jobQueues=[there.arn("job-queue", "queue1")])["jobQueues"]
+    assert shown["jobQueueName"] == "queue1"

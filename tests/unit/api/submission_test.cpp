@@ -77,8 +77,8 @@ const AcceptedCase kAccepted[] = {
        s.timeout_s = 60;
      }},
     {"names_as_arns",
-     R"({"jobName":"hello","jobQueue":"arn:aws:batch:eu-west-1:1:job-queue/tutor-queue",)"
-     R"("jobDefinition":"arn:aws:batch:eu-west-1:1:job-definition/tutor-JobDefinition:1",)"
+     R"({"jobName":"hello","jobQueue":"arn:aws:batch:eu-west-1:123456789012:job-queue/tutor-queue",)"
+     R"("jobDefinition":"arn:aws:batch:eu-west-1:123456789012:job-definition/tutor-JobDefinition:1",)"
      R"("containerOverrides":{"command":["true"]}})",
      [](JobSpec&) {}},
     {"resource_requirements",
