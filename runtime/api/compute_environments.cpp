@@ -219,9 +219,7 @@ Outcome create_compute_environment(const View& view, const Request& request,
   environment.idle_ms_before_release = kIdleMs;
   environment.tags = map_in(body, "tags");
   check_tags(environment.tags, complaint);
-  if (asked.contains("eksConfiguration")) {
-    complain(complaint, "eksConfiguration: this cluster has no EKS");
-  }
+  refuse_members(asked, {"eksConfiguration"}, complaint);
   const auto* resources = body.if_contains(kResources);
   if (environment.managed && resources == nullptr) {
     complain(complaint, "computeResources must be provided for a MANAGED compute environment");

@@ -34,7 +34,8 @@ struct Resources {
                                                   std::optional<Error>& complaint);
 
 /// Checks what the shape alone cannot tell of a definition's container.
-void check_container(const boost::json::object& container, std::optional<Error>& complaint);
+void check_container(const boost::json::object& container, bool in_container,
+                     std::optional<Error>& complaint);
 
 /// A range of nodes: "n", "a:b", ":b", "a:" or ":".
 struct NodeSpan {

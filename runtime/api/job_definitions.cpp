@@ -46,7 +46,7 @@ void fill_lists(json::object& container) {
   }
 }
 
-void check_nodes(json::object& properties, std::optional<Error>& complaint) {
+void check_nodes(json::object& properties, bool in_containers, std::optional<Error>& complaint) {
   const int nodes = static_cast<int>(integer_in(properties, "numNodes", 1));
   if (integer_in(properties, "mainNode", 0) >= nodes) {
     complain(complaint, "nodeProperties.mainNode must be below numNodes");
@@ -66,7 +66,7 @@ void check_nodes(json::object& properties, std::optional<Error>& complaint) {
       return;
     }
     auto& container = range["container"].as_object();
-    check_container(container, complaint);
+    check_container(container, in_containers, complaint);
     fill_lists(container);
   }
   if (std::find(covered.begin(), covered.end(), 0) != covered.end()) {
@@ -74,13 +74,13 @@ void check_nodes(json::object& properties, std::optional<Error>& complaint) {
   }
 }
 
-void check_kind(const json::object& asked, json::object& body, std::optional<Error>& complaint) {
+void check_kind(const json::object& asked, json::object& body, bool in_containers,
+                std::optional<Error>& complaint) {
   const bool multi_node = text_in(body, "type") == "multinode";
   const char* wanted = multi_node ? "nodeProperties" : "containerProperties";
   const char* other = multi_node ? "containerProperties" : "nodeProperties";
-  if (asked.contains("eksProperties")) {
-    complain(complaint, "eksProperties: this cluster has no EKS");
-  }
+  refuse_members(asked, {"eksProperties", "ecsProperties", "consumableResourceProperties"},
+                 complaint);
   const auto platforms = texts_in(body, "platformCapabilities");
   if (std::find(platforms.begin(), platforms.end(), "FARGATE") != platforms.end()) {
     complain(complaint, "platformCapabilities: this cluster has no FARGATE");
@@ -94,8 +94,8 @@ void check_kind(const json::object& asked, json::object& body, std::optional<Err
   }
   if (complaint) return;
   auto& properties = body[wanted].as_object();
-  if (multi_node) return check_nodes(properties, complaint);
-  check_container(properties, complaint);
+  if (multi_node) return check_nodes(properties, in_containers, complaint);
+  check_container(properties, in_containers, complaint);
   fill_lists(properties);
 }
 
@@ -228,7 +228,7 @@ Outcome register_job_definition(const View& view, const Request& request,
   made.owner = request.user;
   made.tags = map_in(body, "tags");
   check_tags(made.tags, complaint);
-  check_kind(asked, body, complaint);
+  check_kind(asked, body, view.cluster().containers, complaint);
   settle_retry(body, complaint);
   if (!complaint && view.cluster().containers && !view.has_podman()) {
     complain(

@@ -244,6 +244,15 @@ bool is_name(std::string_view name) {
                      [&](char c) { return is_plain(c) || c == '-' || c == '_'; });
 }
 
+void refuse_members(const json::object& object, std::initializer_list<const char*> names,
+                    std::optional<Error>& complaint) {
+  for (const char* name : names) {
+    const auto* value = object.if_contains(name);
+    if (value == nullptr || value->is_null()) continue;
+    complain(complaint, fmt::format("{}: this cluster has none of that", name));
+  }
+}
+
 void check_tags(const std::map<std::string, std::string>& tags, std::optional<Error>& complaint) {
   if (tags.size() > kTagsMax) {
     complain(complaint, fmt::format("tags can't have more than {} members", kTagsMax));

@@ -2,6 +2,7 @@
 
 #include <boost/json/fwd.hpp>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <map>
 #include <optional>
@@ -73,6 +74,10 @@ struct Rule {
 
 /// Letters, digits, '-' and '_', 1 to 128 of them, the first a letter or digit. Pure.
 [[nodiscard]] bool is_name(std::string_view name);
+/// Complains of members that AWS knows and this cluster has nothing for: to ignore them would not
+/// be what was asked for.
+void refuse_members(const boost::json::object& object, std::initializer_list<const char*> names,
+                    std::optional<Error>& complaint);
 /// Tags within AWS's limits: up to 50, names of 1 to 128 and texts of up to 256 characters. Pure.
 void check_tags(const std::map<std::string, std::string>& tags, std::optional<Error>& complaint);
 /// Keeps the first complaint.

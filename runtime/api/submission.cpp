@@ -438,9 +438,10 @@ Result<JobSpec> read_submission(const View& view, const Request& request,
   const auto queue_given = members.required_text("jobQueue");
   const auto definition_given = members.required_text("jobDefinition");
   const auto body = checked(object, submit_shape(), "", complaint);
-  for (const char* name : {"eksPropertiesOverride", "ecsPropertiesOverride"}) {
-    if (object.contains(name)) complain(complaint, fmt::format("{}: not of this cluster", name));
-  }
+  refuse_members(
+      object,
+      {"eksPropertiesOverride", "ecsPropertiesOverride", "consumableResourcePropertiesOverride"},
+      complaint);
   if (complaint) return fail(*complaint);
 
   const auto here = arns_for(view, request);

@@ -180,3 +180,21 @@ def test_an_arn_of_elsewhere_names_nothing_here(aws, arn):
     there = Aws(aws.cluster, "eu-central-1")
     [shown] = there.batch.describe_job_queues(jobQueues=[there.arn("job-queue", "queue1")])["jobQueues"]
     assert shown["jobQueueName"] == "queue1"
+
+
+def test_what_this_cluster_has_none_of_is_not_ignored(aws):
+    """Members that clients have had since 2024, and this boto3 has not."""
+    definition = dict(jobDefinitionName="never", type="container", containerProperties=container())
+    submission = dict(jobName="never", jobQueue="queue1", jobDefinition=aws.definition, containerOverrides={"command": ["true"]})
+    resources = {"consumableResourceList": [{"consumableResource": "licence", "quantity": 1}]}
+    for operation, body, member, value in (
+            ("registerjobdefinition", definition, "consumableResourceProperties", resources),
+            ("registerjobdefinition", definition, "ecsProperties", {"taskProperties": []}),
+            ("registerjobdefinition", definition, "eksProperties", {"podProperties": {}}),
+            ("submitjob", submission, "consumableResourcePropertiesOverride", resources),
+            ("submitjob", submission, "ecsPropertiesOverride", {"taskProperties": []}),
+            ("submitjob", submission, "eksPropertiesOverride", {"podProperties": {}})):
+        status, answer = call(aws, operation, json.dumps({**body, member: value}).encode())
+        assert (status, answer["type"]) == (400, "ClientException") and member in answer["message"], (operation, answer)
+    status, _ = call(aws, "submitjob", json.dumps({**submission, "ecsPropertiesOverride": None}).encode())
+    assert status == 200
