@@ -13,7 +13,7 @@ namespace cox::api {
 [[nodiscard]] const Shape& timeout_shape();
 
 inline constexpr std::int64_t kVcpusMax = 100'000;
-inline constexpr std::int64_t kMemoryMax = 1LL << 40;  // MiB
+inline constexpr std::int64_t kMemoryMax = std::numeric_limits<std::int32_t>::max();  // MiB
 
 /// What a container gets.
 struct Resources {

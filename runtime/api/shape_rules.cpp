@@ -10,18 +10,17 @@ namespace cox::api {
 
 namespace json = boost::json;
 
+std::int64_t length_of(std::string_view text) {
+  return std::count_if(text.begin(), text.end(),
+                       [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+}
+
 namespace {
 
 constexpr double kNumberScale = 10'000;
 constexpr std::size_t kTagsMax = 50;
 constexpr std::size_t kTagNameMax = 128;
 constexpr std::size_t kTagTextMax = 256;
-
-/// Characters of UTF-8, as limits count them.
-std::int64_t length_of(std::string_view text) {
-  return std::count_if(text.begin(), text.end(),
-                       [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
-}
 
 std::string list_of(const std::vector<std::string_view>& words) {
   std::vector<std::string> list(words.begin(), words.end());

@@ -78,6 +78,8 @@ struct Rule {
 /// be what was asked for.
 void refuse_members(const boost::json::object& object, std::initializer_list<const char*> names,
                     std::optional<Error>& complaint);
+/// Characters of UTF-8, as limits count them. Pure.
+[[nodiscard]] std::int64_t length_of(std::string_view text);
 /// Tags within AWS's limits: up to 50, names of 1 to 128 and texts of up to 256 characters. Pure.
 void check_tags(const std::map<std::string, std::string>& tags, std::optional<Error>& complaint);
 /// Keeps the first complaint.

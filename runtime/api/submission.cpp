@@ -215,8 +215,12 @@ void take(JobSpec& spec, Effective made) {
   spec.cpu_and_memory_legacy = !made.listed;
 }
 
-/// An image has a command of its own, where it is run.
+/// An image has a command of its own, where it is run. No program can be given a NUL.
 void check_command(const View& view, const Effective& made, std::optional<Error>& complaint) {
+  for (const auto& word : made.command) {
+    if (word.find('\0') == std::string::npos) continue;
+    complain(complaint, "Container command can't have a NUL character in it");
+  }
   if (!made.command.empty() || (made.has_image && view.cluster().containers)) return;
   complain(complaint, "Container command must not be empty: the job definition has none");
 }
@@ -243,9 +247,9 @@ int read_node_count(const json::object& properties, const json::object* override
     }
     has_open_end = has_open_end || (span && span->open_end);
   }
-  if (!has_open_end && nodes != defined) {
+  if (!has_open_end) {
     complain(complaint,
-             "nodeOverrides: numNodes can be changed only where a range of the job "
+             "nodeOverrides: numNodes can be given only where a range of the job "
              "definition has no upper end");
   }
   if (main_node >= nodes) {

@@ -198,3 +198,31 @@ def test_what_this_cluster_has_none_of_is_not_ignored(aws):
         assert (status, answer["type"]) == (400, "ClientException") and member in answer["message"], (operation, answer)
     status, _ = call(aws, "submitjob", json.dumps({**submission, "ecsPropertiesOverride": None}).encode())
     assert status == 200
+
+
+def test_characters_are_counted_not_bytes(aws):
+    for end in (aws.batch.cancel_job, aws.batch.terminate_job):
+        end(jobId="none", reason="é" * 1024)
+        assert "1024" in refused(end, jobId="none", reason="é" * 1025)
+
+
+def test_memory_is_a_whole_number_of_32_bits(aws):
+    assert "memory" in refused(aws.batch.register_job_definition, jobDefinitionName="never", type="container",
+                               containerProperties=container(memory=1 << 31))
+
+
+def test_nodes_are_overridden_only_where_a_range_is_open(aws):
+    """Even by the number that the definition has."""
+    name = f"closed-{time.time_ns()}"
+    aws.batch.register_job_definition(jobDefinitionName=name, type="multinode", nodeProperties={
+        "numNodes": 2, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:1", "container": container()}]})
+    for nodes in (2, 3):
+        assert "numNodes can be given only where" in refused(aws.submit, jobDefinition=name, nodeOverrides={"numNodes": nodes})
+
+
+def test_a_command_has_no_nul(aws):
+    """No program could be given it: the word would end there."""
+    assert "NUL" in refused(aws.submit, command=["echo", "a\0b"])
+    name = f"nul-{time.time_ns()}"
+    aws.batch.register_job_definition(jobDefinitionName=name, type="container", containerProperties=container(command=["echo", "Ref::word"]))
+    assert "NUL" in refused(aws.submit, jobDefinition=name, command=None, parameters={"word": "a\0b"})

@@ -200,7 +200,7 @@ const RefusedCase kRefused[] = {
     {"vcpus_of_another_type", with_overrides(R"("vcpus":"2")"),
      "containerOverrides.vcpus must be an integer"},
     {"too_little_memory", with_overrides(R"("memory":3)"),
-     "containerOverrides.memory must be from 4 to 1099511627776, not 3"},
+     "containerOverrides.memory must be from 4 to 2147483647, not 3"},
     {"a_gpu", with_overrides(R"("resourceRequirements":[{"type":"GPU","value":"1"}])"),
      "resourceRequirements of type GPU: this cluster's nodes have no GPU"},
     {"half_a_vcpu", with_overrides(R"("resourceRequirements":[{"type":"VCPU","value":"0.5"}])"),
