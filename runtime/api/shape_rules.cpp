@@ -216,6 +216,11 @@ std::int64_t integer_in(const json::object& object, std::string_view name, std::
   return value != nullptr && value->is_int64() ? value->get_int64() : absent;
 }
 
+std::optional<std::int64_t> time_in(const json::object& object, std::string_view name) {
+  if (!object.contains(name)) return std::nullopt;
+  return integer_in(object, name, 0);
+}
+
 std::vector<std::string> texts_in(const json::object& object, std::string_view name) {
   std::vector<std::string> list;
   const auto* value = object.if_contains(name);

@@ -65,6 +65,8 @@ struct Rule {
 
 /// A member that checked() has let pass, or what stands for an absent one. Pure.
 [[nodiscard]] std::string text_in(const boost::json::object& object, std::string_view name);
+[[nodiscard]] std::optional<std::int64_t> time_in(const boost::json::object& object,
+                                                  std::string_view name);
 [[nodiscard]] std::int64_t integer_in(const boost::json::object& object, std::string_view name,
                                       std::int64_t absent);
 [[nodiscard]] std::vector<std::string> texts_in(const boost::json::object& object,

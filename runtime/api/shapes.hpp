@@ -203,6 +203,9 @@ void check_running_limit(const std::map<std::string, std::string>& tags,
                                          const boost::json::object& body);
 [[nodiscard]] Outcome filter_log_events(const View& view, const Request& request,
                                         const boost::json::object& body);
+/// Complains of characters that CloudWatch Logs has in no name.
+void check_log_names(std::string_view group, const std::vector<std::string>& streams,
+                     std::optional<Error>& complaint);
 /// CloudWatch Logs' error shape: the code is in the body.
 [[nodiscard]] Answer logs_error(std::string_view type, std::string_view message);
 

@@ -226,3 +226,54 @@ def test_a_command_has_no_nul(aws):
     name = f"nul-{time.time_ns()}"
     aws.batch.register_job_definition(jobDefinitionName=name, type="container", containerProperties=container(command=["echo", "Ref::word"]))
     assert "NUL" in refused(aws.submit, jobDefinition=name, command=None, parameters={"word": "a\0b"})
+
+
+# Logs.
+
+def test_log_events_come_by_the_megabyte(aws):
+    """Without a limit; pages join to the whole, from both ends."""
+    lines, width = 60, 50_000
+    job = aws.submit(command=["/usr/bin/awk", f"BEGIN {{ for (i = 0; i < {lines}; i++) {{ printf \"%02d \", i; for (j = 0; j < {width}; j++) "
+                                              "printf \"x\"; print \"\" } }"])
+    stream = aws.wait(job, "SUCCEEDED")["container"]["logStreamName"]
+
+    def read(**more):
+        answer = aws.logs.get_log_events(logGroupName="/aws/batch/job", logStreamName=stream, **more)
+        assert "limit" in more or sum(len(e["message"]) for e in answer["events"]) <= 1 << 20
+        return [int(e["message"][:2]) for e in answer["events"]], answer
+    found, answer = read(startFromHead=True)
+    while answer["events"]:
+        more, answer = read(nextToken=answer["nextForwardToken"])
+        found += more
+    assert found == list(range(lines))
+    found, answer = read()
+    assert len(found) > 10 and found[-1] == lines - 1
+    while answer["events"]:
+        more, answer = read(nextToken=answer["nextBackwardToken"])
+        found = more + found
+    assert found == list(range(lines))
+    # Where one direction has ended, the token of the other one leads back.
+    assert read(nextToken=answer["nextForwardToken"])[0][0] == 0
+    assert read(limit=10_000)[0] == list(range(lines))
+
+
+@pytest.mark.parametrize("operation, given, said", [
+    ("get_log_events", dict(logStreamName="a:b"), "log stream"),
+    ("get_log_events", dict(logStreamName="a*"), "log stream"),
+    ("get_log_events", dict(logStreamName="x" * 513), "logStreamName"),
+    ("get_log_events", dict(logStreamName="a", nextToken="never given"), "nextToken"),
+    ("get_log_events", dict(logStreamName="a", logGroupName="a b"), "logGroupName"),
+    ("describe_log_streams", dict(logStreamNamePrefix="a:"), "log stream"),
+    ("describe_log_streams", dict(nextToken="never given"), "nextToken"),
+    ("describe_log_streams", dict(orderBy="LastEventTime", logStreamNamePrefix="a"), "LastEventTime"),
+    ("filter_log_events", dict(logStreamNames=["a:b"]), "log stream"),
+    ("filter_log_events", dict(logStreamNames=["a"], logStreamNamePrefix="a"), "exclude"),
+    ("filter_log_events", dict(nextToken="never given"), "nextToken"),
+])
+def test_what_logs_are_not_asked(aws, operation, given, said):
+    base = dict(logGroupName="/aws/batch/job")
+    assert said in refused(getattr(aws.logs, operation), "InvalidParameterException", **{**base, **given})
+
+
+def test_log_groups_have_names_of_few_characters(aws):
+    assert "logGroupName" in refused(aws.logs.describe_log_groups, "InvalidParameterException", logGroupNamePrefix="a b")
