@@ -3,6 +3,7 @@
 
 #include "runtime/api/shape_rules.hpp"
 #include "runtime/api/shapes.hpp"
+#include "runtime/api/sigv4.hpp"
 #include "runtime/base/text.hpp"
 
 /// Compute environments. Limits: API reference, CreateComputeEnvironment and ComputeResource.
@@ -175,6 +176,24 @@ json::object resources_of(const View& view, const ComputeEnvironment& environmen
   return shown;
 }
 
+/// The update policy with AWS's defaults for what no client has set.
+json::object policy_of(const ComputeEnvironment& environment) {
+  json::object policy{{"terminateJobsOnUpdate", false}, {"jobExecutionTimeoutMinutes", 30}};
+  if (environment.update_policy.empty()) return policy;
+  const auto given = json::parse(environment.update_policy);
+  for (const auto& [name, value] : given.as_object()) policy[name] = value;
+  return policy;
+}
+
+/// The same for as long as the cluster has an environment of that name.
+std::string uuid_of(const ClusterSettings& cluster, std::string_view name) {
+  const auto hash = sha256_hex(fmt::format("{}/{}/{}", cluster.name, kEnvironmentKind, name));
+  const std::string_view digits = hash;
+  // Version 8 of RFC 9562: made in a way of one's own.
+  return fmt::format("{}-{}-8{}-8{}-{}", digits.substr(0, 8), digits.substr(8, 4),
+                     digits.substr(12, 3), digits.substr(15, 3), digits.substr(18, 12));
+}
+
 json::object described(const View& view, const Arns& arns, const ComputeEnvironment& environment) {
   const auto& name = environment.name.value;
   const auto note = view.environment_note(environment.name);
@@ -192,10 +211,9 @@ json::object described(const View& view, const Arns& arns, const ComputeEnvironm
   } else {
     shown["unmanagedvCpus"] = environment.unmanaged_vcpus;
   }
+  shown["uuid"] = uuid_of(view.cluster(), name);
   if (!environment.service_role.empty()) shown["serviceRole"] = environment.service_role;
-  if (!environment.update_policy.empty()) {
-    shown["updatePolicy"] = json::parse(environment.update_policy);
-  }
+  if (!environment.update_policy.empty()) shown["updatePolicy"] = policy_of(environment);
   return shown;
 }
 
@@ -261,7 +279,9 @@ Outcome update_compute_environment(const View& view, const Request& request,
   }
   if (body.contains("serviceRole")) environment.service_role = text_in(body, "serviceRole");
   if (const auto* policy = body.if_contains("updatePolicy")) {
-    environment.update_policy = json::serialize(*policy);
+    auto merged = policy_of(environment);
+    for (const auto& [name, value] : policy->as_object()) merged[name] = value;
+    environment.update_policy = json::serialize(merged);
   }
   if (body.contains("unmanagedvCpus")) {
     if (environment.managed) {

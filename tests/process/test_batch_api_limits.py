@@ -1,6 +1,7 @@
 """Limits and shapes of AWS Batch that its clients do not check: each is refused by the service, by its name."""
 
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -277,3 +278,16 @@ def test_what_logs_are_not_asked(aws, operation, given, said):
 
 def test_log_groups_have_names_of_few_characters(aws):
     assert "logGroupName" in refused(aws.logs.describe_log_groups, "InvalidParameterException", logGroupNamePrefix="a b")
+
+
+def test_an_environment_tells_its_uuid_and_the_defaults_of_its_update_policy(aws):
+    [own] = aws.batch.describe_compute_environments(computeEnvironments=[f"{aws.cluster.name}-small"])["computeEnvironments"]
+    assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", own["uuid"])
+    aws.batch.create_compute_environment(computeEnvironmentName="policy", type="MANAGED", computeResources=managed(), state="DISABLED")
+    try:
+        aws.batch.update_compute_environment(computeEnvironment="policy", updatePolicy={"terminateJobsOnUpdate": True})
+        [shown] = aws.batch.describe_compute_environments(computeEnvironments=["policy"])["computeEnvironments"]
+        assert shown["updatePolicy"] == {"terminateJobsOnUpdate": True, "jobExecutionTimeoutMinutes": 30}
+        assert shown["uuid"] != own["uuid"]
+    finally:
+        aws.batch.delete_compute_environment(computeEnvironment="policy")
