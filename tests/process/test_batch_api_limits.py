@@ -291,3 +291,18 @@ def test_an_environment_tells_its_uuid_and_the_defaults_of_its_update_policy(aws
         assert shown["uuid"] != own["uuid"]
     finally:
         aws.batch.delete_compute_environment(computeEnvironment="policy")
+
+
+def test_a_job_for_an_environment_without_nodes_is_told_so(aws):
+    aws.batch.create_compute_environment(computeEnvironmentName="bare", type="UNMANAGED", unmanagedvCpus=4)
+    aws.batch.create_job_queue(jobQueueName="bare", priority=1, computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "bare"}])
+    try:
+        job = aws.submit(jobQueue="bare")
+        assert aws.job(job)["status"] == "RUNNABLE"
+        assert "compute environment bare has no nodes and can get none" in aws.job(job)["statusReason"]
+        assert "--job-queue queue1 starts at once" in aws.job(job)["statusReason"]
+    finally:
+        aws.batch.update_job_queue(jobQueue="bare", state="DISABLED")
+        aws.batch.delete_job_queue(jobQueue="bare")
+        aws.batch.update_compute_environment(computeEnvironment="bare", state="DISABLED")
+        aws.batch.delete_compute_environment(computeEnvironment="bare")
