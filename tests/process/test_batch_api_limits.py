@@ -212,21 +212,32 @@ def test_memory_is_a_whole_number_of_32_bits(aws):
                                containerProperties=container(memory=1 << 31))
 
 
-def test_nodes_are_overridden_only_where_a_range_is_open(aws):
-    """Even by the number that the definition has."""
-    name = f"closed-{time.time_ns()}"
-    aws.batch.register_job_definition(jobDefinitionName=name, type="multinode", nodeProperties={
-        "numNodes": 2, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:1", "container": container()}]})
-    for nodes in (2, 3):
-        assert "numNodes can be given only where" in refused(aws.submit, jobDefinition=name, nodeOverrides={"numNodes": nodes})
+def test_an_environment_tells_its_uuid_and_the_defaults_of_its_update_policy(aws):
+    [own] = aws.batch.describe_compute_environments(computeEnvironments=[f"{aws.cluster.name}-small"])["computeEnvironments"]
+    assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", own["uuid"])
+    aws.batch.create_compute_environment(computeEnvironmentName="policy", type="MANAGED", computeResources=managed(), state="DISABLED")
+    try:
+        aws.batch.update_compute_environment(computeEnvironment="policy", updatePolicy={"terminateJobsOnUpdate": True})
+        [shown] = aws.batch.describe_compute_environments(computeEnvironments=["policy"])["computeEnvironments"]
+        assert shown["updatePolicy"] == {"terminateJobsOnUpdate": True, "jobExecutionTimeoutMinutes": 30}
+        assert shown["uuid"] != own["uuid"]
+    finally:
+        aws.batch.delete_compute_environment(computeEnvironment="policy")
 
 
-def test_a_command_has_no_nul(aws):
-    """No program could be given it: the word would end there."""
-    assert "NUL" in refused(aws.submit, command=["echo", "a\0b"])
-    name = f"nul-{time.time_ns()}"
-    aws.batch.register_job_definition(jobDefinitionName=name, type="container", containerProperties=container(command=["echo", "Ref::word"]))
-    assert "NUL" in refused(aws.submit, jobDefinition=name, command=None, parameters={"word": "a\0b"})
+def test_a_job_for_an_environment_without_nodes_is_told_so(aws):
+    aws.batch.create_compute_environment(computeEnvironmentName="bare", type="UNMANAGED", unmanagedvCpus=4)
+    aws.batch.create_job_queue(jobQueueName="bare", priority=1, computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "bare"}])
+    try:
+        job = aws.submit(jobQueue="bare")
+        assert aws.job(job)["status"] == "RUNNABLE"
+        assert "compute environment bare has no nodes and can get none" in aws.job(job)["statusReason"]
+        assert "--job-queue queue1 starts at once" in aws.job(job)["statusReason"]
+    finally:
+        aws.batch.update_job_queue(jobQueue="bare", state="DISABLED")
+        aws.batch.delete_job_queue(jobQueue="bare")
+        aws.batch.update_compute_environment(computeEnvironment="bare", state="DISABLED")
+        aws.batch.delete_compute_environment(computeEnvironment="bare")
 
 
 # Logs.
@@ -280,29 +291,18 @@ def test_log_groups_have_names_of_few_characters(aws):
     assert "logGroupName" in refused(aws.logs.describe_log_groups, "InvalidParameterException", logGroupNamePrefix="a b")
 
 
-def test_an_environment_tells_its_uuid_and_the_defaults_of_its_update_policy(aws):
-    [own] = aws.batch.describe_compute_environments(computeEnvironments=[f"{aws.cluster.name}-small"])["computeEnvironments"]
-    assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", own["uuid"])
-    aws.batch.create_compute_environment(computeEnvironmentName="policy", type="MANAGED", computeResources=managed(), state="DISABLED")
-    try:
-        aws.batch.update_compute_environment(computeEnvironment="policy", updatePolicy={"terminateJobsOnUpdate": True})
-        [shown] = aws.batch.describe_compute_environments(computeEnvironments=["policy"])["computeEnvironments"]
-        assert shown["updatePolicy"] == {"terminateJobsOnUpdate": True, "jobExecutionTimeoutMinutes": 30}
-        assert shown["uuid"] != own["uuid"]
-    finally:
-        aws.batch.delete_compute_environment(computeEnvironment="policy")
+def test_nodes_are_overridden_only_where_a_range_is_open(aws):
+    """Even by the number that the definition has."""
+    name = f"closed-{time.time_ns()}"
+    aws.batch.register_job_definition(jobDefinitionName=name, type="multinode", nodeProperties={
+        "numNodes": 2, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:1", "container": container()}]})
+    for nodes in (2, 3):
+        assert "numNodes can be given only where" in refused(aws.submit, jobDefinition=name, nodeOverrides={"numNodes": nodes})
 
 
-def test_a_job_for_an_environment_without_nodes_is_told_so(aws):
-    aws.batch.create_compute_environment(computeEnvironmentName="bare", type="UNMANAGED", unmanagedvCpus=4)
-    aws.batch.create_job_queue(jobQueueName="bare", priority=1, computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "bare"}])
-    try:
-        job = aws.submit(jobQueue="bare")
-        assert aws.job(job)["status"] == "RUNNABLE"
-        assert "compute environment bare has no nodes and can get none" in aws.job(job)["statusReason"]
-        assert "--job-queue queue1 starts at once" in aws.job(job)["statusReason"]
-    finally:
-        aws.batch.update_job_queue(jobQueue="bare", state="DISABLED")
-        aws.batch.delete_job_queue(jobQueue="bare")
-        aws.batch.update_compute_environment(computeEnvironment="bare", state="DISABLED")
-        aws.batch.delete_compute_environment(computeEnvironment="bare")
+def test_a_command_has_no_nul(aws):
+    """No program could be given it: the word would end there."""
+    assert "NUL" in refused(aws.submit, command=["echo", "a\0b"])
+    name = f"nul-{time.time_ns()}"
+    aws.batch.register_job_definition(jobDefinitionName=name, type="container", containerProperties=container(command=["echo", "Ref::word"]))
+    assert "NUL" in refused(aws.submit, jobDefinition=name, command=None, parameters={"word": "a\0b"})
