@@ -219,6 +219,9 @@ void apply_plan(const SshPlan& plan, ClusterSettings& settings) {
     });
     types.erase(std::unique(types.begin(), types.end()), types.end());
     environment.instance_types = std::move(types);
+    // In AWS's words: its machines are the owner's, and only they can add more.
+    environment.managed = false;
+    environment.unmanaged_vcpus = vcpus;
     environment.max_vcpus = std::min(environment.max_vcpus, vcpus);
     environment.min_vcpus = std::min(environment.min_vcpus, environment.max_vcpus);
     environment.desired_vcpus = std::min(environment.desired_vcpus, environment.max_vcpus);

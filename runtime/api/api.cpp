@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include "runtime/api/shape_rules.hpp"
 #include "runtime/api/shapes.hpp"
 
 namespace cox::api {
@@ -11,7 +12,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t kDescribedMax = 100;
-constexpr std::size_t kReasonMax = 1024;
+constexpr std::int64_t kReasonMax = 1024;
 constexpr std::size_t kTrialWork = 20'000;  ///< what may be tried for one answer's waiting jobs
 
 Answer describe_jobs(const View& view, const Request& request, const json::object& object) {
@@ -27,7 +28,7 @@ Answer describe_jobs(const View& view, const Request& request, const json::objec
   const auto arns = arns_for(view, request);
   json::array list;
   for (const auto& id : ids) {
-    const auto ref = parse_job_ref(short_name(id, "job"));
+    const auto ref = parse_job_ref(short_name(arns, id, "job"));
     const auto* job = view.find(ref.id);
     if (job == nullptr || !may_see(*job, request.user)) continue;
     if (ref.node_index && (!job->is_multi_node() || *ref.node_index >= job->node_count())) continue;
@@ -44,11 +45,11 @@ Outcome end_job(const View& view, const Request& request, const json::object& ob
   const Members body(object, "", complaint);
   const auto id = body.required_text("jobId");
   const auto reason = body.required_text("reason");
-  if (reason.size() > kReasonMax) {
+  if (length_of(reason) > kReasonMax) {
     body.complain(fmt::format("reason can't be longer than {} characters", kReasonMax));
   }
   if (complaint) return render_error(*complaint);
-  const auto ref = parse_job_ref(short_name(id, "job"));
+  const auto ref = parse_job_ref(short_name(arns_for(view, request), id, "job"));
   const auto* job = view.find(ref.id);
   if (job == nullptr || !may_see(*job, request.user) || is_terminal(job->status)) {
     return render_killed();

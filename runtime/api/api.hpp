@@ -186,6 +186,7 @@ struct ReadLog {
   std::optional<std::uint64_t> after_sequence;  ///< from a token
   bool backward = false;                        ///< token was a backward one
   std::size_t limit = 10'000;
+  bool limited = false;  ///< by the client; else the answer has what fits one megabyte
   bool from_head = false;
   std::string token;  ///< as sent
 };

@@ -3,6 +3,7 @@
 
 #include "runtime/api/shape_rules.hpp"
 #include "runtime/api/shapes.hpp"
+#include "runtime/api/sigv4.hpp"
 #include "runtime/base/text.hpp"
 
 /// Compute environments. Limits: API reference, CreateComputeEnvironment and ComputeResource.
@@ -81,8 +82,7 @@ const Shape& update_shape() {
   return shape;
 }
 
-const ComputeEnvironment* find_environment(const View& view, std::string_view given) {
-  const auto name = short_name(given, kEnvironmentKind);
+const ComputeEnvironment* find_environment(const View& view, std::string_view name) {
   for (const auto& environment : view.cluster().environments) {
     if (environment.name.value == name) return &environment;
   }
@@ -176,6 +176,24 @@ json::object resources_of(const View& view, const ComputeEnvironment& environmen
   return shown;
 }
 
+/// The update policy with AWS's defaults for what no client has set.
+json::object policy_of(const ComputeEnvironment& environment) {
+  json::object policy{{"terminateJobsOnUpdate", false}, {"jobExecutionTimeoutMinutes", 30}};
+  if (environment.update_policy.empty()) return policy;
+  const auto given = json::parse(environment.update_policy);
+  for (const auto& [name, value] : given.as_object()) policy[name] = value;
+  return policy;
+}
+
+/// The same for as long as the cluster has an environment of that name.
+std::string uuid_of(const ClusterSettings& cluster, std::string_view name) {
+  const auto hash = sha256_hex(fmt::format("{}/{}/{}", cluster.name, kEnvironmentKind, name));
+  const std::string_view digits = hash;
+  // Version 8 of RFC 9562: made in a way of one's own.
+  return fmt::format("{}-{}-8{}-8{}-{}", digits.substr(0, 8), digits.substr(8, 4),
+                     digits.substr(12, 3), digits.substr(15, 3), digits.substr(18, 12));
+}
+
 json::object described(const View& view, const Arns& arns, const ComputeEnvironment& environment) {
   const auto& name = environment.name.value;
   const auto note = view.environment_note(environment.name);
@@ -193,10 +211,9 @@ json::object described(const View& view, const Arns& arns, const ComputeEnvironm
   } else {
     shown["unmanagedvCpus"] = environment.unmanaged_vcpus;
   }
+  shown["uuid"] = uuid_of(view.cluster(), name);
   if (!environment.service_role.empty()) shown["serviceRole"] = environment.service_role;
-  if (!environment.update_policy.empty()) {
-    shown["updatePolicy"] = json::parse(environment.update_policy);
-  }
+  if (!environment.update_policy.empty()) shown["updatePolicy"] = policy_of(environment);
   return shown;
 }
 
@@ -220,9 +237,7 @@ Outcome create_compute_environment(const View& view, const Request& request,
   environment.idle_ms_before_release = kIdleMs;
   environment.tags = map_in(body, "tags");
   check_tags(environment.tags, complaint);
-  if (asked.contains("eksConfiguration")) {
-    complain(complaint, "eksConfiguration: this cluster has no EKS");
-  }
+  refuse_members(asked, {"eksConfiguration"}, complaint);
   const auto* resources = body.if_contains(kResources);
   if (environment.managed && resources == nullptr) {
     complain(complaint, "computeResources must be provided for a MANAGED compute environment");
@@ -252,11 +267,11 @@ Outcome update_compute_environment(const View& view, const Request& request,
   const auto body = checked(asked, update_shape(), "", complaint);
   if (complaint) return render_error(*complaint);
   if (auto refused = refuse_stranger(request)) return *refused;
-  const auto given = text_in(body, "computeEnvironment");
+  const auto given =
+      short_name(arns_for(view, request), text_in(body, "computeEnvironment"), kEnvironmentKind);
   const auto* found = find_environment(view, given);
   if (found == nullptr) {
-    return client_exception(
-        fmt::format("ComputeEnvironment {} does not exist", short_name(given, kEnvironmentKind)));
+    return client_exception(fmt::format("ComputeEnvironment {} does not exist", given));
   }
   auto environment = *found;
   if (const auto state = text_in(body, "state"); !state.empty()) {
@@ -264,7 +279,9 @@ Outcome update_compute_environment(const View& view, const Request& request,
   }
   if (body.contains("serviceRole")) environment.service_role = text_in(body, "serviceRole");
   if (const auto* policy = body.if_contains("updatePolicy")) {
-    environment.update_policy = json::serialize(*policy);
+    auto merged = policy_of(environment);
+    for (const auto& [name, value] : policy->as_object()) merged[name] = value;
+    environment.update_policy = json::serialize(merged);
   }
   if (body.contains("unmanagedvCpus")) {
     if (environment.managed) {
@@ -294,7 +311,9 @@ Outcome delete_compute_environment(const View& view, const Request& request,
   const auto body = checked(asked, shape, "", complaint);
   if (complaint) return render_error(*complaint);
   if (auto refused = refuse_stranger(request)) return *refused;
-  const auto* environment = find_environment(view, text_in(body, "computeEnvironment"));
+  const auto* environment = find_environment(
+      view,
+      short_name(arns_for(view, request), text_in(body, "computeEnvironment"), kEnvironmentKind));
   if (environment == nullptr) return json_answer({});
   for (const auto& queue : view.cluster().queues) {
     if (std::find(queue.environments.begin(), queue.environments.end(), environment->name) !=
@@ -326,7 +345,7 @@ Answer describe_compute_environments(const View& view, const Arns& arns,
   if (complaint) return render_error(*complaint);
   const auto asked = texts_in(body, "computeEnvironments");
   for (const auto& environment : view.cluster().environments) {
-    if (!is_asked_for(asked, kEnvironmentKind, environment.name.value)) continue;
+    if (!is_asked_for(arns, asked, kEnvironmentKind, environment.name.value)) continue;
     pager.add(environment.name.value, [&] { return described(view, arns, environment); });
   }
   return pager.answer("computeEnvironments");

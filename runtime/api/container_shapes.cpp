@@ -210,7 +210,8 @@ std::vector<ExitRule> exit_rules_in(const json::object& retry, std::optional<Err
   return rules;
 }
 
-void check_container(const json::object& container, std::optional<Error>& complaint) {
+void check_container(const json::object& container, bool in_container,
+                     std::optional<Error>& complaint) {
   if (text_in(container, "image").empty()) complain(complaint, "Container image must not be empty");
   const auto resources = resources_in(container, complaint);
   if (!resources.vcpus || !resources.memory) {
@@ -228,6 +229,12 @@ void check_container(const json::object& container, std::optional<Error>& compla
     }
     if (!volumes.insert(name).second) {
       complain(complaint, fmt::format("Volume {} is given twice", name));
+    }
+    if (in_container && volume.get_object().contains("efsVolumeConfiguration")) {
+      complain(complaint, fmt::format("Volume {}: efsVolumeConfiguration: this cluster mounts no "
+                                      "file system for a job; name a directory of its nodes as "
+                                      "host.sourcePath",
+                                      name));
     }
   }
   for (const auto& mount : array_in(container, "mountPoints")) {

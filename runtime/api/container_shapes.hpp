@@ -13,7 +13,7 @@ namespace cox::api {
 [[nodiscard]] const Shape& timeout_shape();
 
 inline constexpr std::int64_t kVcpusMax = 100'000;
-inline constexpr std::int64_t kMemoryMax = 1LL << 40;  // MiB
+inline constexpr std::int64_t kMemoryMax = std::numeric_limits<std::int32_t>::max();  // MiB
 
 /// What a container gets.
 struct Resources {
@@ -34,7 +34,8 @@ struct Resources {
                                                   std::optional<Error>& complaint);
 
 /// Checks what the shape alone cannot tell of a definition's container.
-void check_container(const boost::json::object& container, std::optional<Error>& complaint);
+void check_container(const boost::json::object& container, bool in_container,
+                     std::optional<Error>& complaint);
 
 /// A range of nodes: "n", "a:b", ":b", "a:" or ":".
 struct NodeSpan {

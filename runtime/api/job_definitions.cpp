@@ -46,7 +46,7 @@ void fill_lists(json::object& container) {
   }
 }
 
-void check_nodes(json::object& properties, std::optional<Error>& complaint) {
+void check_nodes(json::object& properties, bool in_containers, std::optional<Error>& complaint) {
   const int nodes = static_cast<int>(integer_in(properties, "numNodes", 1));
   if (integer_in(properties, "mainNode", 0) >= nodes) {
     complain(complaint, "nodeProperties.mainNode must be below numNodes");
@@ -66,7 +66,7 @@ void check_nodes(json::object& properties, std::optional<Error>& complaint) {
       return;
     }
     auto& container = range["container"].as_object();
-    check_container(container, complaint);
+    check_container(container, in_containers, complaint);
     fill_lists(container);
   }
   if (std::find(covered.begin(), covered.end(), 0) != covered.end()) {
@@ -74,13 +74,13 @@ void check_nodes(json::object& properties, std::optional<Error>& complaint) {
   }
 }
 
-void check_kind(const json::object& asked, json::object& body, std::optional<Error>& complaint) {
+void check_kind(const json::object& asked, json::object& body, bool in_containers,
+                std::optional<Error>& complaint) {
   const bool multi_node = text_in(body, "type") == "multinode";
   const char* wanted = multi_node ? "nodeProperties" : "containerProperties";
   const char* other = multi_node ? "containerProperties" : "nodeProperties";
-  if (asked.contains("eksProperties")) {
-    complain(complaint, "eksProperties: this cluster has no EKS");
-  }
+  refuse_members(asked, {"eksProperties", "ecsProperties", "consumableResourceProperties"},
+                 complaint);
   const auto platforms = texts_in(body, "platformCapabilities");
   if (std::find(platforms.begin(), platforms.end(), "FARGATE") != platforms.end()) {
     complain(complaint, "platformCapabilities: this cluster has no FARGATE");
@@ -94,8 +94,8 @@ void check_kind(const json::object& asked, json::object& body, std::optional<Err
   }
   if (complaint) return;
   auto& properties = body[wanted].as_object();
-  if (multi_node) return check_nodes(properties, complaint);
-  check_container(properties, complaint);
+  if (multi_node) return check_nodes(properties, in_containers, complaint);
+  check_container(properties, in_containers, complaint);
   fill_lists(properties);
 }
 
@@ -138,8 +138,7 @@ struct NameAndRevision {
   int revision = 0;  ///< 0: none was given
 };
 
-std::optional<NameAndRevision> parse_definition(std::string_view given) {
-  const auto text = short_name(given, kDefinitionKind);
+std::optional<NameAndRevision> parse_definition(const std::string& text) {
   const auto colon = text.find(':');
   if (colon == std::string::npos) return NameAndRevision{text, 0};
   const auto revision = to_int(std::string_view(text).substr(colon + 1));
@@ -160,9 +159,10 @@ json::object described(const Arns& arns, const std::string& name, int revision, 
   return shown;
 }
 
-bool is_meant(const std::vector<std::string>& asked, const std::string& name, int revision) {
+bool is_meant(const Arns& here, const std::vector<std::string>& asked, const std::string& name,
+              int revision) {
   return asked.empty() || std::any_of(asked.begin(), asked.end(), [&](const std::string& each) {
-           const auto given = parse_definition(each);
+           const auto given = parse_definition(short_name(here, each, kDefinitionKind));
            return given && given->name == name &&
                   (given->revision == 0 || given->revision == revision);
          });
@@ -170,8 +170,9 @@ bool is_meant(const std::vector<std::string>& asked, const std::string& name, in
 
 }  // namespace
 
-std::optional<FoundDefinition> find_definition(const View& view, std::string_view given) {
-  const auto asked = parse_definition(given);
+std::optional<FoundDefinition> find_definition(const View& view, const Arns& here,
+                                               std::string_view given) {
+  const auto asked = parse_definition(short_name(here, given, kDefinitionKind));
   if (!asked) return std::nullopt;
   if (auto own = own_definition(view.cluster(), asked->name)) {
     if (asked->revision > 1) return std::nullopt;
@@ -183,7 +184,7 @@ std::optional<FoundDefinition> find_definition(const View& view, std::string_vie
 }
 
 json::object definition_body(const View& view, std::string_view definition) {
-  const auto asked = parse_definition(definition);
+  const auto asked = parse_definition(std::string(definition));
   if (!asked) return {};
   if (const auto own = own_definition(view.cluster(), asked->name)) {
     return json::parse(own->body).as_object();
@@ -227,7 +228,7 @@ Outcome register_job_definition(const View& view, const Request& request,
   made.owner = request.user;
   made.tags = map_in(body, "tags");
   check_tags(made.tags, complaint);
-  check_kind(asked, body, complaint);
+  check_kind(asked, body, view.cluster().containers, complaint);
   settle_retry(body, complaint);
   if (!complaint && view.cluster().containers && !view.has_podman()) {
     complain(
@@ -257,7 +258,7 @@ Outcome deregister_job_definition(const View& view, const Request& request,
   const auto body = checked(asked, shape, "", complaint);
   if (complaint) return render_error(*complaint);
   const auto given = text_in(body, "jobDefinition");
-  const auto which = parse_definition(given);
+  const auto which = parse_definition(short_name(arns_for(view, request), given, kDefinitionKind));
   if (!which || which->revision == 0) {
     return client_exception(
         fmt::format("jobDefinition {} must be a name with a revision, or an ARN", given));
@@ -292,13 +293,13 @@ Answer describe_job_definitions(const View& view, const Request& request,
   const auto page = read_page(body, complaint);
   if (complaint) return render_error(*complaint);
   const auto asked = texts_in(body, "jobDefinitions");
-  const auto name = short_name(text_in(body, "jobDefinitionName"), kDefinitionKind);
+  const auto name = short_name(arns, text_in(body, "jobDefinitionName"), kDefinitionKind);
   const auto status = text_in(body, "status");
   Pager pager(page);
   const auto consider = [&](const std::string& each, int revision, bool active,
                             const std::string& content,
                             const std::map<std::string, std::string>& tags) {
-    if (!is_meant(asked, each, revision) || (!name.empty() && name != each)) return;
+    if (!is_meant(arns, asked, each, revision) || (!name.empty() && name != each)) return;
     if (!status.empty() && status != (active ? "ACTIVE" : "INACTIVE")) return;
     // Zeros before the revision: keys are in order as texts.
     pager.add(fmt::format("{}:{:010}", each, revision),

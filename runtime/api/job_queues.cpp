@@ -29,20 +29,24 @@ const Shape& limit_action_shape() {
   return shape;
 }
 
-const JobQueue* find_queue(const View& view, std::string_view given) {
-  const auto name = short_name(given, kQueueKind);
+const JobQueue* find_queue(const View& view, std::string_view name) {
   for (const auto& queue : view.cluster().queues) {
     if (queue.name.value == name) return &queue;
   }
   return nullptr;
 }
 
-Answer no_such_queue(std::string_view given) {
-  return client_exception(fmt::format("JobQueue {} not found.", short_name(given, kQueueKind)));
+/// The queue's name, as an operation was given it.
+std::string queue_in(const View& view, const Request& request, const json::object& body) {
+  return short_name(arns_for(view, request), text_in(body, "jobQueue"), kQueueKind);
+}
+
+Answer no_such_queue(std::string_view name) {
+  return client_exception(fmt::format("JobQueue {} not found.", name));
 }
 
 /// computeEnvironmentOrder, in ascending order of the numbers.
-void read_order(const View& view, const json::object& body, JobQueue& queue,
+void read_order(const View& view, const Arns& here, const json::object& body, JobQueue& queue,
                 std::optional<Error>& complaint) {
   const auto* given = body.if_contains("computeEnvironmentOrder");
   if (given == nullptr) return;
@@ -50,7 +54,7 @@ void read_order(const View& view, const json::object& body, JobQueue& queue,
   std::set<std::string> seen;
   for (const auto& value : given->as_array()) {
     const auto& entry = value.as_object();
-    const auto name = short_name(text_in(entry, "computeEnvironment"), kEnvironmentKind);
+    const auto name = short_name(here, text_in(entry, "computeEnvironment"), kEnvironmentKind);
     const auto& environments = view.cluster().environments;
     const bool known = std::any_of(environments.begin(), environments.end(),
                                    [&](const auto& each) { return each.name.value == name; });
@@ -66,11 +70,11 @@ void read_order(const View& view, const json::object& body, JobQueue& queue,
   for (const auto& [number, name] : order) queue.environments.push_back(name);
 }
 
-void read_policy(const View& view, const json::object& body, JobQueue& queue,
+void read_policy(const View& view, const Arns& here, const json::object& body, JobQueue& queue,
                  std::optional<Error>& complaint) {
   const auto arn = text_in(body, "schedulingPolicyArn");
   if (!body.contains("schedulingPolicyArn")) return;
-  const auto* policy = find_policy(view, arn);
+  const auto* policy = find_policy(view, here, arn);
   if (policy == nullptr) {
     return complain(complaint, arn.empty()
                                    ? "A scheduling policy can be replaced, not removed"
@@ -79,12 +83,12 @@ void read_policy(const View& view, const json::object& body, JobQueue& queue,
   queue.policy = policy->name;
 }
 
-void read_queue(const View& view, const json::object& body, JobQueue& queue,
+void read_queue(const View& view, const Arns& here, const json::object& body, JobQueue& queue,
                 std::optional<Error>& complaint) {
   if (const auto state = text_in(body, "state"); !state.empty()) queue.enabled = state == "ENABLED";
   queue.priority = static_cast<int>(integer_in(body, "priority", queue.priority));
-  read_order(view, body, queue, complaint);
-  read_policy(view, body, queue, complaint);
+  read_order(view, here, body, queue, complaint);
+  read_policy(view, here, body, queue, complaint);
   if (const auto* actions = body.if_contains("jobStateTimeLimitActions")) {
     queue.limit_actions.clear();
     for (const auto& value : actions->as_array()) {
@@ -172,7 +176,7 @@ Outcome create_job_queue(const View& view, const Request& request, const json::o
   if (!is_name(queue.name.value)) return refuse_name(queue.name.value);
   check_tags(queue.tags, complaint);
   check_running_limit(queue.tags, complaint);
-  read_queue(view, body, queue, complaint);
+  read_queue(view, arns_for(view, request), body, queue, complaint);
   if (find_queue(view, queue.name.value) != nullptr) complain(complaint, "Object already exists");
   if (view.cluster().queues.size() >= kQueuesMax) {
     complain(complaint, fmt::format("An account can't have more than {} job queues", kQueuesMax));
@@ -193,10 +197,10 @@ Outcome update_job_queue(const View& view, const Request& request, const json::o
   const auto body = checked(asked, shape, "", complaint);
   if (complaint) return render_error(*complaint);
   if (auto refused = refuse_stranger(request)) return *refused;
-  const auto* found = find_queue(view, text_in(body, "jobQueue"));
-  if (found == nullptr) return no_such_queue(text_in(body, "jobQueue"));
+  const auto* found = find_queue(view, queue_in(view, request, body));
+  if (found == nullptr) return no_such_queue(queue_in(view, request, body));
   auto queue = *found;
-  read_queue(view, body, queue, complaint);
+  read_queue(view, arns_for(view, request), body, queue, complaint);
   if (found->policy.empty() && !queue.policy.empty()) {
     complain(complaint, "A scheduling policy can only be given when the job queue is made");
   }
@@ -210,7 +214,7 @@ Outcome delete_job_queue(const View& view, const Request& request, const json::o
   const auto body = checked(asked, shape, "", complaint);
   if (complaint) return render_error(*complaint);
   if (auto refused = refuse_stranger(request)) return *refused;
-  const auto* queue = find_queue(view, text_in(body, "jobQueue"));
+  const auto* queue = find_queue(view, queue_in(view, request, body));
   // As AWS: what is not there is gone.
   if (queue == nullptr) return json_answer({});
   if (queue->enabled) {
@@ -238,7 +242,7 @@ Answer describe_job_queues(const View& view, const Arns& arns, const json::objec
   if (complaint) return render_error(*complaint);
   const auto asked = texts_in(body, "jobQueues");
   for (const auto& queue : view.cluster().queues) {
-    if (!is_asked_for(asked, kQueueKind, queue.name.value)) continue;
+    if (!is_asked_for(arns, asked, kQueueKind, queue.name.value)) continue;
     pager.add(queue.name.value, [&] { return described(view, arns, queue); });
   }
   return pager.answer("jobQueues");
@@ -251,8 +255,8 @@ Answer job_queue_snapshot(const View& view, const Request& request, const json::
   std::optional<Error> complaint;
   const auto body = checked(asked, shape, "", complaint);
   if (complaint) return render_error(*complaint);
-  const auto* queue = find_queue(view, text_in(body, "jobQueue"));
-  if (queue == nullptr) return no_such_queue(text_in(body, "jobQueue"));
+  const auto* queue = find_queue(view, queue_in(view, request, body));
+  if (queue == nullptr) return no_such_queue(queue_in(view, request, body));
   const auto arns = arns_for(view, request);
   json::array jobs;
   for (const auto* job : view.front_of_queue(queue->name, kShown, request.now)) {

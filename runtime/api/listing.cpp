@@ -36,11 +36,11 @@ bool matches(std::string_view pattern, std::string_view text) {
   return text == pattern;
 }
 
-bool passes(const Filter& filter, const Job& job) {
+bool passes(const Arns& here, const Filter& filter, const Job& job) {
   return std::any_of(filter.values.begin(), filter.values.end(), [&](const std::string& value) {
     if (filter.name == "JOB_NAME") return matches(to_lower(value), to_lower(job.spec->name));
     if (filter.name == "JOB_DEFINITION") {
-      const auto wanted = short_name(value, "job-definition");
+      const auto wanted = short_name(here, value, "job-definition");
       const std::string_view whole = job.spec->definition.get();
       return matches(wanted, whole) || matches(wanted, whole.substr(0, whole.find(':')));
     }
@@ -104,7 +104,7 @@ Listed jobs_of_queue(const View& view, const Request& request, const QueueName& 
   bool has_more = false;
   std::string last;
   view.each_job(queue, states, after, filter.has_value(), [&](const Job& job) {
-    const bool shows = may_see(job, request.user) && (!filter || passes(*filter, job));
+    const bool shows = may_see(job, request.user) && (!filter || passes(arns, *filter, job));
     has_more = looked_at == kLookedAtMax || (shows && page.jobs.size() == results);
     if (has_more) return false;
     ++looked_at;
@@ -129,7 +129,7 @@ Listed parts_of(const View& view, const Request& request, const std::string& id,
                 const std::optional<ListPlace>& after) {
   Listed page;
   const auto arns = arns_for(view, request);
-  const auto* parent = view.find(JobId{short_name(id, "job")});
+  const auto* parent = view.find(JobId{short_name(arns, id, "job")});
   if (parent == nullptr || !may_see(*parent, request.user)) return page;
   const bool has_nodes = parent->is_multi_node();
   const int count = has_nodes                   ? parent->node_count()
@@ -200,7 +200,7 @@ Answer list_jobs(const View& view, const Request& request, const json::object& o
     after = read_token(*token);
     if (!after) body.complain("nextToken is not valid");
   }
-  const QueueName queue_name{short_name(queue, "job-queue")};
+  const QueueName queue_name{short_name(arns_for(view, request), queue, "job-queue")};
   const auto& queues = view.cluster().queues;
   if (!queue.empty() && std::none_of(queues.begin(), queues.end(), [&](const JobQueue& known) {
         return known.name == queue_name;

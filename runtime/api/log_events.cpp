@@ -1,4 +1,7 @@
+#include <algorithm>
 #include <boost/json.hpp>
+#include <limits>
+#include <span>
 
 #include "runtime/api/shape_rules.hpp"
 #include "runtime/api/shapes.hpp"
@@ -13,8 +16,56 @@ namespace {
 
 constexpr const char* kLogGroup = "/aws/batch/job";
 constexpr std::int64_t kEventsMax = 10'000;
+constexpr std::int64_t kTimeMax = std::numeric_limits<std::int64_t>::max();
+constexpr std::size_t kAnswerBytes = 1 << 20;  // without a limit
+constexpr std::size_t kEventBytes = 26;        // as CloudWatch counts an event beside its message
+
+/// Reads a token of our own into what is asked for. False: it is none.
+bool read_token(ReadLog& read) {
+  const auto& token = read.token;
+  if (token.empty()) return true;
+  const auto number = token.size() > 2 && token[1] == '/'
+                          ? to_int(std::string_view(token).substr(2))
+                          : std::nullopt;
+  if (!number || *number < 0 || (token[0] != 'f' && token[0] != 'b')) return false;
+  read.after_sequence = static_cast<std::uint64_t>(*number);
+  read.backward = token[0] == 'b';
+  return true;
+}
+
+/// The part of the events that one answer holds: of those read from their end the last ones.
+std::span<const LogEvent> fitting(const ReadLog& asked, std::span<const LogEvent> events) {
+  if (asked.limited) return events;
+  const bool from_end = asked.token.empty() ? !asked.from_head : asked.backward;
+  std::size_t count = 0;
+  std::size_t bytes = 0;
+  for (; count < events.size(); ++count) {
+    const auto& next = events[from_end ? events.size() - 1 - count : count];
+    bytes += next.message.size() + kEventBytes;
+    if (bytes > kAnswerBytes && count > 0) break;
+  }
+  return from_end ? events.last(count) : events.first(count);
+}
+
+bool is_group_name(std::string_view name) {
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("._-/#").find(c) != std::string_view::npos;
+  });
+}
 
 }  // namespace
+
+void check_log_names(std::string_view group, const std::vector<std::string>& streams,
+                     std::optional<Error>& complaint) {
+  if (!is_group_name(group)) {
+    complain(complaint, "logGroupName must be of letters, digits and . _ - / #");
+  }
+  for (const auto& stream : streams) {
+    if (stream.find_first_of(":*") == std::string::npos) continue;
+    complain(complaint, "The name of a log stream can't have a : or a * in it");
+  }
+}
 
 Answer logs_error(std::string_view type, std::string_view message) {
   return {400, json::serialize(json::object{{"__type", type}, {"message", message}}),
@@ -22,53 +73,48 @@ Answer logs_error(std::string_view type, std::string_view message) {
 }
 
 Outcome get_log_events(const json::object& object) {
+  static const Shape shape{required(text("logGroupName", 1, 512)),
+                           required(text("logStreamName", 1, 512)),
+                           integer("startTime", 0, kTimeMax),
+                           integer("endTime", 0, kTimeMax),
+                           text("nextToken"),
+                           integer("limit", 1, kEventsMax),
+                           boolean("startFromHead")};
   std::optional<Error> complaint;
-  const Members body(object, "", complaint);
-  const auto group = body.required_text("logGroupName");
+  const auto body = checked(object, shape, "", complaint);
+  const auto group = text_in(body, "logGroupName");
   ReadLog read;
-  read.stream = body.required_text("logStreamName");
-  read.start_ms = body.integer("startTime");
-  read.end_ms = body.integer("endTime");
-  read.from_head = body.boolean("startFromHead").value_or(false);
-  read.token = body.text("nextToken").value_or("");
-  const auto limit = body.integer("limit").value_or(kEventsMax);
-  if (limit < 1 || limit > kEventsMax) {
-    body.complain(fmt::format("limit must be from 1 to {}", kEventsMax));
-  }
-  if (!read.token.empty()) {
-    const auto number = read.token.size() > 2 && read.token[1] == '/'
-                            ? to_int(std::string_view(read.token).substr(2))
-                            : std::nullopt;
-    if (!number || *number < 0 || (read.token[0] != 'f' && read.token[0] != 'b')) {
-      body.complain("The specified nextToken is invalid.");
-    } else {
-      read.after_sequence = static_cast<std::uint64_t>(*number);
-      read.backward = read.token[0] == 'b';
-    }
-  }
+  read.stream = text_in(body, "logStreamName");
+  read.start_ms = time_in(body, "startTime");
+  read.end_ms = time_in(body, "endTime");
+  if (const auto* head = body.if_contains("startFromHead")) read.from_head = head->as_bool();
+  read.token = text_in(body, "nextToken");
+  read.limited = body.contains("limit");
+  read.limit = static_cast<std::size_t>(integer_in(body, "limit", kEventsMax));
+  if (!read_token(read)) complain(complaint, "The specified nextToken is invalid.");
+  check_log_names(group, {read.stream}, complaint);
   if (complaint) return logs_error("InvalidParameterException", complaint->message);
   if (group != kLogGroup) {
     return logs_error("ResourceNotFoundException", "The specified log group does not exist.");
   }
-  read.limit = static_cast<std::size_t>(limit);
   return read;
 }
 
 Answer render_log_events(const ReadLog& asked, const std::vector<LogEvent>& events) {
   json::array list;
-  for (const auto& event : events) {
+  const auto shown = fitting(asked, events);
+  for (const auto& event : shown) {
     list.push_back(json::object{
         {"timestamp", event.at_ms}, {"message", event.message}, {"ingestionTime", event.at_ms}});
   }
-  // At the end of a stream the token that was sent comes back, and later finds what is new.
-  std::string forward = asked.token;
-  std::string backward = asked.token;
-  if (!events.empty()) {
-    forward = fmt::format("f/{}", events.back().sequence);
-    backward = fmt::format("b/{}", events.front().sequence);
-  } else if (asked.token.empty()) {
-    forward = "f/0";
-    backward = "b/0";
+  // At the end of a stream the token that was sent comes back, and later finds what is new; the
+  // one of the other direction leads back.
+  const auto place = asked.after_sequence.value_or(0);
+  auto forward = fmt::format("f/{}", asked.backward && place > 0 ? place - 1 : place);
+  auto backward = fmt::format("b/{}", asked.backward || place == 0 ? place : place + 1);
+  if (!shown.empty()) {
+    forward = fmt::format("f/{}", shown.back().sequence);
+    backward = fmt::format("b/{}", shown.front().sequence);
   }
   return json_answer({{"events", std::move(list)},
                       {"nextForwardToken", forward},

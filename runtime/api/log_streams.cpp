@@ -56,11 +56,6 @@ std::optional<Answer> refuse_group(const json::object& body,
   return logs_error("ResourceNotFoundException", "The specified log group does not exist.");
 }
 
-std::optional<std::int64_t> time_in(const json::object& body, std::string_view name) {
-  if (!body.contains(name)) return std::nullopt;
-  return integer_in(body, name, 0);
-}
-
 /// A pattern of words: each must be there; with '?' before them one of them must; with '-', none.
 /// A text in double quotes is one word.
 void read_pattern(std::string_view pattern, SearchLogs& search, std::optional<Error>& complaint) {
@@ -125,6 +120,7 @@ Outcome describe_log_streams(const View& view, const Request& request, const jso
     list.descending = descending->as_bool();
   }
   list.limit = static_cast<std::size_t>(integer_in(body, "limit", kListMax));
+  check_log_names(text_in(body, "logGroupName"), {text_in(body, "logStreamNamePrefix")}, complaint);
   json::object page{{"nextToken", text_in(body, "nextToken")}};
   list.after = read_page(page, complaint).after;
   if (auto refused = refuse_group(body, complaint)) return *refused;
@@ -180,6 +176,9 @@ Answer describe_log_groups(const View& view, const Request& request, const json:
     complain(complaint, "logGroupNamePrefix and logGroupNamePattern exclude each other");
   }
   if (!text_in(body, "nextToken").empty()) complain(complaint, "nextToken is not valid");
+  for (const char* member : {"logGroupNamePrefix", "logGroupNamePattern"}) {
+    check_log_names(text_in(body, member), {}, complaint);
+  }
   if (complaint) return logs_error("InvalidParameterException", complaint->message);
   json::array groups;
   const std::string group = kLogGroup;
@@ -223,6 +222,8 @@ Outcome filter_log_events(const View& view, const Request& request, const json::
     complain(complaint, "logStreamNames and logStreamNamePrefix exclude each other");
   }
   read_position(text_in(body, "nextToken"), search, complaint);
+  check_log_names(text_in(body, "logGroupName"), names, complaint);
+  check_log_names("", {text_in(body, "logStreamNamePrefix")}, complaint);
   if (auto refused = refuse_group(body, complaint)) return *refused;
   search.streams = streams_of(view, request, text_in(body, "logStreamNamePrefix"));
   if (!names.empty()) {

@@ -91,9 +91,9 @@ Answer no_such_policy(std::string_view arn) {
 
 }  // namespace
 
-const SchedulingPolicy* find_policy(const View& view, std::string_view arn) {
+const SchedulingPolicy* find_policy(const View& view, const Arns& here, std::string_view arn) {
   if (!arn.starts_with("arn:")) return nullptr;
-  const auto name = short_name(arn, kPolicyKind);
+  const auto name = short_name(here, arn, kPolicyKind);
   for (const auto* policy : view.policies()) {
     if (policy->name == name) return policy;
   }
@@ -114,8 +114,9 @@ Outcome create_scheduling_policy(const View& view, const Request& request,
   if (!is_name(policy.name)) return refuse_name(policy.name);
   check_tags(policy.tags, complaint);
   read_fair_share(body, policy, complaint);
-  const auto arn = arns_for(view, request).of(kPolicyKind, policy.name);
-  if (find_policy(view, arn) != nullptr) complain(complaint, "Object already exists");
+  const auto here = arns_for(view, request);
+  const auto arn = here.of(kPolicyKind, policy.name);
+  if (find_policy(view, here, arn) != nullptr) complain(complaint, "Object already exists");
   if (complaint) return render_error(*complaint);
   ChangeCatalog change;
   change.answer = json_answer({{"name", policy.name}, {"arn", arn}});
@@ -130,7 +131,7 @@ Outcome update_scheduling_policy(const View& view, const Request& request,
   const auto body = checked(asked, shape, "", complaint);
   if (complaint) return render_error(*complaint);
   if (auto refused = refuse_stranger(request)) return *refused;
-  const auto* found = find_policy(view, text_in(body, "arn"));
+  const auto* found = find_policy(view, arns_for(view, request), text_in(body, "arn"));
   if (found == nullptr) return no_such_policy(text_in(body, "arn"));
   auto policy = *found;
   read_fair_share(body, policy, complaint);
@@ -148,7 +149,7 @@ Outcome delete_scheduling_policy(const View& view, const Request& request,
   const auto body = checked(asked, shape, "", complaint);
   if (complaint) return render_error(*complaint);
   if (auto refused = refuse_stranger(request)) return *refused;
-  const auto* found = find_policy(view, text_in(body, "arn"));
+  const auto* found = find_policy(view, arns_for(view, request), text_in(body, "arn"));
   if (found == nullptr) return no_such_policy(text_in(body, "arn"));
   for (const auto& queue : view.cluster().queues) {
     if (queue.policy == found->name) {
@@ -168,7 +169,7 @@ Answer describe_scheduling_policies(const View& view, const Arns& arns, const js
   if (complaint) return render_error(*complaint);
   json::array list;
   for (const auto& arn : texts_in(body, "arns")) {
-    if (const auto* policy = find_policy(view, arn)) list.push_back(described(arns, *policy));
+    if (const auto* policy = find_policy(view, arns, arn)) list.push_back(described(arns, *policy));
   }
   return json_answer({{"schedulingPolicies", std::move(list)}});
 }

@@ -10,18 +10,17 @@ namespace cox::api {
 
 namespace json = boost::json;
 
+std::int64_t length_of(std::string_view text) {
+  return std::count_if(text.begin(), text.end(),
+                       [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+}
+
 namespace {
 
 constexpr double kNumberScale = 10'000;
 constexpr std::size_t kTagsMax = 50;
 constexpr std::size_t kTagNameMax = 128;
 constexpr std::size_t kTagTextMax = 256;
-
-/// Characters of UTF-8, as limits count them.
-std::int64_t length_of(std::string_view text) {
-  return std::count_if(text.begin(), text.end(),
-                       [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
-}
 
 std::string list_of(const std::vector<std::string_view>& words) {
   std::vector<std::string> list(words.begin(), words.end());
@@ -217,6 +216,11 @@ std::int64_t integer_in(const json::object& object, std::string_view name, std::
   return value != nullptr && value->is_int64() ? value->get_int64() : absent;
 }
 
+std::optional<std::int64_t> time_in(const json::object& object, std::string_view name) {
+  if (!object.contains(name)) return std::nullopt;
+  return integer_in(object, name, 0);
+}
+
 std::vector<std::string> texts_in(const json::object& object, std::string_view name) {
   std::vector<std::string> list;
   const auto* value = object.if_contains(name);
@@ -242,6 +246,15 @@ bool is_name(std::string_view name) {
   return !name.empty() && name.size() <= 128 && is_plain(name.front()) &&
          std::all_of(name.begin(), name.end(),
                      [&](char c) { return is_plain(c) || c == '-' || c == '_'; });
+}
+
+void refuse_members(const json::object& object, std::initializer_list<const char*> names,
+                    std::optional<Error>& complaint) {
+  for (const char* name : names) {
+    const auto* value = object.if_contains(name);
+    if (value == nullptr || value->is_null()) continue;
+    complain(complaint, fmt::format("{}: this cluster has none of that", name));
+  }
 }
 
 void check_tags(const std::map<std::string, std::string>& tags, std::optional<Error>& complaint) {

@@ -2,6 +2,7 @@
 
 #include <boost/json/fwd.hpp>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <map>
 #include <optional>
@@ -64,6 +65,8 @@ struct Rule {
 
 /// A member that checked() has let pass, or what stands for an absent one. Pure.
 [[nodiscard]] std::string text_in(const boost::json::object& object, std::string_view name);
+[[nodiscard]] std::optional<std::int64_t> time_in(const boost::json::object& object,
+                                                  std::string_view name);
 [[nodiscard]] std::int64_t integer_in(const boost::json::object& object, std::string_view name,
                                       std::int64_t absent);
 [[nodiscard]] std::vector<std::string> texts_in(const boost::json::object& object,
@@ -73,6 +76,12 @@ struct Rule {
 
 /// Letters, digits, '-' and '_', 1 to 128 of them, the first a letter or digit. Pure.
 [[nodiscard]] bool is_name(std::string_view name);
+/// Complains of members that AWS knows and this cluster has nothing for: to ignore them would not
+/// be what was asked for.
+void refuse_members(const boost::json::object& object, std::initializer_list<const char*> names,
+                    std::optional<Error>& complaint);
+/// Characters of UTF-8, as limits count them. Pure.
+[[nodiscard]] std::int64_t length_of(std::string_view text);
 /// Tags within AWS's limits: up to 50, names of 1 to 128 and texts of up to 256 characters. Pure.
 void check_tags(const std::map<std::string, std::string>& tags, std::optional<Error>& complaint);
 /// Keeps the first complaint.

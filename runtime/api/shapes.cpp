@@ -129,22 +129,16 @@ Arns arns_for(const View& view, const Request& request) {
   return {request.region.empty() ? cluster.region : request.region, cluster.account};
 }
 
-std::string short_name(std::string_view name_or_arn, std::string_view kind) {
+std::string short_name(const Arns& here, std::string_view name_or_arn, std::string_view kind) {
   if (!name_or_arn.starts_with("arn:")) return std::string(name_or_arn);
-  const auto mark = fmt::format(":{}/", kind);
-  const auto at = name_or_arn.find(mark);
-  // arn, partition, service, region, account, and then the kind.
-  const auto pieces = split(name_or_arn.substr(0, at), ':');
-  if (at == std::string_view::npos || pieces.size() != 5 || pieces[2] != "batch") {
-    return std::string(name_or_arn);
-  }
-  return std::string(name_or_arn.substr(at + mark.size()));
+  const auto before = here.of(kind, "");
+  return std::string(name_or_arn.substr(name_or_arn.starts_with(before) ? before.size() : 0));
 }
 
-bool is_asked_for(const std::vector<std::string>& asked, std::string_view kind,
+bool is_asked_for(const Arns& here, const std::vector<std::string>& asked, std::string_view kind,
                   std::string_view name) {
   return asked.empty() || std::any_of(asked.begin(), asked.end(), [&](const std::string& each) {
-           return short_name(each, kind) == name;
+           return short_name(here, each, kind) == name;
          });
 }
 

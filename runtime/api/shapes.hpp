@@ -53,12 +53,14 @@ struct Arns {
 };
 [[nodiscard]] Arns arns_for(const View& view, const Request& request);
 
-/// The name within an ARN ("…:job-queue/NAME" → NAME), or the text itself.
-[[nodiscard]] std::string short_name(std::string_view name_or_arn, std::string_view kind);
+/// The name within an ARN ("…:job-queue/NAME" → NAME), or the text itself. An ARN of another
+/// account, partition or region stays as it is: nothing here has that name.
+[[nodiscard]] std::string short_name(const Arns& here, std::string_view name_or_arn,
+                                     std::string_view kind);
 
 /// True when the list is empty or names it, by name or ARN.
-[[nodiscard]] bool is_asked_for(const std::vector<std::string>& asked, std::string_view kind,
-                                std::string_view name);
+[[nodiscard]] bool is_asked_for(const Arns& here, const std::vector<std::string>& asked,
+                                std::string_view kind, std::string_view name);
 
 /// The cluster's own job definitions, revision 1.
 [[nodiscard]] std::string serial_definition(const ClusterSettings& cluster);
@@ -71,7 +73,7 @@ struct FoundDefinition {
   std::string body;  ///< JSON, as JobDefinition::body
 };
 /// By name (the newest active revision), "name:revision" or ARN; nothing unless it is ACTIVE.
-[[nodiscard]] std::optional<FoundDefinition> find_definition(const View& view,
+[[nodiscard]] std::optional<FoundDefinition> find_definition(const View& view, const Arns& here,
                                                              std::string_view given);
 /// The body of a job's definition, whatever its status; empty when it is not known.
 [[nodiscard]] boost::json::object definition_body(const View& view, std::string_view definition);
@@ -180,7 +182,8 @@ struct ClientToken {
 [[nodiscard]] Answer list_scheduling_policies(const View& view, const Arns& arns,
                                               const boost::json::object& body);
 /// The policy that an ARN names, or null.
-[[nodiscard]] const SchedulingPolicy* find_policy(const View& view, std::string_view arn);
+[[nodiscard]] const SchedulingPolicy* find_policy(const View& view, const Arns& here,
+                                                  std::string_view arn);
 /// Complains of a kRunningLimitTag that is no number.
 void check_running_limit(const std::map<std::string, std::string>& tags,
                          std::optional<Error>& complaint);
@@ -200,6 +203,9 @@ void check_running_limit(const std::map<std::string, std::string>& tags,
                                          const boost::json::object& body);
 [[nodiscard]] Outcome filter_log_events(const View& view, const Request& request,
                                         const boost::json::object& body);
+/// Complains of characters that CloudWatch Logs has in no name.
+void check_log_names(std::string_view group, const std::vector<std::string>& streams,
+                     std::optional<Error>& complaint);
 /// CloudWatch Logs' error shape: the code is in the body.
 [[nodiscard]] Answer logs_error(std::string_view type, std::string_view message);
 

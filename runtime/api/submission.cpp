@@ -215,8 +215,12 @@ void take(JobSpec& spec, Effective made) {
   spec.cpu_and_memory_legacy = !made.listed;
 }
 
-/// An image has a command of its own, where it is run.
+/// An image has a command of its own, where it is run. No program can be given a NUL.
 void check_command(const View& view, const Effective& made, std::optional<Error>& complaint) {
+  for (const auto& word : made.command) {
+    if (word.find('\0') == std::string::npos) continue;
+    complain(complaint, "Container command can't have a NUL character in it");
+  }
   if (!made.command.empty() || (made.has_image && view.cluster().containers)) return;
   complain(complaint, "Container command must not be empty: the job definition has none");
 }
@@ -243,9 +247,9 @@ int read_node_count(const json::object& properties, const json::object* override
     }
     has_open_end = has_open_end || (span && span->open_end);
   }
-  if (!has_open_end && nodes != defined) {
+  if (!has_open_end) {
     complain(complaint,
-             "nodeOverrides: numNodes can be changed only where a range of the job "
+             "nodeOverrides: numNodes can be given only where a range of the job "
              "definition has no upper end");
   }
   if (main_node >= nodes) {
@@ -334,9 +338,8 @@ void read_retry_and_timeout(const json::object& body, const json::object& defini
 }
 
 /// Queue, and what its scheduling policy asks for.
-void read_queue(const View& view, const std::string& given, const json::object& body,
+void read_queue(const View& view, const std::string& name, const json::object& body,
                 std::optional<Error>& complaint, JobSpec& spec) {
-  const auto name = short_name(given, kQueueKind);
   const auto& queues = view.cluster().queues;
   const auto queue = std::find_if(queues.begin(), queues.end(),
                                   [&](const JobQueue& each) { return each.name.value == name; });
@@ -439,17 +442,19 @@ Result<JobSpec> read_submission(const View& view, const Request& request,
   const auto queue_given = members.required_text("jobQueue");
   const auto definition_given = members.required_text("jobDefinition");
   const auto body = checked(object, submit_shape(), "", complaint);
-  for (const char* name : {"eksPropertiesOverride", "ecsPropertiesOverride"}) {
-    if (object.contains(name)) complain(complaint, fmt::format("{}: not of this cluster", name));
-  }
+  refuse_members(
+      object,
+      {"eksPropertiesOverride", "ecsPropertiesOverride", "consumableResourcePropertiesOverride"},
+      complaint);
   if (complaint) return fail(*complaint);
 
-  read_queue(view, queue_given, body, complaint, spec);
-  const auto found = find_definition(view, definition_given);
+  const auto here = arns_for(view, request);
+  read_queue(view, short_name(here, queue_given, kQueueKind), body, complaint, spec);
+  const auto found = find_definition(view, here, definition_given);
   if (!found) {
     complain(complaint, fmt::format("JobDefinition name {} does not exist or is not in ACTIVE "
                                     "status",
-                                    short_name(definition_given, kDefinitionKind)));
+                                    short_name(here, definition_given, kDefinitionKind)));
   }
   if (complaint) return fail(*complaint);
   spec.definition = fmt::format("{}:{}", found->name, found->revision);

@@ -45,14 +45,15 @@ std::optional<Tagged> find_tagged(const View& view, const Request& request,
   const auto pieces = split(arn, ':');
   if (pieces.size() < 6 || pieces[0] != "arn" || pieces[2] != "batch") return std::nullopt;
   const auto kind = pieces[5].substr(0, pieces[5].find('/'));
-  const auto name = short_name(arn, kind);
+  const auto here = arns_for(view, request);
+  const auto name = short_name(here, arn, kind);
   if (kind == "job") {
     const auto* job = view.find(JobId{name});
     if (job == nullptr || !may_see(*job, request.user)) return std::nullopt;
     return Tagged{job->spec->tags, std::nullopt, job->id, true};
   }
   if (kind == kPolicyKind) {
-    const auto* policy = find_policy(view, arn);
+    const auto* policy = find_policy(view, here, arn);
     if (policy == nullptr) return std::nullopt;
     return Tagged{policy->tags, *policy, std::nullopt, request.owner};
   }
@@ -76,7 +77,7 @@ std::optional<Tagged> find_tagged(const View& view, const Request& request,
                   request.owner || found->owner.uid == request.user.uid};
   }
   // The cluster's own: they have no tags, and get none.
-  if (find_definition(view, arn)) return Tagged{{}, std::nullopt, std::nullopt, true};
+  if (find_definition(view, here, arn)) return Tagged{{}, std::nullopt, std::nullopt, true};
   return std::nullopt;
 }
 

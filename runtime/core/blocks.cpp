@@ -9,6 +9,10 @@ std::string reason_of(const Block& block) {
   const auto& name = block.environment;
   switch (block.kind) {
     case BlockKind::no_environment_fits:
+      if (block.have == 0) {
+        return fmt::format("compute environment {} has no nodes and can get none: {} vCPUs wanted",
+                           name, block.wanted);
+      }
       return fmt::format(
           "no instance type of compute environment {} can ever hold it: {} vCPUs in all wanted, "
           "MaxvCpus is {}",

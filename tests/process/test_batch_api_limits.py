@@ -1,6 +1,7 @@
 """Limits and shapes of AWS Batch that its clients do not check: each is refused by the service, by its name."""
 
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -155,3 +156,153 @@ def test_pages_of_lists_end(aws):
     assert found == ["page-0", "page-1", "page-2"]
     for i in range(3):
         aws.batch.delete_scheduling_policy(arn=aws.arn("scheduling-policy", f"page-{i}"))
+
+
+# What AWS would refuse although its clients send it.
+
+@pytest.mark.parametrize("arn", [
+    "arn:aws:batch:us-west-2:999999999999:{}", "arn:aws:batch:eu-central-1:123456789012:{}", "arn:aws-cn:batch:us-west-2:123456789012:{}",
+    "arn:aws:ecs:us-west-2:123456789012:{}"])
+def test_an_arn_of_elsewhere_names_nothing_here(aws, arn):
+    """Of another account, another region than the request's, another partition or another service."""
+    queue, definition = arn.format("job-queue/queue1"), arn.format(f"job-definition/{aws.definition}:1")
+    assert refused(aws.submit, jobQueue=queue) == f"JobQueue {queue} not found."
+    assert "does not exist" in refused(aws.submit, jobDefinition=definition)
+    assert "not found" in refused(aws.batch.list_jobs, jobQueue=queue)
+    refused(aws.batch.list_tags_for_resource, resourceArn=queue)
+    refused(aws.batch.update_job_queue, jobQueue=queue, priority=1)
+    environment = arn.format(f"compute-environment/{aws.cluster.name}-small")
+    refused(aws.batch.update_compute_environment, computeEnvironment=environment, state="ENABLED")
+    refused(aws.batch.create_job_queue, jobQueueName="never", priority=1,
+            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment}])
+    assert aws.batch.describe_job_queues(jobQueues=[queue])["jobQueues"] == []
+    assert aws.batch.describe_compute_environments(computeEnvironments=[environment])["computeEnvironments"] == []
+    assert aws.batch.describe_job_definitions(jobDefinitions=[definition])["jobDefinitions"] == []
+    there = Aws(aws.cluster, "eu-central-1")
+    [shown] = there.batch.describe_job_queues(jobQueues=[there.arn("job-queue", "queue1")])["jobQueues"]
+    assert shown["jobQueueName"] == "queue1"
+
+
+def test_what_this_cluster_has_none_of_is_not_ignored(aws):
+    """Members that clients have had since 2024, and this boto3 has not."""
+    definition = dict(jobDefinitionName="never", type="container", containerProperties=container())
+    submission = dict(jobName="never", jobQueue="queue1", jobDefinition=aws.definition, containerOverrides={"command": ["true"]})
+    resources = {"consumableResourceList": [{"consumableResource": "licence", "quantity": 1}]}
+    for operation, body, member, value in (
+            ("registerjobdefinition", definition, "consumableResourceProperties", resources),
+            ("registerjobdefinition", definition, "ecsProperties", {"taskProperties": []}),
+            ("registerjobdefinition", definition, "eksProperties", {"podProperties": {}}),
+            ("submitjob", submission, "consumableResourcePropertiesOverride", resources),
+            ("submitjob", submission, "ecsPropertiesOverride", {"taskProperties": []}),
+            ("submitjob", submission, "eksPropertiesOverride", {"podProperties": {}})):
+        status, answer = call(aws, operation, json.dumps({**body, member: value}).encode())
+        assert (status, answer["type"]) == (400, "ClientException") and member in answer["message"], (operation, answer)
+    status, _ = call(aws, "submitjob", json.dumps({**submission, "ecsPropertiesOverride": None}).encode())
+    assert status == 200
+
+
+def test_characters_are_counted_not_bytes(aws):
+    for end in (aws.batch.cancel_job, aws.batch.terminate_job):
+        end(jobId="none", reason="é" * 1024)
+        assert "1024" in refused(end, jobId="none", reason="é" * 1025)
+
+
+def test_memory_is_a_whole_number_of_32_bits(aws):
+    assert "memory" in refused(aws.batch.register_job_definition, jobDefinitionName="never", type="container",
+                               containerProperties=container(memory=1 << 31))
+
+
+def test_an_environment_tells_its_uuid_and_the_defaults_of_its_update_policy(aws):
+    [own] = aws.batch.describe_compute_environments(computeEnvironments=[f"{aws.cluster.name}-small"])["computeEnvironments"]
+    assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", own["uuid"])
+    aws.batch.create_compute_environment(computeEnvironmentName="policy", type="MANAGED", computeResources=managed(), state="DISABLED")
+    try:
+        aws.batch.update_compute_environment(computeEnvironment="policy", updatePolicy={"terminateJobsOnUpdate": True})
+        [shown] = aws.batch.describe_compute_environments(computeEnvironments=["policy"])["computeEnvironments"]
+        assert shown["updatePolicy"] == {"terminateJobsOnUpdate": True, "jobExecutionTimeoutMinutes": 30}
+        assert shown["uuid"] != own["uuid"]
+    finally:
+        aws.batch.delete_compute_environment(computeEnvironment="policy")
+
+
+def test_a_job_for_an_environment_without_nodes_is_told_so(aws):
+    aws.batch.create_compute_environment(computeEnvironmentName="bare", type="UNMANAGED", unmanagedvCpus=4)
+    aws.batch.create_job_queue(jobQueueName="bare", priority=1, computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "bare"}])
+    try:
+        job = aws.submit(jobQueue="bare")
+        assert aws.job(job)["status"] == "RUNNABLE"
+        assert "compute environment bare has no nodes and can get none" in aws.job(job)["statusReason"]
+        assert "--job-queue queue1 starts at once" in aws.job(job)["statusReason"]
+    finally:
+        aws.batch.update_job_queue(jobQueue="bare", state="DISABLED")
+        aws.batch.delete_job_queue(jobQueue="bare")
+        aws.batch.update_compute_environment(computeEnvironment="bare", state="DISABLED")
+        aws.batch.delete_compute_environment(computeEnvironment="bare")
+
+
+# Logs.
+
+def test_log_events_come_by_the_megabyte(aws):
+    """Without a limit; pages join to the whole, from both ends."""
+    lines, width = 60, 50_000
+    job = aws.submit(command=["/usr/bin/awk", f"BEGIN {{ for (i = 0; i < {lines}; i++) {{ printf \"%02d \", i; for (j = 0; j < {width}; j++) "
+                                              "printf \"x\"; print \"\" } }"])
+    stream = aws.wait(job, "SUCCEEDED")["container"]["logStreamName"]
+
+    def read(**more):
+        answer = aws.logs.get_log_events(logGroupName="/aws/batch/job", logStreamName=stream, **more)
+        assert "limit" in more or sum(len(e["message"]) for e in answer["events"]) <= 1 << 20
+        return [int(e["message"][:2]) for e in answer["events"]], answer
+    found, answer = read(startFromHead=True)
+    while answer["events"]:
+        more, answer = read(nextToken=answer["nextForwardToken"])
+        found += more
+    assert found == list(range(lines))
+    found, answer = read()
+    assert len(found) > 10 and found[-1] == lines - 1
+    while answer["events"]:
+        more, answer = read(nextToken=answer["nextBackwardToken"])
+        found = more + found
+    assert found == list(range(lines))
+    # Where one direction has ended, the token of the other one leads back.
+    assert read(nextToken=answer["nextForwardToken"])[0][0] == 0
+    assert read(limit=10_000)[0] == list(range(lines))
+
+
+@pytest.mark.parametrize("operation, given, said", [
+    ("get_log_events", dict(logStreamName="a:b"), "log stream"),
+    ("get_log_events", dict(logStreamName="a*"), "log stream"),
+    ("get_log_events", dict(logStreamName="x" * 513), "logStreamName"),
+    ("get_log_events", dict(logStreamName="a", nextToken="never given"), "nextToken"),
+    ("get_log_events", dict(logStreamName="a", logGroupName="a b"), "logGroupName"),
+    ("describe_log_streams", dict(logStreamNamePrefix="a:"), "log stream"),
+    ("describe_log_streams", dict(nextToken="never given"), "nextToken"),
+    ("describe_log_streams", dict(orderBy="LastEventTime", logStreamNamePrefix="a"), "LastEventTime"),
+    ("filter_log_events", dict(logStreamNames=["a:b"]), "log stream"),
+    ("filter_log_events", dict(logStreamNames=["a"], logStreamNamePrefix="a"), "exclude"),
+    ("filter_log_events", dict(nextToken="never given"), "nextToken"),
+])
+def test_what_logs_are_not_asked(aws, operation, given, said):
+    base = dict(logGroupName="/aws/batch/job")
+    assert said in refused(getattr(aws.logs, operation), "InvalidParameterException", **{**base, **given})
+
+
+def test_log_groups_have_names_of_few_characters(aws):
+    assert "logGroupName" in refused(aws.logs.describe_log_groups, "InvalidParameterException", logGroupNamePrefix="a b")
+
+
+def test_nodes_are_overridden_only_where_a_range_is_open(aws):
+    """Even by the number that the definition has."""
+    name = f"closed-{time.time_ns()}"
+    aws.batch.register_job_definition(jobDefinitionName=name, type="multinode", nodeProperties={
+        "numNodes": 2, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:1", "container": container()}]})
+    for nodes in (2, 3):
+        assert "numNodes can be given only where" in refused(aws.submit, jobDefinition=name, nodeOverrides={"numNodes": nodes})
+
+
+def test_a_command_has_no_nul(aws):
+    """No program could be given it: the word would end there."""
+    assert "NUL" in refused(aws.submit, command=["echo", "a\0b"])
+    name = f"nul-{time.time_ns()}"
+    aws.batch.register_job_definition(jobDefinitionName=name, type="container", containerProperties=container(command=["echo", "Ref::word"]))
+    assert "NUL" in refused(aws.submit, jobDefinition=name, command=None, parameters={"word": "a\0b"})

@@ -173,6 +173,13 @@ def test_an_image_has_a_command_and_a_user_of_its_own(aws):
     assert nobody["statusReason"] == "CannotCreateContainerError: the image has no user nosuchuser"
 
 
+def test_a_file_system_that_nobody_mounts_is_refused(aws):
+    volumes = [{"name": "far", "efsVolumeConfiguration": {"fileSystemId": "fs-12345678"}}]
+    said = refused(aws.batch.register_job_definition, jobDefinitionName="far", type="container",
+                   containerProperties=properties("python", ["true"], volumes=volumes))
+    assert "efsVolumeConfiguration" in said and "host.sourcePath" in said
+
+
 def test_output_and_exit_code_are_the_commands_own(aws):
     job = run(aws, "ends", properties("python", ["sh", "-c", "echo out; echo err >&2; exit 9"]))
     assert job["status"] == "FAILED" and job["container"]["exitCode"] == 9

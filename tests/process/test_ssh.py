@@ -13,6 +13,7 @@ import harness
 import ssh_site
 from ssh_fixtures import pids_on, site, typist, wait_for_hosts  # noqa: F401 (fixtures)
 from ssh_site import RING, SUM, TUTORIAL
+from test_batch_api import Aws
 
 
 def test_the_tutorials_job_over_six_hosts(typist, site):
@@ -69,6 +70,10 @@ def test_hosts_join_as_jobs_need_them(typist):
     job = cluster.script("hostname", nodes=2)
     assert cluster.finish(job, 90)["status"] == "SUCCEEDED"
     assert len(cluster.hosts()) == 2
+    # In AWS's words such machines are their owner's own.
+    [environment] = Aws(cluster).batch.describe_compute_environments()["computeEnvironments"]
+    assert environment["type"] == "UNMANAGED" and environment["unmanagedvCpus"] >= 2, environment
+    assert "computeResources" not in environment, environment
 
 
 def test_a_job_goes_on_without_sshd_and_without_the_head(typist, site):

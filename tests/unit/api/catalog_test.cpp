@@ -1,3 +1,5 @@
+#include <gmock/gmock.h>
+
 #include "tests/unit/api/catalog_world.hpp"
 
 namespace cox::api {
@@ -27,9 +29,13 @@ TEST(Environments, AreDescribedAsTheyWereMade) {
             json::parse(R"({"computeEnvironmentName":"extra","computeEnvironmentArn":
       "arn:aws:batch:eu-central-1:123456789012:compute-environment/extra"})"));
 
-  const auto shown =
+  auto shown =
       only(world.answer_of("describecomputeenvironments", R"({"computeEnvironments":["extra"]})"),
            "computeEnvironments");
+  EXPECT_THAT(
+      std::string(shown.at("uuid").as_string()),
+      testing::MatchesRegex("[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}"));
+  shown.erase("uuid");
 
   EXPECT_EQ(json::value(shown), json::parse(R"({"computeEnvironmentName":"extra",
       "computeEnvironmentArn":"arn:aws:batch:eu-central-1:123456789012:compute-environment/extra",
@@ -46,7 +52,11 @@ TEST(Environments, KeepWhatAnUpdateDoesNotName) {
   world.answer_of("createcomputeenvironment", kEnvironment);
   world.answer_of("updatecomputeenvironment",
                   R"({"computeEnvironment":"extra","state":"DISABLED",
-                      "computeResources":{"maxvCpus":2}})");
+                      "computeResources":{"maxvCpus":2},
+                      "updatePolicy":{"jobExecutionTimeoutMinutes":5}})");
+  world.answer_of(
+      "updatecomputeenvironment",
+      R"({"computeEnvironment":"extra","updatePolicy":{"terminateJobsOnUpdate":true}})");
 
   const auto shown =
       only(world.answer_of("describecomputeenvironments", R"({"computeEnvironments":["extra"]})"),
@@ -55,6 +65,8 @@ TEST(Environments, KeepWhatAnUpdateDoesNotName) {
   EXPECT_EQ(shown.at("state"), "DISABLED");
   EXPECT_EQ(shown.at("computeResources").as_object().at("maxvCpus"), 2);
   EXPECT_EQ(shown.at("computeResources").as_object().at("instanceRole"), "role");
+  EXPECT_EQ(shown.at("updatePolicy"),
+            json::parse(R"({"terminateJobsOnUpdate":true,"jobExecutionTimeoutMinutes":5})"));
 }
 
 TEST(Environments, GoOnlyWhenDisabledAndUnused) {

@@ -61,13 +61,33 @@ TEST(GetLogEvents, GivesTokensBehindAndBeforeWhatItShows) {
 }
 
 TEST(GetLogEvents, GivesTheTokenThatWasSentBackAtTheEnd) {
-  ReadLog asked_again;
-  asked_again.token = "f/5";
+  const auto at_end = asked(R"(,"nextToken":"f/5")");
+  const auto at_start = asked(R"(,"nextToken":"b/4")");
 
-  EXPECT_EQ(render_log_events(asked_again, {}).body,
-            R"({"events":[],"nextForwardToken":"f/5","nextBackwardToken":"f/5"})");
+  EXPECT_EQ(render_log_events(at_end, {}).body,
+            R"({"events":[],"nextForwardToken":"f/5","nextBackwardToken":"b/6"})");
+  EXPECT_EQ(render_log_events(at_start, {}).body,
+            R"({"events":[],"nextForwardToken":"f/3","nextBackwardToken":"b/4"})");
   EXPECT_EQ(render_log_events(ReadLog{}, {}).body,
             R"({"events":[],"nextForwardToken":"f/0","nextBackwardToken":"b/0"})");
+}
+
+TEST(GetLogEvents, HoldsAMegabyteUnlessALimitIsAskedFor) {
+  std::vector<LogEvent> events;
+  for (std::uint64_t i = 1; i <= 5; ++i) events.push_back({i, 100, std::string(300'000, 'x')});
+  const auto tokens = [&](const std::string& more) {
+    const auto body = render_log_events(asked(more), events).body;
+    return body.substr(body.find(R"("nextForwardToken")"));
+  };
+
+  EXPECT_EQ(tokens(""), R"("nextForwardToken":"f/5","nextBackwardToken":"b/3"})");
+  EXPECT_EQ(tokens(R"(,"startFromHead":true)"),
+            R"("nextForwardToken":"f/3","nextBackwardToken":"b/1"})");
+  EXPECT_EQ(tokens(R"(,"nextToken":"f/0")"),
+            R"("nextForwardToken":"f/3","nextBackwardToken":"b/1"})");
+  EXPECT_EQ(tokens(R"(,"nextToken":"b/6","startFromHead":true)"),
+            R"("nextForwardToken":"f/5","nextBackwardToken":"b/3"})");
+  EXPECT_EQ(tokens(R"(,"limit":10000)"), R"("nextForwardToken":"f/5","nextBackwardToken":"b/1"})");
 }
 
 struct WrongCase {
@@ -77,16 +97,22 @@ struct WrongCase {
 
 TEST(GetLogEvents, SaysWhatIsWrong) {
   const WrongCase cases[] = {
-      {R"(,"limit":0)",
-       R"({"__type":"InvalidParameterException","message":"limit must be from 1 to 10000"})"},
-      {R"(,"limit":10001)",
-       R"({"__type":"InvalidParameterException","message":"limit must be from 1 to 10000"})"},
+      {R"(,"limit":0)", R"({"__type":"InvalidParameterException",)"
+                        R"("message":"limit must be from 1 to 10000, not 0"})"},
+      {R"(,"limit":10001)", R"({"__type":"InvalidParameterException",)"
+                            R"("message":"limit must be from 1 to 10000, not 10001"})"},
       {R"(,"nextToken":"f/x")",
        R"({"__type":"InvalidParameterException","message":"The specified nextToken is invalid."})"},
       {R"(,"nextToken":"f/-1")",
        R"({"__type":"InvalidParameterException","message":"The specified nextToken is invalid."})"},
       {R"(,"nextToken":"12")",
        R"({"__type":"InvalidParameterException","message":"The specified nextToken is invalid."})"},
+      {R"(,"startTime":-1)",
+       R"({"__type":"InvalidParameterException",)"
+       R"("message":"startTime must be from 0 to 9223372036854775807, not -1"})"},
+      {R"(,"logStreamName":"a:b")",
+       R"({"__type":"InvalidParameterException",)"
+       R"("message":"The name of a log stream can't have a : or a * in it"})"},
   };
   for (const auto& c : cases) {
     const auto answer = answer_to(FakeView(), get_log_events(c.more));

@@ -77,8 +77,8 @@ const AcceptedCase kAccepted[] = {
        s.timeout_s = 60;
      }},
     {"names_as_arns",
-     R"({"jobName":"hello","jobQueue":"arn:aws:batch:eu-west-1:1:job-queue/tutor-queue",)"
-     R"("jobDefinition":"arn:aws:batch:eu-west-1:1:job-definition/tutor-JobDefinition:1",)"
+     R"({"jobName":"hello","jobQueue":"arn:aws:batch:eu-west-1:123456789012:job-queue/tutor-queue",)"
+     R"("jobDefinition":"arn:aws:batch:eu-west-1:123456789012:job-definition/tutor-JobDefinition:1",)"
      R"("containerOverrides":{"command":["true"]}})",
      [](JobSpec&) {}},
     {"resource_requirements",
@@ -200,7 +200,7 @@ const RefusedCase kRefused[] = {
     {"vcpus_of_another_type", with_overrides(R"("vcpus":"2")"),
      "containerOverrides.vcpus must be an integer"},
     {"too_little_memory", with_overrides(R"("memory":3)"),
-     "containerOverrides.memory must be from 4 to 1099511627776, not 3"},
+     "containerOverrides.memory must be from 4 to 2147483647, not 3"},
     {"a_gpu", with_overrides(R"("resourceRequirements":[{"type":"GPU","value":"1"}])"),
      "resourceRequirements of type GPU: this cluster's nodes have no GPU"},
     {"half_a_vcpu", with_overrides(R"("resourceRequirements":[{"type":"VCPU","value":"0.5"}])"),

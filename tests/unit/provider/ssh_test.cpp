@@ -187,7 +187,10 @@ TEST(ApplyPlan, GivesAnEnvironmentItsHostsShapes) {
   EXPECT_EQ(made.max_vcpus, 12);
   EXPECT_EQ(made.min_vcpus, 12);
   EXPECT_EQ(made.desired_vcpus, 4);
+  EXPECT_FALSE(made.managed);
+  EXPECT_EQ(made.unmanaged_vcpus, 12);
   EXPECT_EQ(settings.environments[1].max_vcpus, 7);
+  EXPECT_TRUE(settings.environments[1].managed);
   EXPECT_TRUE(settings.environments[1].instance_types.empty());
 }
 
