@@ -300,6 +300,13 @@ def test_nodes_are_overridden_only_where_a_range_is_open(aws):
         assert "numNodes can be given only where" in refused(aws.submit, jobDefinition=name, nodeOverrides={"numNodes": nodes})
 
 
+def test_numbers_in_names_are_as_they_are_shown(aws):
+    assert "does not exist" in refused(aws.submit, jobDefinition=f"{aws.definition}:01")
+    job = aws.submit(jobDefinition=f"{aws.definition}MNP", nodeOverrides={"numNodes": 2, "nodePropertyOverrides": [
+        {"targetNodes": "0:", "containerOverrides": {"command": ["true"]}}]})
+    assert [each["jobId"] for each in aws.batch.describe_jobs(jobs=[f"{job}#1", f"{job}#01", f"{job}#2"])["jobs"]] == [f"{job}#1"]
+
+
 def test_a_command_has_no_nul(aws):
     """No program could be given it: the word would end there."""
     assert "NUL" in refused(aws.submit, command=["echo", "a\0b"])
