@@ -122,6 +122,11 @@ def test_an_update_policy_has_limits(aws):
     try:
         assert "jobExecutionTimeoutMinutes" in refused(aws.batch.update_compute_environment, computeEnvironment="limits",
                                                        updatePolicy={"jobExecutionTimeoutMinutes": 361})
+        # What could not be made cannot be had by an update either.
+        for member, value in (("bidPercentage", 50), ("allocationStrategy", "SPOT_CAPACITY_OPTIMIZED")):
+            assert member in refused(aws.batch.update_compute_environment, computeEnvironment="limits", computeResources={member: value})
+        aws.batch.update_compute_environment(computeEnvironment="limits", computeResources={"type": "SPOT", "bidPercentage": 50,
+                                                                                            "allocationStrategy": "SPOT_CAPACITY_OPTIMIZED"})
     finally:
         aws.batch.delete_compute_environment(computeEnvironment="limits")
 
