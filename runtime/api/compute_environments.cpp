@@ -298,6 +298,8 @@ Outcome update_compute_environment(const View& view, const Request& request,
                                                 : json::parse(environment.resources).as_object();
     for (const auto& [name, value] : resources->as_object()) merged[name] = value;
     merged.erase("updateToLatestImageVersion");
+    // Those of the file have no roles and networks of AWS's.
+    if (!environment.from_file) check_managed(merged, complaint);
     environment.resources = json::serialize(merged);
   }
   if (complaint) return render_error(*complaint);

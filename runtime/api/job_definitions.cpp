@@ -142,7 +142,8 @@ std::optional<NameAndRevision> parse_definition(const std::string& text) {
   const auto colon = text.find(':');
   if (colon == std::string::npos) return NameAndRevision{text, 0};
   const auto revision = to_int(std::string_view(text).substr(colon + 1));
-  if (!revision || *revision < 1 || *revision > std::numeric_limits<int>::max()) {
+  if (!revision || *revision < 1 || *revision > std::numeric_limits<int>::max() ||
+      std::to_string(*revision) != text.substr(colon + 1)) {
     return std::nullopt;
   }
   return NameAndRevision{text.substr(0, colon), static_cast<int>(*revision)};

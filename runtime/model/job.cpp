@@ -42,7 +42,11 @@ JobRef parse_job_ref(std::string_view text) {
   const auto mark = text.find('#');
   if (mark == std::string_view::npos) return {JobId{std::string(text)}, std::nullopt};
   const auto index = to_int(text.substr(mark + 1));
-  if (!index || *index < 0 || *index > 1'000'000) return {JobId{std::string(text)}, std::nullopt};
+  // As it is written when it is shown: no other text names the node.
+  if (!index || *index < 0 || std::to_string(*index) != text.substr(mark + 1) ||
+      *index > 1'000'000) {
+    return {JobId{std::string(text)}, std::nullopt};
+  }
   return {JobId{std::string(text.substr(0, mark))}, static_cast<int>(*index)};
 }
 

@@ -122,6 +122,11 @@ def test_an_update_policy_has_limits(aws):
     try:
         assert "jobExecutionTimeoutMinutes" in refused(aws.batch.update_compute_environment, computeEnvironment="limits",
                                                        updatePolicy={"jobExecutionTimeoutMinutes": 361})
+        # What could not be made cannot be had by an update either.
+        for member, value in (("bidPercentage", 50), ("allocationStrategy", "SPOT_CAPACITY_OPTIMIZED")):
+            assert member in refused(aws.batch.update_compute_environment, computeEnvironment="limits", computeResources={member: value})
+        aws.batch.update_compute_environment(computeEnvironment="limits", computeResources={"type": "SPOT", "bidPercentage": 50,
+                                                                                            "allocationStrategy": "SPOT_CAPACITY_OPTIMIZED"})
     finally:
         aws.batch.delete_compute_environment(computeEnvironment="limits")
 
@@ -298,6 +303,13 @@ def test_nodes_are_overridden_only_where_a_range_is_open(aws):
         "numNodes": 2, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:1", "container": container()}]})
     for nodes in (2, 3):
         assert "numNodes can be given only where" in refused(aws.submit, jobDefinition=name, nodeOverrides={"numNodes": nodes})
+
+
+def test_numbers_in_names_are_as_they_are_shown(aws):
+    assert "does not exist" in refused(aws.submit, jobDefinition=f"{aws.definition}:01")
+    job = aws.submit(jobDefinition=f"{aws.definition}MNP", nodeOverrides={"numNodes": 2, "nodePropertyOverrides": [
+        {"targetNodes": "0:", "containerOverrides": {"command": ["true"]}}]})
+    assert [each["jobId"] for each in aws.batch.describe_jobs(jobs=[f"{job}#1", f"{job}#01", f"{job}#2"])["jobs"]] == [f"{job}#1"]
 
 
 def test_a_command_has_no_nul(aws):

@@ -13,7 +13,6 @@ import harness
 import ssh_site
 from ssh_fixtures import pids_on, site, typist, wait_for_hosts  # noqa: F401 (fixtures)
 from ssh_site import RING, SUM, TUTORIAL
-from test_batch_api import Aws
 
 
 def test_the_tutorials_job_over_six_hosts(typist, site):
@@ -71,7 +70,10 @@ def test_hosts_join_as_jobs_need_them(typist):
     assert cluster.finish(job, 90)["status"] == "SUCCEEDED"
     assert len(cluster.hosts()) == 2
     # In AWS's words such machines are their owner's own.
-    [environment] = Aws(cluster).batch.describe_compute_environments()["computeEnvironments"]
+    keys = typist.run("cox", "credentials", "sea", "--json").ok().json()
+    told = typist.run("aws", "--endpoint-url", keys["AWS_ENDPOINT_URL"], "--output", "json", "batch",
+                      "describe-compute-environments", env=keys).ok()
+    [environment] = told.json()["computeEnvironments"]
     assert environment["type"] == "UNMANAGED" and environment["unmanagedvCpus"] >= 2, environment
     assert "computeResources" not in environment, environment
 

@@ -43,6 +43,7 @@ TEST(JobRef, IsReadWhateverAUserGives) {
       // No references: ids that nothing has.
       {"u#1000001", "u#1000001", std::nullopt},
       {"u#-1", "u#-1", std::nullopt},
+      {"u#01", "u#01", std::nullopt},
       {"u#", "u#", std::nullopt},
       {"u#x", "u#x", std::nullopt},
       {"u#1#2", "u#1#2", std::nullopt},
