@@ -54,9 +54,12 @@ TEST_F(ConfigCommands, ValidateShowsEachFindingAndCountsThem) {
   const auto file = write("a.yaml", "Regoin: x\n");
   const auto said = run(run_validate, {file});
   EXPECT_EQ(said.status, 1);
-  EXPECT_EQ(said.out.find(file + ": error: Image: Missing data for required field.\n"), 0u)
+  EXPECT_EQ(said.out.find(file + ": error: Image: Missing data for required field. "
+                                 "[ConfigSchemaValidator]\n"),
+            0u)
       << said.out;
-  EXPECT_NE(said.out.find(file + ":1:1: error: Regoin: Unknown field. Did you mean Region?\n"
+  EXPECT_NE(said.out.find(file + ":1:1: error: Regoin: Unknown field. Did you mean Region? "
+                                 "[ConfigSchemaValidator]\n"
                                  "  Regoin: x\n"
                                  "  ^\n"),
             std::string::npos)
