@@ -133,6 +133,7 @@ TEST_F(StateTest, StoresOfAnArrayItsFirstEventAndWhatItsChildrenThenDo) {
                                       {JobStatus::runnable, kChildren - 2},
                                       {JobStatus::starting, 0},
                                       {JobStatus::running, 1},
+                                      {JobStatus::succeeded, 0},
                                       {JobStatus::failed, 1}};
   EXPECT_EQ(again.find(JobId{"a"})->children.get(), want);
   for (const auto* state : {&state_, &again}) {

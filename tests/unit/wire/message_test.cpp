@@ -133,7 +133,7 @@ const RefusedCase kRefused[] = {
     {"number_in_too_many_bytes", std::string("\x0b\x81\0a", 4), "malformed"},
     {"truth_value_of_two", std::string("\x08\0\0\0\0\0\0\0\2", 9), "malformed"},
     {"attempt_beyond_an_int", std::string("\x0e\0\xff\xff\xff\xff\xff\1\0", 9), "malformed"},
-    {"hello_of_another_version", "\x01\x63 and more", "speaks version 99 of the protocol, not 5"},
+    {"hello_of_another_version", "\x01\x63 and more", "speaks version 99 of the protocol, not 6"},
 };
 
 class Refused : public testing::TestWithParam<RefusedCase> {};
