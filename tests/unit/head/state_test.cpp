@@ -129,12 +129,10 @@ TEST_F(StateTest, StoresOfAnArrayItsFirstEventAndWhatItsChildrenThenDo) {
   State again{settings()};
   for (const auto& [id, event] : stored) ASSERT_TRUE(again.replay(id, event));
 
-  const std::map<JobStatus, int> want{{JobStatus::submitted, 0},
-                                      {JobStatus::runnable, kChildren - 2},
-                                      {JobStatus::starting, 0},
-                                      {JobStatus::running, 1},
-                                      {JobStatus::succeeded, 0},
-                                      {JobStatus::failed, 1}};
+  const std::map<JobStatus, int> want{
+      {JobStatus::submitted, 0}, {JobStatus::runnable, kChildren - 2},
+      {JobStatus::starting, 0},  {JobStatus::running, 1},
+      {JobStatus::succeeded, 0}, {JobStatus::failed, 1}};
   EXPECT_EQ(again.find(JobId{"a"})->children.get(), want);
   for (const auto* state : {&state_, &again}) {
     for (int i = 0; i < kChildren; ++i) {
