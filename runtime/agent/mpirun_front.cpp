@@ -89,9 +89,12 @@ Result<void> check_root(const mpi::MpirunLine& line) {
   return {};
 }
 
-/// The job's nodes, as the agent has written them down: "INDEX ADDRESS HOSTNAME" a line.
+/// The job's nodes, as the agent has written them down: "INDEX ADDRESS HOSTNAME" a line. In a file,
+/// or of a single node in the variable itself.
 Result<mpi::MpirunSite> read_site(const wire::PartKey& part) {
-  const auto text = os::read_file(variable("COX_NODES"), kTextMax);
+  const auto given = variable("COX_NODES");
+  const auto text =
+      given.starts_with('/') ? os::read_file(given, kTextMax) : Result<std::string>(given);
   if (!text) return fail(Errc::not_found, "it is in no job");
   mpi::MpirunSite site;
   site.own = -1;

@@ -31,11 +31,6 @@ constexpr auto kDoubtTime = std::chrono::milliseconds(400);
 
 std::int64_t now_ms() { return os::SystemClock().now().value; }
 
-/// What is left below a step. Mostly that is nothing, and a look at its children alone tells so.
-std::vector<pid_t> left_below(pid_t step) {
-  return has_no_child(step) ? std::vector<pid_t>{} : processes_below(step);
-}
-
 }  // namespace
 
 /// A command that cox-rsh asked for.
@@ -96,6 +91,15 @@ Result<std::string> Part::make_home() const {
   return home;
 }
 
+/// The job's nodes, a line each.
+std::string Part::nodes_text() const {
+  std::string text;
+  for (const auto& peer : prepare_->peers) {
+    text += fmt::format("{} {} {}\n", peer.node_index, peer.address, peer.hostname);
+  }
+  return text;
+}
+
 std::vector<std::string> Part::environment(const std::string& home) const {
   std::map<std::string, std::string> values;
   const auto& options = host_.options;
@@ -113,7 +117,8 @@ std::vector<std::string> Part::environment(const std::string& home) const {
   // Ours win: they are how the job's own processes find their agent.
   values[kPartVariable] = part_text(key_);
   values[kSocketVariable] = options.socket;
-  values["COX_NODES"] = home + "/.nodes";
+  // A file costs a small job much: where there is one node, the variable itself says what is in it.
+  values["COX_NODES"] = prepare_->peers.size() == 1 ? nodes_text() : home + "/.nodes";
   values["COX_LAUNCHES"] = launches_directory();
   for (const auto& variable : prepare_->mpi_environment) {
     values.emplace(variable.name, variable.value);
@@ -147,9 +152,7 @@ void Part::prepare(wire::Prepare prepare) {
   plan.home = home_;
   plan.directory = prepare_->directory;
   plan.hostfile = prepare_->hostfile;
-  for (const auto& peer : prepare_->peers) {
-    plan.nodes += fmt::format("{} {} {}\n", peer.node_index, peer.address, peer.hostname);
-  }
+  if (prepare_->peers.size() > 1) plan.nodes = nodes_text();
   for (auto& [name, file] : files_) plan.files.push_back(std::move(file));
   files_.clear();
   plan.command = prepare_->command;
@@ -218,6 +221,7 @@ void Part::was_started() {
   phase_ = Phase::running;
   started_ms_ = now_ms();
   host_.send(wire::Started{key_, started_ms_});
+  if (stopping_ && !has_container()) signal_all(SIGTERM);  // asked before there was anybody to tell
 }
 
 void Part::stop(const wire::Stop& stop) {

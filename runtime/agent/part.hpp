@@ -83,6 +83,7 @@ class Part {
   [[nodiscard]] Result<std::string> make_home() const;
   [[nodiscard]] Result<void> make_own_directory(const std::string& path) const;
   [[nodiscard]] std::string directory_name() const;
+  [[nodiscard]] std::string nodes_text() const;
   [[nodiscard]] std::vector<std::string> environment(const std::string& home) const;
   void was_prepared(const Result<wire::Meeting>& result);
   void was_started();

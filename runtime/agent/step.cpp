@@ -149,13 +149,6 @@ void get_ready_for_steps() {
   if (::geteuid() == 0) ::getgrouplist("root", 0, nullptr, &none);
 }
 
-bool has_no_child(pid_t step) {
-  const os::Fd file(
-      ::open(fmt::format("/proc/{0}/task/{0}/children", step).c_str(), O_RDONLY | O_CLOEXEC));
-  char first = 0;
-  return file && ::read(file.get(), &first, 1) == 0;
-}
-
 std::vector<pid_t> processes_below(pid_t root) {
   std::multimap<pid_t, pid_t> children;
   DIR* const proc = ::opendir("/proc");
@@ -180,6 +173,16 @@ std::vector<pid_t> processes_below(pid_t root) {
     }
   }
   return found;
+}
+
+std::vector<pid_t> left_below(pid_t step) {
+  // What lost its parent is the step's own child, and it has one thread: without a child there is
+  // nothing. Where the system does not tell, or something waits to be reaped, all are looked at.
+  const auto path = fmt::format("/proc/{0}/task/{0}/children", step);
+  const os::Fd children(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  char first = 0;
+  const bool has_none = children && ::read(children.get(), &first, 1) == 0;
+  return has_none ? std::vector<pid_t>{} : processes_below(step);
 }
 
 Result<std::unique_ptr<Step>> Step::fork(os::EventLoop& loop, StepPlan plan, StepEvents events) {

@@ -63,7 +63,7 @@ struct StepPlan {
   std::string home;             ///< exists, belongs to the user
   std::string directory;        ///< below home; empty: home itself
   std::string hostfile;         ///< text; empty: none
-  std::string nodes;            ///< text of what COX_NODES names; empty: none
+  std::string nodes;            ///< text of the file that COX_NODES names; empty: none
   std::vector<StepFile> files;  ///< put into the working directory
   std::vector<std::string> command;
   std::vector<std::string> environment;  ///< "NAME=value"
@@ -134,9 +134,9 @@ class Step {
 /// The body of the step process; never returns.
 [[noreturn]] void be_step(const StepPlan& plan, int control);
 
-/// True where nothing is below a step, not even what has ended and is still to be reaped: one that
-/// lost its parent would be the step's own child. False where the system does not tell.
-[[nodiscard]] bool has_no_child(pid_t step);
+/// What is left below a step: processes_below() it, without a look at all of /proc where that is
+/// nothing, which is the rule.
+[[nodiscard]] std::vector<pid_t> left_below(pid_t step);
 
 /// Once, before steps are forked: what each of them would have to load to become a job's user.
 void get_ready_for_steps();

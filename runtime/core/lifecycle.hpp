@@ -21,6 +21,17 @@ namespace cox::core {
 
 // Events: what happened, in the past tense. `at` is when, by the head's clock.
 
+/// What an array's children from one index to another wait for.
+struct ChildrenWait {
+  int first = 0;
+  int last = 0;                   ///< included
+  std::vector<JobId> jobs;        ///< the same for all of them
+  std::vector<JobId> same_index;  ///< other arrays: the child that has their index
+  bool previous = false;          ///< the child before them
+
+  friend bool operator==(const ChildrenWait&, const ChildrenWait&) = default;
+};
+
 /// The job was accepted. Only ever the first event of a job. With dependencies it waits PENDING
 /// (an array's parent always shows PENDING until its children have ended), else it is RUNNABLE.
 struct Submitted {
@@ -28,6 +39,9 @@ struct Submitted {
   Shared<JobSpec> spec;
   std::optional<int> array_index;  ///< of an array's child
   std::vector<JobId> waits_for;    ///< jobs that must end first, each as depends_on says
+  /// Of an array, all of its children in order: they are submitted with it (array_children.hpp).
+  /// Empty: they come by events of their own, as older heads have stored them.
+  std::vector<ChildrenWait> children = {};
 };
 
 /// A job that this one waited for has ended.

@@ -126,7 +126,7 @@ Result<void> HeadCore::replay() {
     if (auto* first = std::get_if<core::Submitted>(&stored_event.event)) {
       state_.share_alike(stored_event.job, first->array_index, first->spec);
     }
-    const auto applied = state_.apply(stored_event.job, stored_event.event);
+    const auto applied = state_.replay(stored_event.job, stored_event.event);
     if (!applied) return fail(within("stored event", applied.error()));
     return {};
   });

@@ -191,8 +191,14 @@ class HeadCore : public Head {
   bool apply(const JobId& id, const core::JobEvent& event);
   bool apply_one(const JobId& id, const core::JobEvent& event);
   [[nodiscard]] Result<JobId> submit(Shared<JobSpec> spec);
-  void submit_one(const JobId& id, const Shared<JobSpec>& spec, std::optional<int> index,
-                  const std::vector<JobId>& waits_for);
+  struct Waits {
+    std::vector<JobId> open;
+    std::optional<core::DependencyEnded> missed;
+  };
+  [[nodiscard]] Waits open_waits(const JobSpec& spec, std::optional<int> index,
+                                 const std::vector<JobId>& waits_for) const;
+  void submit_array(const JobId& id, const Shared<JobSpec>& spec,
+                    const std::vector<JobId>& waits_for);
   void kill(const JobId& id, const std::string& reason, bool only_waiting);
   void act(const JobId& id);
   void act_on(const core::PrepareNode& effect);

@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <map>
 
 #include "runtime/api/api.hpp"
+#include "runtime/core/array_children.hpp"
 #include "runtime/head/environment.hpp"
 #include "runtime/head/head_core.hpp"
 #include "runtime/mpi/hub_tree.hpp"
@@ -53,7 +55,8 @@ bool HeadCore::apply_one(const JobId& id, const core::JobEvent& event) {
     os::log_info("passed over: {}", applied.error().message);
     return false;
   }
-  journal_->add(store::StoredEvent{id, event});
+  if (!state_.is_implied(id, event)) journal_->add(store::StoredEvent{id, event});
+  for (auto& next : state_.follow_ups(*applied, event)) follow_ups_.push_back(std::move(next));
   touched_.insert(id);
   if (concerns_scheduler(event)) want_pass();
   const Job& job = *applied->job;
@@ -62,10 +65,6 @@ bool HeadCore::apply_one(const JobId& id, const core::JobEvent& event) {
   if (job.status != JobStatus::starting) {
     state_.clear_progress(id);
     forget_staging(id);
-  }
-  if (job.array_index) {
-    const auto before = applied->is_new ? JobStatus::submitted : applied->before;
-    follow_ups_.emplace_back(parent_of(id), core::ChildChanged{at, before, job.status});
   }
   if (is_terminal(job.status)) {
     forget_attempts(failed_ranks_, id);
@@ -105,29 +104,20 @@ Result<JobId> HeadCore::submit(Shared<JobSpec> spec) {
     if (!of_children) waits_for.push_back(dependency.job);
   }
   if (!spec->array_size) {
-    submit_one(id, spec, std::nullopt, waits_for);
+    const auto waits = open_waits(spec, std::nullopt, waits_for);
+    apply(id, core::Submitted{clock_.now(), spec, std::nullopt, waits.open});
+    if (waits.missed) apply(id, *waits.missed);
     return id;
   }
-  submit_one(id, spec, std::nullopt, {});
-  for (int i = 0; i < *spec->array_size; ++i) {
-    auto of_child = waits_for;
-    for (const auto& dependency : spec->depends_on) {
-      if (dependency.kind == DependencyKind::n_to_n) {
-        of_child.push_back(child_of(dependency.job, i));
-      } else if (dependency.kind == DependencyKind::sequential && i > 0) {
-        of_child.push_back(child_of(id, i - 1));
-      }
-    }
-    submit_one(child_of(id, i), spec, i, of_child);
-  }
+  submit_array(id, spec, waits_for);
   return id;
 }
 
-void HeadCore::submit_one(const JobId& id, const Shared<JobSpec>& spec, std::optional<int> index,
-                          const std::vector<JobId>& waits_for) {
-  const auto now = clock_.now();
-  std::vector<JobId> open;
-  std::optional<core::DependencyEnded> missed;
+/// Of what is to be waited for, that which has not come yet; and what never will.
+HeadCore::Waits HeadCore::open_waits(const JobSpec& spec, std::optional<int> index,
+                                     const std::vector<JobId>& waits_for) const {
+  Waits waits;
+  auto& open = waits.open;
   for (const auto& other : waits_for) {
     const auto* job = state_.find(other);
     const bool is_over = job == nullptr || is_terminal(job->status);
@@ -135,10 +125,36 @@ void HeadCore::submit_one(const JobId& id, const Shared<JobSpec>& spec, std::opt
     const bool met = is_over && core::is_met(spec, index, other, succeeded);
     if (met || std::find(open.begin(), open.end(), other) != open.end()) continue;
     open.push_back(other);
-    if (is_over) missed = core::DependencyEnded{now, other, succeeded};
+    if (is_over) waits.missed = core::DependencyEnded{clock_.now(), other, succeeded};
   }
-  apply(id, core::Submitted{now, spec, index, open});
-  if (missed) apply(id, *missed);
+  return waits;
+}
+
+/// The parent's first event has what all its children begin with: they follow from it.
+void HeadCore::submit_array(const JobId& id, const Shared<JobSpec>& spec,
+                            const std::vector<JobId>& waits_for) {
+  core::Submitted first{clock_.now(), spec, std::nullopt, {}};
+  std::map<int, core::DependencyEnded> missed;
+  const bool is_sequential =
+      std::any_of(spec->depends_on.begin(), spec->depends_on.end(),
+                  [](const Dependency& each) { return each.kind == DependencyKind::sequential; });
+  for (int i = 0; i < *spec->array_size; ++i) {
+    auto of_child = waits_for;
+    for (const auto& dependency : spec->depends_on) {
+      if (dependency.kind == DependencyKind::n_to_n) {
+        of_child.push_back(child_of(dependency.job, i));
+      }
+    }
+    auto waits = open_waits(spec, i, of_child);
+    if (waits.missed) missed[i] = *waits.missed;
+    if (is_sequential && i > 0) waits.open.push_back(child_of(id, i - 1));
+    core::add_child(first, id, waits.open);
+  }
+  apply(id, first);
+  for (const auto& [index, ended] : missed) {
+    const auto* child = state_.find(child_of(id, index));
+    if (child != nullptr && !is_terminal(child->status)) apply(child->id, ended);
+  }
 }
 
 void HeadCore::kill(const JobId& id, const std::string& reason, bool only_waiting) {

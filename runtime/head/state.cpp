@@ -23,6 +23,7 @@ Result<Applied> State::apply(const JobId& id, const core::JobEvent& event) {
     made->job.id = id;
     known = jobs_.insert(std::move(made)).first->get();
     count_files(*changed, +1, nullptr);
+    if (!std::get<core::Submitted>(event).children.empty()) whole_arrays_.insert(id);
     if (const JobSpec& spec = changed->spec; !spec.client_token.empty() && !changed->array_index) {
       by_token_[{spec.user->uid, spec.client_token}] = id;
     }
@@ -87,6 +88,7 @@ std::vector<JobId> State::forget(const JobId& id, std::vector<std::string>& unus
       by_token_.erase(token);
     }
     forget_shares((*found)->job);
+    whole_arrays_.erase(each);
     jobs_.erase(found);
     gone.push_back(each);
   };

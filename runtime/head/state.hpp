@@ -44,6 +44,16 @@ class State : public api::View {
   /// Errors: conflict as core::after; not_found when there is no such job.
   [[nodiscard]] Result<Applied> apply(const JobId& id, const core::JobEvent& event);
 
+  // arrays.cpp
+  /// True for what follows from events that are stored, and is not stored itself: what an array
+  /// began with, and that its children have changed, where its first event has its children in it.
+  [[nodiscard]] bool is_implied(const JobId& id, const core::JobEvent& event) const;
+  /// What the event leads to within the job's array; to be applied in this order.
+  [[nodiscard]] std::vector<std::pair<JobId, core::JobEvent>> follow_ups(
+      const Applied& applied, const core::JobEvent& event) const;
+  /// Applies a stored event with what it implies. Errors: as apply().
+  [[nodiscard]] Result<void> replay(const JobId& id, const core::JobEvent& event);
+
   /// Lets a job that is new hold together with others what it has like them: an array's child
   /// everything, another what jobs of its definition had. Many jobs are the same work again.
   void share_alike(const JobId& id, std::optional<int> array_index, Shared<JobSpec>& spec);
@@ -230,6 +240,7 @@ class State : public api::View {
     bool operator()(const auto& a, const auto& b) const { return id(a) == id(b); }
   };
   std::unordered_set<std::unique_ptr<Entry>, ById, ById> jobs_;
+  std::unordered_set<JobId> whole_arrays_;  ///< whose first event has their children in it
   std::unordered_map<std::string, JobSpec> last_of_;  ///< by definition: only what may be shared
   Order next_order_ = 1;
   std::map<std::pair<QueueName, JobStatus>, InOrder> listed_;  ///< without array children

@@ -186,10 +186,16 @@ constexpr auto members(Of<SchedulingPolicy> /*of*/) {
                     Member{"tags", &T::tags}};
 }
 
+constexpr auto members(Of<core::ChildrenWait> /*of*/) {
+  using T = core::ChildrenWait;
+  return std::tuple{Member{"first", &T::first}, Member{"last", &T::last}, Member{"jobs", &T::jobs},
+                    Member{"same_index", &T::same_index}, Member{"previous", &T::previous}};
+}
 constexpr auto members(Of<core::Submitted> /*of*/) {
   using T = core::Submitted;
   return std::tuple{Member{"at", &T::at}, Member{"spec", &T::spec},
-                    Member{"array_index", &T::array_index}, Member{"waits_for", &T::waits_for}};
+                    Member{"array_index", &T::array_index}, Member{"waits_for", &T::waits_for},
+                    Member{"children", &T::children}};
 }
 constexpr auto members(Of<core::DependencyEnded> /*of*/) {
   using T = core::DependencyEnded;
@@ -278,7 +284,7 @@ constexpr bool all_members_are_listed(Of<std::variant<Ts...>> /*of*/) {
 static_assert(all_members_are_listed(Of<core::JobEvent>{}));
 static_assert(all_members_are_listed(
     Of<std::variant<EnvVar, JobUser, JobFile, Dependency, MpiRun, ExitRule, NodeGroup, NodeRun,
-                    Node, JobSpec, InstanceType, Share, LimitAction>>{}));
+                    Node, JobSpec, InstanceType, Share, LimitAction, core::ChildrenWait>>{}));
 static_assert(all_members_are_listed(Of<CatalogItem>{}));
 
 }  // namespace cox::store

@@ -17,7 +17,8 @@ namespace cox::store {
 namespace {
 
 // The file's format. Raised whenever an older program could not read what a newer one writes.
-constexpr int kFormat = 1;
+// 2: an array's first event has its children in it.
+constexpr int kFormat = 2;
 constexpr int kApplicationId = 0x636f7873;  // "coxs", in the file's header
 
 constexpr const char* kReadApplicationId = "PRAGMA application_id";
@@ -37,7 +38,9 @@ constexpr const char* kCreateTables =
     "CREATE TABLE IF NOT EXISTS items(kind TEXT NOT NULL, name TEXT NOT NULL, row TEXT NOT NULL,"
     "                                 PRIMARY KEY(kind, name))";
 constexpr const char* kWriteFormat =
-    "INSERT INTO meta(format) SELECT 1 WHERE NOT EXISTS (SELECT * FROM meta)";
+    "INSERT INTO meta(format) SELECT 2 WHERE NOT EXISTS (SELECT * FROM meta);"
+    // What older ones wrote is read as it is; from now on they could not read what is added.
+    "UPDATE meta SET format = 2 WHERE format < 2";
 constexpr const char* kCountFormats = "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'";
 constexpr const char* kReadFormat = "SELECT format FROM meta";
 
@@ -57,7 +60,7 @@ constexpr const char* kReadItems = "SELECT kind, name, row FROM items ORDER BY r
 constexpr const char* kReadEvents = "SELECT seq, job, event FROM events ORDER BY seq";
 constexpr const char* kReadNodes = "SELECT id, row FROM nodes ORDER BY rowid";
 
-static_assert(kApplicationId == 1668249715 && kFormat == 1, "named in the statements above");
+static_assert(kApplicationId == 1668249715 && kFormat == 2, "named in the statements above");
 
 struct CloseDatabase {
   void operator()(sqlite3* database) const { sqlite3_close_v2(database); }

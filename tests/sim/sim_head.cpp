@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+
+#include "runtime/core/array_children.hpp"
 
 namespace cox::sim {
 
@@ -32,7 +35,7 @@ void SimHead::start(const std::function<void()>& replayed) {
     state_.put_node(std::move(node));
   }
   for (const auto& [id, event] : stored->events) {
-    const auto applied = state_.apply(id, event);
+    const auto applied = state_.replay(id, event);
     ASSERT_TRUE(applied) << applied.error().message;
   }
   replayed();
@@ -60,16 +63,13 @@ void SimHead::apply(const JobId& id, const core::JobEvent& event) {
 void SimHead::apply_one(const JobId& id, const core::JobEvent& event) {
   const auto applied = state_.apply(id, event);
   if (!applied) return;
-  changes_.events.push_back({id, event});
+  if (!state_.is_implied(id, event)) changes_.events.push_back({id, event});
+  for (auto& next : state_.follow_ups(*applied, event)) follow_ups_.push_back(std::move(next));
   touched_.insert(id);
   pass_wanted_ = true;
   if (!applied->changed_status()) return;
   const Job& job = *applied->job;
   const auto at = std::visit([](const auto& e) { return e.at; }, event);
-  if (job.array_index) {
-    const auto before = applied->is_new ? JobStatus::submitted : applied->before;
-    follow_ups_.emplace_back(parent_of(id), core::ChildChanged{at, before, job.status});
-  }
   if (!is_terminal(job.status)) return;
   for (const auto& dependent : state_.dependents(id)) {
     follow_ups_.emplace_back(dependent,
@@ -84,23 +84,22 @@ void SimHead::submit(const JobSpec& spec, std::function<void(JobId)> answered) {
   for (const auto& dependency : spec.depends_on) {
     if (!dependency.job.empty()) waits_for.push_back(dependency.job);
   }
-  submit_one(id, spec, {}, spec.array_size ? std::vector<JobId>{} : waits_for);
-  for (int i = 0; i < spec.array_size.value_or(0); ++i) {
-    auto of_child = waits_for;
-    for (const auto& dependency : spec.depends_on) {
-      if (dependency.kind == DependencyKind::sequential && i > 0) {
-        of_child.push_back(child_of(id, i - 1));
-      }
-    }
-    submit_one(child_of(id, i), spec, i, of_child);
+  if (spec.array_size) {
+    submit_array(id, spec, waits_for);
+  } else {
+    core::Submitted first{around_.clock.now(), spec, {}, {}};
+    const auto missed = wait_for(first.waits_for, spec, {}, waits_for);
+    apply(id, first);
+    if (missed) apply(id, *missed);
   }
   answers_.emplace_back([id, answered = std::move(answered)] { answered(id); });
 }
 
-void SimHead::submit_one(const JobId& id, const JobSpec& spec, std::optional<int> index,
-                         const std::vector<JobId>& waits_for) {
-  const auto now = around_.clock.now();
-  std::vector<JobId> open;
+/// Adds to `open` what is still to come of what is waited for; gives what never will.
+std::optional<core::DependencyEnded> SimHead::wait_for(std::vector<JobId>& open,
+                                                       const JobSpec& spec,
+                                                       std::optional<int> index,
+                                                       const std::vector<JobId>& waits_for) const {
   std::optional<core::DependencyEnded> missed;
   for (const auto& other : waits_for) {
     const auto* job = state_.find(other);
@@ -108,10 +107,29 @@ void SimHead::submit_one(const JobId& id, const JobSpec& spec, std::optional<int
     const bool succeeded = job != nullptr && job->status == JobStatus::succeeded;
     if (is_over && core::is_met(spec, index, other, succeeded)) continue;
     open.push_back(other);
-    if (is_over) missed = core::DependencyEnded{now, other, succeeded};
+    if (is_over) missed = core::DependencyEnded{around_.clock.now(), other, succeeded};
   }
-  apply(id, core::Submitted{now, spec, index, open});
-  if (missed) apply(id, *missed);
+  return missed;
+}
+
+void SimHead::submit_array(const JobId& id, const JobSpec& spec,
+                           const std::vector<JobId>& waits_for) {
+  core::Submitted first{around_.clock.now(), spec, {}, {}};
+  std::map<int, core::DependencyEnded> all_missed;
+  const bool is_sequential =
+      std::any_of(spec.depends_on.begin(), spec.depends_on.end(),
+                  [](const Dependency& each) { return each.kind == DependencyKind::sequential; });
+  for (int i = 0; i < *spec.array_size; ++i) {
+    std::vector<JobId> open;
+    if (const auto missed = wait_for(open, spec, i, waits_for)) all_missed[i] = *missed;
+    if (is_sequential && i > 0) open.push_back(child_of(id, i - 1));
+    core::add_child(first, id, open);
+  }
+  apply(id, first);
+  for (const auto& [index, missed] : all_missed) {
+    const auto* child = state_.find(child_of(id, index));
+    if (child != nullptr && !is_terminal(child->status)) apply(child->id, missed);
+  }
 }
 
 void SimHead::kill(const JobId& id, const std::string& reason) {

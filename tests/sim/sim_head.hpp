@@ -57,8 +57,10 @@ class SimHead {
  private:
   void apply(const JobId& id, const core::JobEvent& event);
   void apply_one(const JobId& id, const core::JobEvent& event);
-  void submit_one(const JobId& id, const JobSpec& spec, std::optional<int> index,
-                  const std::vector<JobId>& waits_for);
+  void submit_array(const JobId& id, const JobSpec& spec, const std::vector<JobId>& waits_for);
+  [[nodiscard]] std::optional<core::DependencyEnded> wait_for(
+      std::vector<JobId>& open, const JobSpec& spec, std::optional<int> index,
+      const std::vector<JobId>& waits_for) const;
   void pass();
   void place(const core::Placement& placement);
   void launch(const core::NodesWanted& wanted);

@@ -274,8 +274,15 @@ std::vector<JobId> World::open_jobs() const {
 }
 
 void World::committed(const store::Changes& changes) {
-  for (const auto& [id, event] : changes.events) {
+  const auto keep = [this](const JobId& id) {
     if (const auto* job = head_->state().find(id)) stored_jobs_[id] = *job;
+  };
+  for (const auto& [id, event] : changes.events) {
+    keep(id);
+    keep(parent_of(id));  // what it counts follows from the child's events
+    const auto* first = std::get_if<core::Submitted>(&event);
+    if (first == nullptr || first->array_index) continue;
+    for (int i = 0; i < first->spec->array_size.value_or(0); ++i) keep(child_of(id, i));
   }
   for (const auto& id : changes.jobs_forgotten) {
     stored_jobs_.erase(id);

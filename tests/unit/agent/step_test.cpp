@@ -186,13 +186,13 @@ TEST_F(StepTest, KeepsWhatTheCommandLeavesBehindAndTellsItsEnd) {
   Pipe err;
   step_->launch(std::move(out.in), std::move(err.in));
   wait_for("ended 0");
-  EXPECT_THAT(processes_below(step_->pid()), testing::SizeIs(1));
+  EXPECT_THAT(left_below(step_->pid()), testing::SizeIs(1));
 
   const os::Fd writer(::open((home_ / "fifo").c_str(), O_WRONLY | O_CLOEXEC));
   ASSERT_EQ(::write(writer.get(), "go\n", 3), 3);
   wait_for("emptied");
 
-  EXPECT_THAT(processes_below(step_->pid()), testing::IsEmpty());
+  EXPECT_THAT(left_below(step_->pid()), testing::IsEmpty());
 }
 
 TEST_F(StepTest, RunsCommandsThatOtherNodesAskFor) {

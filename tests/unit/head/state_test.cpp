@@ -5,6 +5,8 @@
 
 #include <set>
 
+#include "runtime/core/array_children.hpp"
+
 namespace cox::head {
 namespace {
 
@@ -96,6 +98,66 @@ TEST_F(StateTest, LooksAtAsManyAlikeJobsAsCanRunAtOnceAndOneMore) {
   EXPECT_EQ(snapshot.waiting.front()->id, JobId{"j0"});
   EXPECT_EQ(snapshot.waiting.back()->id, JobId{"j6"});
   EXPECT_EQ(state_.jobs(QueueName{"q"}, JobStatus::runnable).size(), std::size_t{kJobs});
+}
+
+/// What a head stores of an array: what is not implied, with all that follows.
+void live(State& state, std::vector<std::pair<JobId, core::JobEvent>>& stored, const JobId& id,
+          const core::JobEvent& event) {
+  const auto applied = state.apply(id, event);
+  ASSERT_TRUE(applied) << applied.error().message;
+  if (!state.is_implied(id, event)) stored.emplace_back(id, event);
+  for (const auto& [other, next] : state.follow_ups(*applied, event)) {
+    live(state, stored, other, next);
+  }
+}
+
+TEST_F(StateTest, StoresOfAnArrayItsFirstEventAndWhatItsChildrenThenDo) {
+  constexpr int kChildren = 10'000;
+  core::Submitted first{kThen, spec_of(), {}, {}};
+  first.spec.edit().array_size = kChildren;
+  for (int i = 0; i < kChildren; ++i) core::add_child(first, JobId{"a"}, {});
+  std::vector<std::pair<JobId, core::JobEvent>> stored;
+  live(state_, stored, JobId{"a"}, first);
+  EXPECT_EQ(stored.size(), 1u);
+  NodeRun run;
+  run.node = NodeId{"i-1"};
+  live(state_, stored, JobId{"a:0"}, core::Placed{kThen, 1, {run}, ""});
+  live(state_, stored, JobId{"a:0"}, core::NodeStarted{kThen, 1, 0});
+  live(state_, stored, JobId{"a:7"}, core::KillAsked{kThen, "enough", true});
+  EXPECT_EQ(stored.size(), 4u);
+
+  State again{settings()};
+  for (const auto& [id, event] : stored) ASSERT_TRUE(again.replay(id, event));
+
+  const std::map<JobStatus, int> want{
+      {JobStatus::submitted, 0}, {JobStatus::runnable, kChildren - 2},
+      {JobStatus::starting, 0},  {JobStatus::running, 1},
+      {JobStatus::succeeded, 0}, {JobStatus::failed, 1}};
+  EXPECT_EQ(again.find(JobId{"a"})->children.get(), want);
+  for (const auto* state : {&state_, &again}) {
+    for (int i = 0; i < kChildren; ++i) {
+      const auto id = child_of(JobId{"a"}, i);
+      ASSERT_NE(state->find(id), nullptr);
+      EXPECT_EQ(*state->find(id), *state_.find(id));
+    }
+    EXPECT_EQ(*state->find(JobId{"a"}), *state_.find(JobId{"a"}));
+  }
+}
+
+TEST_F(StateTest, TakesChildrenThatAnOlderHeadStoredEach) {
+  auto array = spec_of();
+  array.array_size = 2;
+  const std::vector<std::pair<JobId, core::JobEvent>> stored{
+      {JobId{"a"}, core::Submitted{kThen, array, {}, {}}},
+      {JobId{"a:0"}, core::Submitted{kThen, array, 0, {}}},
+      {JobId{"a"}, core::ChildChanged{kThen, JobStatus::submitted, JobStatus::runnable}},
+      {JobId{"a:1"}, core::Submitted{kThen, array, 1, {}}},
+      {JobId{"a"}, core::ChildChanged{kThen, JobStatus::submitted, JobStatus::runnable}}};
+
+  for (const auto& [id, event] : stored) ASSERT_TRUE(state_.replay(id, event));
+
+  EXPECT_EQ(state_.find(JobId{"a"})->children->at(JobStatus::runnable), 2);
+  EXPECT_FALSE(state_.is_implied(stored[2].first, stored[2].second));
 }
 
 TEST_F(StateTest, HoldsOnceWhatJobsOfADefinitionHaveAlike) {

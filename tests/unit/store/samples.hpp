@@ -93,7 +93,11 @@ inline Node full_node(const std::string& id = "i-00000000000000001") {
 inline std::vector<core::JobEvent> one_of_each() {
   const Millis at{1'700'000'000'123};
   return {
-      core::Submitted{at, full_spec(), 7, {JobId{"w1"}, JobId{"w2:3"}}},
+      core::Submitted{at,
+                      full_spec(),
+                      7,
+                      {JobId{"w1"}, JobId{"w2:3"}},
+                      {{0, 4, {JobId{"w1"}}, {JobId{"w2"}}, false}, {5, 9, {}, {}, true}}},
       core::DependencyEnded{at, JobId{"w1"}, true},
       core::Placed{at, 2, {full_run(), NodeRun{}}, "mpirun: --mpi was not given"},
       core::NodeReady{at, 2, 1},

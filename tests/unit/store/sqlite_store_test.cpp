@@ -218,15 +218,26 @@ TEST_F(SqliteStoreTest, LetsOthersLookMeanwhile) {
 
 TEST_F(SqliteStoreTest, RefusesANewerFormatAndSaysWhatToDo) {
   open().reset();
-  sql("UPDATE meta SET format = 2; DROP TABLE nodes");
+  sql("UPDATE meta SET format = 3; DROP TABLE nodes");
 
   const auto store = open_store(path_);
 
   ASSERT_FALSE(store);
   EXPECT_EQ(store.error().code, Errc::invalid_argument);
-  EXPECT_THAT(store.error().message, HasSubstr("has format 2, and this program reads up to 1"));
+  EXPECT_THAT(store.error().message, HasSubstr("has format 3, and this program reads up to 2"));
   EXPECT_THAT(store.error().message, HasSubstr("use the newer version"));
   EXPECT_EQ(sql("SELECT count(*) FROM sqlite_schema WHERE name = 'nodes'"), "0") << "not touched";
+}
+
+TEST_F(SqliteStoreTest, TakesAnOlderFormatAndMakesItItsOwn) {
+  ASSERT_TRUE(open()->commit({{stopped("a", 1)}, {}, {}, {}}));
+  sql("UPDATE meta SET format = 1");
+
+  const auto stored = open()->load();
+
+  ASSERT_TRUE(stored) << stored.error().message;
+  EXPECT_EQ(stored->events.size(), 1u);
+  EXPECT_EQ(sql("SELECT format FROM meta"), "2");
 }
 
 TEST_F(SqliteStoreTest, RefusesADatabaseOfAnotherProgram) {
