@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <set>
 
 #include "runtime/agent/container_run.hpp"
 #include "runtime/agent/local_socket.hpp"
@@ -360,8 +359,7 @@ void Part::bytes(int rank, std::uint8_t stream, LineCutter& lines, std::string_v
 SpooledLog& Part::log(int rank) {
   auto& entry = logs_[rank];
   if (!entry) {
-    const auto name =
-        rank < 0 ? directory_name() + "/main" : fmt::format("{}/rank-{}", directory_name(), rank);
+    const auto name = directory_name() + (rank < 0 ? "/main" : fmt::format("/rank-{}", rank));
     entry = std::make_unique<SpooledLog>(host_.spool, name, key_, rank);
     entry->keep(keeps_output(rank));
   }
