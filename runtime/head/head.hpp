@@ -110,9 +110,6 @@ class Head {
   /// Doing it twice is harmless. Errors: as check(); nothing is changed then.
   [[nodiscard]] virtual Result<void> reconfigure(ClusterSettings settings,
                                                  std::function<void()> done) = 0;
-  /// Runs scripts on the head node, which is up and stays so whatever comes of them: `done` hears
-  /// of the last one's good end, or why one has failed; none is run after that.
-  virtual void run_on_head_node(NodeScripts scripts, std::function<void(Result<void>)> done) = 0;
   /// A line of the cluster's story: /cox/v1/events.
   virtual void tell(std::string resource, std::string state, std::string reason) = 0;
 };

@@ -117,15 +117,13 @@ struct Backoff {
   std::string why{};  ///< of the last that failed
 };
 
-/// A node that runs its scripts before it is up; or, with `done`, later.
+/// A node that runs its scripts before it is up.
 struct NodeActions {
   NodeScripts scripts;            ///< as they were when it came up
   std::size_t at = 0;             ///< the one that is due
   bool is_begun = false;          ///< sent, on the present connection
   std::set<wire::PartKey> there;  ///< what the agent had when it connected
   os::SubscriptionPtr limit;
-  int before = 0;                          ///< parts of these actions that were there before
-  std::function<void(Result<void>)> done;  ///< of scripts that an update runs
 };
 
 /// What of a script's output is in its log.
@@ -157,8 +155,6 @@ class HeadCore : public Head {
   [[nodiscard]] Result<void> check(const ClusterSettings& settings) const override;
   [[nodiscard]] Result<void> reconfigure(ClusterSettings settings,
                                          std::function<void()> done) override;
-  // node_actions.cpp
-  void run_on_head_node(NodeScripts scripts, std::function<void(Result<void>)> done) override;
   // story.cpp
   void tell(std::string resource, std::string state, std::string reason) override;
 
@@ -291,8 +287,6 @@ class HeadCore : public Head {
   void script_ended(const NodeId& id, const wire::Exited& message);
   void script_failed(const NodeId& id, const std::string& what);
   void forget_scripts(const NodeId& id);
-  void later_scripts_ended(const NodeId& id, const Result<void>& how);
-  [[nodiscard]] int last_script_number(const Node& node, const NodeScripts& scripts) const;
   void remove_old_script_logs(Millis kept_from);
   [[nodiscard]] std::string script_log(const Node& node, const wire::PartKey& part) const;
   void keep_script_output(const NodeId& id, const wire::Output& message);

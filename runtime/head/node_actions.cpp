@@ -33,16 +33,6 @@ const NodeScripts* HeadCore::scripts_of(const Node& node) const {
 /// Where the scripts stand on an agent that has just connected.
 void HeadCore::find_scripts(const NodeId& id, const std::vector<wire::PartKey>& reported) {
   const auto* node = state_.node(id);
-  if (const auto later = actions_.find(id); later != actions_.end() && later->second.done) {
-    later->second.there = {reported.begin(), reported.end()};
-    const auto& scripts = later->second.scripts;
-    for (const auto& part : reported) {
-      // What a head before this one had begun is begun anew.
-      if (part.job != script_part(scripts, 0).job || is_present_script(id, part)) continue;
-      send(id, wire::Stop{part, kGraceSeconds, "the update is carried out anew"});
-    }
-    return begin_script(id, later->second);
-  }
   if (node == nullptr || were_up_.contains(id)) return;
   const auto* scripts = scripts_of(*node);
   auto& actions = actions_[id];
@@ -73,7 +63,7 @@ void HeadCore::begin_script(const NodeId& id, NodeActions& actions) {
   node.reason = script_progress(actions.scripts, actions.at);
   state_.put_node(node);
   // One that the agent has already, it tells of again by itself.
-  if (actions.there.contains(script_part(actions.scripts, actions.at, actions.before))) return;
+  if (actions.there.contains(script_part(actions.scripts, actions.at))) return;
   const auto at = actions.at;
   if (!options_.fetch_script) return send_script(id, at, std::nullopt);
   options_.fetch_script(actions.scripts.list[at].script,
@@ -87,8 +77,7 @@ void HeadCore::begin_script(const NodeId& id, NodeActions& actions) {
 
 void HeadCore::send_script(const NodeId& id, std::size_t at, std::optional<std::string> text) {
   const auto* node = state_.node(id);
-  const auto& actions = actions_.at(id);
-  const auto& scripts = actions.scripts;
+  const auto& scripts = actions_.at(id).scripts;
   // Without a connection it is begun anew on the next one.
   if (node == nullptr || !sessions_.contains(id)) return;
   const auto* head_node = state_.node(head_node_);
@@ -98,8 +87,7 @@ void HeadCore::send_script(const NodeId& id, std::size_t at, std::optional<std::
                       .node = node,
                       .user = {::geteuid(), ::getegid(), user_name(::geteuid())},
                       .brings_file = text.has_value(),
-                      .head_address = head_node != nullptr ? head_node->address : "",
-                      .before = actions.before});
+                      .head_address = head_node != nullptr ? head_node->address : ""});
   if (text) {
     send(id, wire::FilePiece{prepare.part, script_file_name(scripts.list[at].script), 0700,
                              std::move(*text), true});
@@ -113,7 +101,7 @@ bool HeadCore::is_present_script(const NodeId& id, const wire::PartKey& part) co
   if (found == actions_.end()) return false;
   const auto& actions = found->second;
   return actions.at < actions.scripts.list.size() &&
-         script_part(actions.scripts, actions.at, actions.before) == part;
+         script_part(actions.scripts, actions.at) == part;
 }
 
 void HeadCore::script_prepared(const NodeId& id, const wire::PartKey& part) {
@@ -134,47 +122,7 @@ void HeadCore::script_ended(const NodeId& id, const wire::Exited& message) {
   auto& actions = actions_.at(id);
   ++actions.at;
   actions.is_begun = false;
-  if (!actions.done) return is_up(id);
-  send(id, wire::ExitedAck{message.part});
-  if (actions.at >= actions.scripts.list.size()) return later_scripts_ended(id, {});
-  begin_script(id, actions);
-}
-
-/// Each run has logs of its own: its parts are numbered on from those of the last one.
-int HeadCore::last_script_number(const Node& node, const NodeScripts& scripts) const {
-  int last = 0;
-  const auto part = [&](int number) { return script_part(scripts, 0, number - 1); };
-  while (std::filesystem::exists(script_log(node, part(last + 1)))) ++last;
-  return last;
-}
-
-void HeadCore::run_on_head_node(NodeScripts scripts, std::function<void(Result<void>)> done) {
-  const auto* node = state_.node(head_node_);
-  if (node == nullptr || scripts.list.empty()) {
-    return done(node != nullptr ? Result<void>{}
-                                : fail(Errc::unavailable, "no head node is there"));
-  }
-  auto& actions = actions_[head_node_];
-  actions.before = last_script_number(*node, scripts);
-  actions.scripts = std::move(scripts);
-  actions.done = std::move(done);
-  const int limit = actions.scripts.limit_s;
-  actions.limit = loop_.after(std::chrono::seconds(limit), [this, id = head_node_, limit] {
-    script_failed(id, fmt::format("did not end within {} s", limit));
-  });
-  // Without a connection they begin with the next one.
-  if (sessions_.contains(head_node_)) begin_script(head_node_, actions);
-}
-
-void HeadCore::later_scripts_ended(const NodeId& id, const Result<void>& how) {
-  const auto ended = actions_.extract(id);
-  if (ended.empty()) return;
-  if (const auto* known = state_.node(id)) {
-    Node node = *known;
-    node.reason.clear();
-    state_.put_node(node);
-  }
-  ended.mapped().done(how);
+  is_up(id);
 }
 
 /// The node is known to be up: its agent may forget what it ran.
@@ -194,16 +142,10 @@ void HeadCore::script_failed(const NodeId& id, const std::string& what) {
   if (known == nullptr || found == actions_.end()) return;
   const auto& scripts = found->second.scripts;
   const auto at = found->second.at;
-  const auto part = script_part(scripts, at, found->second.before);
+  const auto part = script_part(scripts, at);
   const auto log = os::read_file(script_log(*known, part), 2 * kLogBytesMax);
   const auto why =
       script_failure(*known, scripts.list[at], what, last_lines(log ? *log : "", kLastLines));
-  if (found->second.done) {
-    // An end is heard; what runs still is stopped.
-    send(id, wire::Stop{part, kGraceSeconds, "the update has failed"});
-    send(id, wire::ExitedAck{part});
-    return later_scripts_ended(id, fail(Errc::unavailable, "{}", why));
-  }
   send(id, wire::Stop{part, kGraceSeconds, "the node has failed"});
   tell(shown(*known), "CREATE_FAILED", why);
   lose(id, why);

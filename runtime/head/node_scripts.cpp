@@ -58,9 +58,9 @@ std::vector<EnvVar> environment_of(const NodeScript& script, const ScriptRun& ru
 
 }  // namespace
 
-wire::PartKey script_part(const NodeScripts& scripts, std::size_t at, int before) {
-  return {JobId{fmt::format("{}{}", kMark, scripts.list[at].action)},
-          before + place_in_action(scripts, at), 0};
+wire::PartKey script_part(const NodeScripts& scripts, std::size_t at) {
+  return {JobId{fmt::format("{}{}", kMark, scripts.list[at].action)}, place_in_action(scripts, at),
+          0};
 }
 
 bool is_script(const wire::PartKey& part) { return part.job.value.starts_with(kMark); }
@@ -96,7 +96,7 @@ std::string script_file_name(std::string_view script) {
 wire::Prepare prepare_script(const NodeScripts& scripts, std::size_t at, const ScriptRun& run) {
   const auto& script = scripts.list[at];
   wire::Prepare prepare;
-  prepare.part = script_part(scripts, at, run.before);
+  prepare.part = script_part(scripts, at);
   prepare.user = run.user;
   const auto file =
       run.brings_file ? "./" + script_file_name(script.script) : own_path(script.script);

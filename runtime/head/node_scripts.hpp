@@ -14,9 +14,8 @@
 /// output comes whole, and its end is told again until it was heard. Pure.
 namespace cox::head {
 
-/// The part that the script at this place of the list is, where its action had `before` of them
-/// before. No job has such an id.
-[[nodiscard]] wire::PartKey script_part(const NodeScripts& scripts, std::size_t at, int before = 0);
+/// The part that the script at this place of the list is. No job has such an id.
+[[nodiscard]] wire::PartKey script_part(const NodeScripts& scripts, std::size_t at);
 [[nodiscard]] bool is_script(const wire::PartKey& part);
 
 /// "OnNodeConfigured: install.sh (2 of 3)": what the node does meanwhile.
@@ -35,7 +34,6 @@ struct ScriptRun {
   JobUser user;              ///< the node's own
   bool brings_file = false;  ///< its text was sent along, as script_file_name()
   std::string head_address;
-  int before = 0;  ///< as script_part() has it
 };
 /// How the agent is to run it.
 [[nodiscard]] wire::Prepare prepare_script(const NodeScripts& scripts, std::size_t at,

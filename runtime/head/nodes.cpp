@@ -347,9 +347,6 @@ void HeadCore::clear_leftovers(const std::function<void()>& done) {
 /// Has the provider remove what the node had, once what is said of it is durable.
 void HeadCore::clear_away(const NodeId& id, std::function<void()> after) {
   silence_.erase(id);
-  if (const auto actions = actions_.find(id); actions != actions_.end() && actions->second.done) {
-    later_scripts_ended(id, fail(Errc::unavailable, "the node was lost"));
-  }
   actions_.erase(id);
   std::erase_if(script_lines_, [&](const auto& each) { return each.first.first == id; });
   sessions_.erase(id);

@@ -153,60 +153,6 @@ def test_a_url_is_fetched_by_this_machine(person):
     assert lines_of(cluster, stream) == ["from the web: you"]
 
 
-def test_an_update_runs_its_script_on_the_head_node_and_a_failure_takes_it_back(person):
-    say = script(person, "say.sh", 'echo "$COX_ACTION $1"; mkdir -p /shared/more; echo "$1" >> /shared/updates\n')
-    bad = script(person, "bad.sh", "echo the licence has ended >&2; exit 3\n")
-    create(person, "live", actions_file(head=[f"OnNodeUpdated: {{Script: {say}, Args: [none]}}"])).ok()
-    cluster = harness.Cluster(person, "live")
-    updates = cluster.directory / "shared/data/updates"
-    assert not updates.exists()  # it is of updates, not of the node's coming up
-
-    def update(head, maximum):
-        path = person.write("live.yaml", actions_file(head=[head], maximum=maximum))
-        return person.run("pcluster", "update-cluster", "-n", "live", "-c", path, "--wait", seconds=90)
-    for number, word in enumerate(("one", "two"), 1):
-        done = update(f"OnNodeUpdated: {{Sequence: [{{Script: {say}, Args: [{word}]}}, {{Script: {say}, Args: [more]}}]}}", 4 + number)
-        assert done.ok().json()["cloudFormationStackStatus"] == "UPDATE_COMPLETE", done.story()
-    assert updates.read_text().split() == ["one", "more", "two", "more"]
-    # What each run wrote can be read.
-    said = [lines_of(cluster, name) for name in sorted(name for name in streams(cluster, "") if "OnNodeUpdated" in name)]
-    assert said == [["OnNodeUpdated one"], ["OnNodeUpdated more"], ["OnNodeUpdated two"], ["OnNodeUpdated more"]], said
-    failed = update(f"OnNodeUpdated: {{Script: {bad}}}", 8)
-    described = person.run("pcluster", "describe-cluster", "-n", "live").ok().json()
-    assert described["cloudFormationStackStatus"] == "UPDATE_ROLLBACK_COMPLETE", (failed.story(), described)
-    assert described["clusterStatus"] == "UPDATE_FAILED" and described["headNode"]["state"] == "running", described
-    events = person.run("pcluster", "get-cluster-stack-events", "-n", "live").ok().json()["events"]
-    assert any("exited with code 3" in (why := e.get("resourceStatusReason", "")) and "the licence has ended" in why
-               for e in events), events
-    # The old file is in force, and the cluster takes jobs.
-    assert cluster.finish(cluster.submit("true"))["status"] == "SUCCEEDED"
-    again = update(f"OnNodeUpdated: {{Script: {say}, Args: [three]}}", 8).ok().json()
-    assert again["cloudFormationStackStatus"] == "UPDATE_COMPLETE", again
-    assert updates.read_text().split()[-1] == "three"
-
-
-def test_a_head_that_comes_back_runs_an_updates_script_anew(person):
-    held = script(person, "held.sh", "echo begun; echo run >> /shared/runs; until [ -e /shared/go ]; do sleep 0.05; done; echo end >> /shared/runs\n")
-    create(person, "anew", actions_file()).ok()
-    cluster = harness.Cluster(person, "anew")
-    runs = cluster.directory / "shared/data/runs"
-    path = person.write("more.yaml", actions_file(head=[f"OnNodeUpdated: {{Script: {held}}}"], maximum=6))
-    person.run("pcluster", "update-cluster", "-n", "anew", "-c", path).ok()
-    harness.wait_until(lambda: (streams(cluster, ".OnNodeUpdated") != [], runs.exists()), "the script to say something", 20)
-    for pid in cluster.daemons():
-        os.kill(pid, signal.SIGKILL)
-    harness.wait_until(lambda: (not cluster.daemons(), cluster.daemons()), "the daemons to end", 10)
-    cluster.hosts()  # starts the daemon anew
-    harness.wait_until(lambda: (runs.read_text().split() == ["run", "run"], runs.read_text()), "the second run", 20)
-    (cluster.directory / "shared/data/go").write_text("")
-
-    def ended():
-        described = person.run("pcluster", "describe-cluster", "-n", "anew").ok().json()
-        return described["cloudFormationStackStatus"] == "UPDATE_COMPLETE", described
-    harness.wait_until(ended, "the update to end", 20)
-    assert runs.read_text().split() == ["run", "run", "end"]
-
-
 S3_SERVER = next((directory for directory in (pathlib.Path("/var/cache/coxswain-tests/s3rver"),
                                               pathlib.Path.home() / ".cache/coxswain-tests/s3rver")
                   if (directory / "node_modules/s3rver/bin/s3rver.js").exists()), None)
