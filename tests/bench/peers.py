@@ -147,10 +147,12 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
     made = nodes(cluster)
     jobs = []
 
-    blocks = ["65536"]  # stdio's own are lines where a terminal or Open MPI's settings say so (ours, mpirun), else 4 KiB
+    # What stdio writes at a time is a line where a terminal or Open MPI's settings say so (mpirun, ours), else 4 KiB (srun).
+    blocks = ["65536"]
+    buffered = "OMPI_MCA_ess_base_stream_buffering"
 
-    def ours(*more):
-        job = cluster.submit("-n", "3", "--mpi", "--mpi-launch", "direct", "writer.c", str(megabytes), *more)
+    def ours(*more, export=(), env=None):
+        job = cluster.submit("-n", "3", "--mpi", "--mpi-launch", "direct", *export, "writer.c", str(megabytes), *more, env=env)
         end = cluster.finish(job, 600)
         assert end["status"] == "SUCCEEDED", end[""]
         jobs.append(job)
@@ -173,6 +175,7 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
                                           f" {made.directory}/hosts.hydra -n 6 /shared/writer.mpich {megabytes}"
                                           " > /shared/out.hydra"),
             "srun": srun,
+            "direct, buffered": lambda: timed(lambda: ours(export=["-e", buffered], env={buffered: "2"})),
             "direct, blocks": lambda: timed(lambda: ours(*blocks)),
             "mpirun, blocks": lambda: mpirun("out.blocks", *blocks),
             "srun, blocks": lambda: srun(*blocks)})
@@ -192,6 +195,7 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
     return ([row(what, taken["direct"], taken["mpirun"], "mpirun > file", 0.1),
              row("the same", taken["direct"], taken["hydra"], "hydra > file", None),
              row("the same", taken["direct"], taken["srun"], "srun -o, a file a task", 1),
+             row("the same, buffered by stdio as under srun", taken["direct, buffered"], taken["srun"], "srun -o, a file a task", 1),
              row("the same, written 64 KiB at a time", taken["direct, blocks"], taken["mpirun, blocks"], "mpirun > file", 0.1),
              row("the same, written 64 KiB at a time", taken["direct, blocks"], taken["srun, blocks"],
                  "srun -o, a file a task", 1)],
