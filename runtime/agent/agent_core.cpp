@@ -14,6 +14,7 @@
 
 #include "runtime/agent/agent.hpp"
 #include "runtime/agent/host_health.hpp"
+#include "runtime/agent/hub_link.hpp"
 #include "runtime/agent/local_server.hpp"
 #include "runtime/agent/metadata_service.hpp"
 #include "runtime/agent/open_mpi.hpp"
@@ -165,6 +166,7 @@ class AgentCore : public Agent {
     hello.whole_machine = options_.whole_machine;
     hello.address = options_.address;
     hello.hostname = options_.hostname;
+    hello.life = life_;
     for (const auto& [key, part] : parts_) {
       if (part->is_prepared()) hello.parts.push_back(key);
     }
@@ -399,6 +401,7 @@ class AgentCore : public Agent {
   std::string topology_;
   os::SubscriptionPtr reaper_;
   std::unique_ptr<os::FrameLink> link_;
+  const std::string life_ = random_word().value_or("");
   bool welcome_ = false;
   bool head_sees_files_ = false;  ///< as the last head said that it does
   int turned_away_ = 0;           ///< times in a row

@@ -90,6 +90,7 @@ void HeadCore::on(const NodeId& node, const wire::Hello& message) {
   }
   auto& session = sessions_.at(node);
   session.greeted = true;
+  session.life = message.life;
   session.hardware_threads = message.hardware_threads;
   if (auto topology = mpi::parse_topology(message.hwloc_xml)) {
     session.topology = std::move(*topology);
@@ -131,7 +132,13 @@ void HeadCore::compare_parts(const NodeId& node, const std::vector<wire::PartKey
       const auto& run = attempt.nodes[static_cast<std::size_t>(i)];
       const wire::PartKey part{job->id, attempt.number, i};
       const bool has_it = std::find(reported.begin(), reported.end(), part) != reported.end();
-      const bool should = run.phase == NodePhase::ready || run.phase == NodePhase::running;
+      // A part that starts by itself may have begun with an agent that told nobody any more.
+      const auto told = told_to_start_.find({job->id, attempt.number});
+      const bool may_have_begun = run.phase == NodePhase::preparing &&
+                                  told != told_to_start_.end() &&
+                                  told->second != sessions_.at(node).life;
+      const bool should =
+          may_have_begun || run.phase == NodePhase::ready || run.phase == NodePhase::running;
       if (run.node == node && should && !has_it) lost.push_back(part);
     }
   }

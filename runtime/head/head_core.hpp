@@ -60,6 +60,7 @@ struct Sending {
 struct Session {
   std::unique_ptr<os::FrameLink> link;
   bool greeted = false;  ///< Hello was heard
+  std::string life;      ///< as Hello has it
   int hardware_threads = 0;
   mpi::Topology topology;  ///< without cores when the node could not tell
   bool open_mpi_flux = false;
@@ -407,6 +408,8 @@ class HeadCore : public Head {
   std::map<NodeId, os::SubscriptionPtr> silence_;  ///< nodes that went silent
   std::map<std::pair<JobId, int>, FailedRank> failed_ranks_;
   std::map<wire::PartKey, DelayedEnd> delayed_ends_;
+  /// The life of the agent that was told to start an attempt by itself.
+  std::map<std::pair<JobId, int>, std::string> told_to_start_;
   /// Of direct attempts: where nodes meet, by the index of the one that listens.
   std::map<std::pair<JobId, int>, std::map<int, wire::Meeting>> meetings_;
   Staging staging_;

@@ -69,6 +69,7 @@ bool HeadCore::apply_one(const JobId& id, const core::JobEvent& event) {
   if (is_terminal(job.status)) {
     forget_attempts(failed_ranks_, id);
     forget_attempts(meetings_, id);
+    forget_attempts(told_to_start_, id);
     for (const auto& dependent : state_.dependents(id)) {
       follow_ups_.emplace_back(dependent,
                                core::DependencyEnded{at, id, job.status == JobStatus::succeeded});
@@ -227,6 +228,8 @@ void HeadCore::send_files(const NodeId& node) {
     }
     auto& next = session.sending.front();
     if (next.file == next.files.size()) {
+      const auto& part = next.prepare.part;
+      if (next.prepare.starts_itself) told_to_start_[{part.job, part.attempt}] = session.life;
       send(node, next.prepare);
       session.sending.pop_front();
       continue;

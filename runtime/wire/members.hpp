@@ -66,10 +66,10 @@ constexpr auto members(Of<Container> /*of*/) {
 }
 constexpr auto members(Of<Hello> /*of*/) {
   using T = Hello;
-  return std::tuple{&T::version,   &T::node,          &T::hardware_threads, &T::memory_mib,
-                    &T::hwloc_xml, &T::parts,         &T::open_mpi_flux,    &T::bin_dir,
-                    &T::mpirun,    &T::topology_file, &T::network,          &T::whole_machine,
-                    &T::address,   &T::hostname};
+  return std::tuple{
+      &T::version, &T::node,          &T::hardware_threads, &T::memory_mib, &T::hwloc_xml,
+      &T::parts,   &T::open_mpi_flux, &T::bin_dir,          &T::mpirun,     &T::topology_file,
+      &T::network, &T::whole_machine, &T::address,          &T::hostname,   &T::life};
 }
 constexpr auto members(Of<Prepared> /*of*/) {
   return std::tuple{&Prepared::part, &Prepared::meeting};

@@ -100,6 +100,7 @@ struct Hello {
   bool whole_machine = false;  ///< no other node shares its cores
   std::string address;         ///< by which other nodes reach it: counts where no provider knows
   std::string hostname;
+  std::string life;  ///< of the agent's process: another one knows nothing of what it was told
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 struct Prepared {

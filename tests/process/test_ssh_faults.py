@@ -77,6 +77,28 @@ def test_a_host_that_is_cut_off_for_long_runs_nothing_twice_under_one_number(typ
     assert began[0][1] == host.name != began[1][1]
 
 
+def test_a_job_that_began_unheard_is_not_begun_again_under_its_number(typist, site):
+    """The head's word reaches the host and nothing comes back, and then the agent that knows of it is gone."""
+    host = site.hosts[0]
+    cluster = typist.create("sea", typist.hosts_file(hosts=[host], minimum=2, maximum=2))
+    (site.shared / "began").write_text("")
+    (site.shared / "began").chmod(0o666)
+    site.silence(site.head, host.address)
+    try:
+        job = cluster.script('echo "$AWS_BATCH_JOB_ATTEMPT" >> /mnt/data/began; [ "$AWS_BATCH_JOB_ATTEMPT" = 2 ] || sleep 1000',
+                             "-p", "2", "-r", "3")
+        harness.wait_until(lambda: ((site.shared / "began").read_text() == "1\n", cluster.details(job)[""]), "the job on the host")
+        assert cluster.status(job) == "STARTING"
+        agent, = pids_on(host, r"cox-agent$", "comm")
+        host.run("kill", "-9", agent)
+        harness.wait_until(lambda: (not pids_on(host, "^ *[0-9]+ sleep 1000"), host.processes()), "the job's end on the host")
+    finally:
+        site.hear(site.head)
+    done = cluster.finish(job, 120)
+    assert done["status"] == "SUCCEEDED", done[""]
+    assert (site.shared / "began").read_text().split() == ["1", "2"]
+
+
 def test_a_full_host_is_taken_out_and_comes_back(typist, site):
     host = site.hosts[0]
     host.run("mount", "-t", "tmpfs", "-o", "mode=1777,size=300m", "tmpfs", "/var/tmp")
