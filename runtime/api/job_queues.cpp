@@ -67,7 +67,11 @@ void read_order(const View& view, const Arns& here, const json::object& body, Jo
     }
   }
   queue.environments.clear();
-  for (const auto& [number, name] : order) queue.environments.push_back(name);
+  queue.orders.clear();
+  for (const auto& [number, name] : order) {
+    queue.environments.push_back(name);
+    queue.orders.push_back(static_cast<int>(number));
+  }
 }
 
 void read_policy(const View& view, const Arns& here, const json::object& body, JobQueue& queue,
@@ -113,9 +117,11 @@ json::object described(const View& view, const Arns& arns, const JobQueue& queue
   json::array order;
   std::vector<std::string> notes;
   for (const auto& environment : queue.environments) {
-    order.push_back(
-        json::object{{"order", order.size() + 1},
-                     {"computeEnvironment", arns.of(kEnvironmentKind, environment.value)}});
+    const auto index = order.size();
+    order.push_back(json::object{
+        {"order", queue.orders.size() == queue.environments.size() ? queue.orders[index]
+                                                                   : static_cast<int>(index) + 1},
+        {"computeEnvironment", arns.of(kEnvironmentKind, environment.value)}});
     const auto note = view.environment_note(environment);
     if (!note.empty()) notes.push_back(fmt::format("{}: {}", environment, note));
   }

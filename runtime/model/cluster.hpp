@@ -63,7 +63,8 @@ struct JobQueue {
   std::string policy = {};  ///< name of its scheduling policy; empty: first in, first out
   std::vector<LimitAction> limit_actions = {};
   std::map<std::string, std::string> tags = {};
-  int max_running = 0;  ///< jobs that may run at once, by the cluster's file; 0: no limit
+  int max_running = 0;           ///< jobs that may run at once, by the cluster's file; 0: no limit
+  std::vector<int> orders = {};  ///< of each environment, as a client gave it; empty: 1, 2, 3
 
   friend bool operator==(const JobQueue&, const JobQueue&) = default;
 };

@@ -164,7 +164,8 @@ constexpr auto members(Of<JobQueue> /*of*/) {
                     Member{"policy", &T::policy},
                     Member{"limit_actions", &T::limit_actions},
                     Member{"tags", &T::tags},
-                    Member{"max_running", &T::max_running}};
+                    Member{"max_running", &T::max_running},
+                    Member{"orders", &T::orders}};
 }
 constexpr auto members(Of<JobDefinition> /*of*/) {
   using T = JobDefinition;

@@ -57,7 +57,7 @@ def test_every_operation(cluster, aws):
           scheduling_policy_arn=policy)
     batch("update-job-queue", job_queue="cli", priority="7")
     [shown] = batch("describe-job-queues", job_queues="cli")["jobQueues"]
-    assert (shown["priority"], shown["computeEnvironmentOrder"][0]["order"]) == (7, 1)
+    assert (shown["priority"], shown["computeEnvironmentOrder"][0]["order"]) == (7, 3)
 
     first = batch("register-job-definition", job_definition_name="cli", type="container", container_properties={
         "image": "busybox", "vcpus": 1, "memory": 64, "command": ["echo", "Ref::word"]})

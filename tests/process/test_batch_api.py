@@ -342,8 +342,8 @@ def test_an_environment_and_a_queue_made_by_api_run_jobs_and_outlive_the_head(aw
     assert queue["jobQueueArn"] == aws.arn("job-queue", "fast")
     [shown] = aws.batch.describe_job_queues(jobQueues=["fast"])["jobQueues"]
     assert shown["computeEnvironmentOrder"] == [
-        {"order": 1, "computeEnvironment": aws.arn("compute-environment", "extra")},
-        {"order": 2, "computeEnvironment": aws.arn("compute-environment", f"{aws.cluster.name}-small")}]
+        {"order": 2, "computeEnvironment": aws.arn("compute-environment", "extra")},
+        {"order": 5, "computeEnvironment": aws.arn("compute-environment", f"{aws.cluster.name}-small")}]
     assert (shown["state"], shown["status"], shown["priority"]) == ("ENABLED", "VALID", 10)
     assert shown["statusReason"]
     aws.batch.update_job_queue(jobQueue="fast", computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "extra"}])

@@ -98,9 +98,9 @@ TEST(Queues, ServeTheirEnvironmentsInAscendingOrder) {
       "jobQueueArn":"arn:aws:batch:eu-central-1:123456789012:job-queue/fast","state":"ENABLED",
       "status":"VALID","statusReason":"JobQueue Healthy","priority":3,"tags":{},
       "computeEnvironmentOrder":[
-        {"order":1,"computeEnvironment":
-          "arn:aws:batch:eu-central-1:123456789012:compute-environment/extra"},
         {"order":2,"computeEnvironment":
+          "arn:aws:batch:eu-central-1:123456789012:compute-environment/extra"},
+        {"order":7,"computeEnvironment":
           "arn:aws:batch:eu-central-1:123456789012:compute-environment/small"}]})"));
 }
 

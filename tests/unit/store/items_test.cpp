@@ -40,6 +40,7 @@ JobQueue full_queue() {
   queue.policy = "fair";
   queue.limit_actions = {{"too long", 900, true}};
   queue.tags = {{"a", "b"}};
+  queue.orders = {2, 5};
   return queue;
 }
 
