@@ -344,7 +344,7 @@ nothing_left() {
   echo "left $(left | tr '\\n' ' ')"
 }
 running() {  # as many ranks have said that they are there
-  for i in $(seq 200); do [[ $(grep -c ^rank "$1") -ge $2 ]] && return; sleep 0.05; done
+  for i in $(seq 200); do [[ $(grep -c ^rank "$1" 2> /dev/null) -ge $2 ]] && return; sleep 0.05; done
   echo "left only $(cat "$1")"
 }
 """
@@ -355,9 +355,9 @@ def test_signals_end_all_ranks_and_leave_nothing(job_of):
 for signal in TERM INT HUP KILL; do
   for mode in real verbose; do
     [[ $mode$signal = realKILL || $mode$signal = realHUP ]] && continue
-    COX_MPIRUN=$mode mpirun {HOSTS} $P wait > $HOME/out 2> $HOME/err &
+    COX_MPIRUN=$mode mpirun {HOSTS} $P wait > $HOME/out-$signal-$mode 2> $HOME/err &
     pid=$!
-    running $HOME/out 6
+    running $HOME/out-$signal-$mode 6
     kill -$signal $pid
     wait $pid
     echo "code $signal $mode $?"
@@ -385,9 +385,9 @@ def shared_memory(cluster):
 def test_a_signal_for_the_ranks_gets_there(job_of):
     end, output, _ = job_of(ENDS + f"""
 for mode in real verbose; do
-  COX_MPIRUN=$mode mpirun {HOSTS} $P wait > $HOME/out 2> $HOME/err-$mode &
+  COX_MPIRUN=$mode mpirun {HOSTS} $P wait > $HOME/out-$mode 2> $HOME/err-$mode &
   pid=$!
-  running $HOME/out 6
+  running $HOME/out-$mode 6
   kill -USR1 $pid
   wait $pid
   echo "code $mode $?"
