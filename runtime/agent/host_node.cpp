@@ -182,8 +182,9 @@ class Guard {
     (void)os::remove_tree(places_.scratch);
     const auto made = own_directory(places_.shared_memory);
     if (!made) os::log_error("{}", made.error().message);
+    const pid_t guard = ::getpid();
     const pid_t agent = ::fork();
-    if (agent == 0) become_agent();
+    if (agent == 0) become_agent(guard);
     if (agent < 0) return 1;
     for (;;) {
       const int signal = ::sigwaitinfo(&awaited_, nullptr);
@@ -200,8 +201,9 @@ class Guard {
     }
   }
 
-  [[noreturn]] void become_agent() {
+  [[noreturn]] void become_agent(pid_t guard) {
     (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != guard) ::_exit(1);  // it was killed before it could be agreed on
     sigset_t none;
     sigemptyset(&none);
     (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
