@@ -26,6 +26,12 @@ std::string node_cluster() {
   return name ? std::string(trim(*name)) : std::string();
 }
 
+/// May be asked twice with one effect. Pure.
+bool only_reads(const os::HttpRequest& request) {
+  return request.method == "GET" || request.target.starts_with("/v1/describe") ||
+         request.target.starts_with("/v1/list");
+}
+
 }  // namespace
 
 json::parse_options lenient() {
@@ -67,8 +73,21 @@ Result<Connection> Connection::open_complete(const std::string& name) {
   return connection;
 }
 
+Result<void> Connection::open_again(const Error& why) {
+  // The head ended in between: connecting waits for it to come back, or starts it.
+  client_log(LogLevel::warning, "connection:open_again", why.message);
+  auto again = open(cluster_);
+  if (!again) return fail(again.error());
+  client_ = std::move(again->client_);
+  return {};
+}
+
 Result<json::value> Connection::call(const os::HttpRequest& request) {
   auto response = client_.call(request);
+  if (!response && only_reads(request)) {
+    if (auto opened = open_again(response.error()); !opened) return fail(opened.error());
+    response = client_.call(request);
+  }
   client_log(LogLevel::debug, "connection:call",
              fmt::format("{} {}: {}", request.method, request.target,
                          response ? std::to_string(response->status) : response.error().message));
@@ -125,8 +144,10 @@ Result<void> Connection::lines(const std::string& route,
   request.method = "GET";
   request.target = "/cox/v1/" + route;
   std::string rest;
+  bool begun = false;
   bool more = true;
-  const auto response = client_.stream(request, [&](std::string_view bytes) {
+  const auto take = [&](std::string_view bytes) {
+    begun = true;
     rest += bytes;
     std::size_t begin = 0;
     for (auto end = rest.find('\n'); more && end != std::string::npos;
@@ -136,7 +157,12 @@ Result<void> Connection::lines(const std::string& route,
     }
     rest.erase(0, begin);
     return more;
-  });
+  };
+  auto response = client_.stream(request, take);
+  if (!response && !begun) {
+    if (auto opened = open_again(response.error()); !opened) return opened;
+    response = client_.stream(request, take);
+  }
   if (!response) return fail(response.error());
   if (response->status == 200) return {};
   boost::system::error_code error;

@@ -11,7 +11,7 @@
 
 namespace cox::cli {
 
-/// The API of one cluster.
+/// The API of one cluster. What only reads is asked once more where the connection breaks.
 class Connection {
  public:
   /// `name` empty: the configuration file's cluster, or the node's own.
@@ -40,6 +40,7 @@ class Connection {
   Connection(std::string cluster, os::HttpClient client)
       : cluster_(std::move(cluster)), client_(std::move(client)) {}
   [[nodiscard]] Result<boost::json::value> call(const os::HttpRequest& request);
+  [[nodiscard]] Result<void> open_again(const Error& why);
 
   std::string cluster_;
   os::HttpClient client_;

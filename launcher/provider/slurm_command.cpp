@@ -103,17 +103,27 @@ std::string pilot_script(const SlurmPlan& plan, const std::string& pilot, const 
   const auto agent = staged_agent(plan, hash) + "/cox-agent";
   const auto base = pilot_base(plan, pilot);
   // The agent's options hold a key: the node's first act is to take them away. A node that cannot
-  // start says so where we look, as the others are of no use without it.
+  // start says so where we look, as the others are of no use without it. Slurm tells each process
+  // once to end: an agent that starts later than that is told by the shell (again and again, as a
+  // process that is not yet the agent may lose the word), and what removes the node's files is not
+  // to be ended by it.
   const auto on_node = fmt::format(
-      "umask 077; trap : TERM INT; t=$(date +%s); b={}; p={}; "
+      "umask 077; e=; a=; trap 'e=1; [ -z \"$a\" ] || kill \"$a\"' TERM INT; "
+      "t=$(date +%s); b={}; p={}; "
       "f() {{ echo \"$1\" >&2; echo \"$(hostname): $1\" > \"$p/failed\"; exit 1; }}; "
       "mkdir \"$b\" 2>/dev/null; "
       "if [ ! -d \"$b\" ] || [ -L \"$b\" ] || [ ! -O \"$b\" ]; then "
       "f \"$b cannot be made, or is not this user's\"; fi; "
-      "o=$p/\"$SLURM_PROCID\".json; [ -r \"$o\" ] || f \"$o cannot be read\"; "
+      "o=$p/\"$SLURM_PROCID\".json; "
+      "[ -r \"$o\" ] || {{ rmdir \"$b\"; f \"$o cannot be read\"; }}; "
       "exec 4<\"$o\"; rm -f \"$o\"; "
-      "{} --hold \"$b/node\" <&4 4<&-; s=$?; rm -rf \"$b\" {}; "
-      "[ $s = 0 ] || [ $(($(date +%s) - t)) -ge 60 ] || f \"its agent ended with status $s\"; "
+      "{} --hold \"$b/node\" <&4 4<&- & a=$!; exec 4<&-; s=143; "
+      "[ \"$e\" ] || {{ wait \"$a\"; s=$?; }}; "
+      "while kill -0 \"$a\" 2>/dev/null; do "
+      "if [ \"$e\" ]; then kill \"$a\"; sleep 0.1; else wait \"$a\"; s=$?; fi; done; "
+      "trap '' TERM INT; rm -rf \"$b\" {}; "
+      "[ $s = 0 ] || [ \"$e\" ] || [ $(($(date +%s) - t)) -ge 60 ] || f \"its agent ended with "
+      "status $s\"; "
       "exit $s",
       base, shell_quote(pilot_stage(plan, pilot)), shell_quote(agent),
       pilot_shared_memory(plan, pilot));

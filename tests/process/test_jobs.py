@@ -193,6 +193,6 @@ def test_a_timeout(cluster):
     refused = cluster.person.run("awsbsub", "-c", cluster.name, "-t", "5", "true").fails(1)
     assert refused.err.startswith("Error submitting job to AWS Batch. Failed with exception:")
     job = cluster.submit("-t", "60", "-r", "3", "sleep", "600")
-    end = cluster.finish(job, seconds=100)
+    end = cluster.finish(job, seconds=200)  # a minute, half a minute to SIGKILL, and what a busy machine takes
     assert end["status"] == "FAILED" and "timeout" in end["statusReason"], end[""]
     assert end["exitCode"] == "137"

@@ -159,6 +159,22 @@ def test_a_pilot_that_is_preempted(typist, site, partition):
     assert cluster.finish(again)["status"] == "SUCCEEDED"
 
 
+def test_pilots_that_are_cancelled_as_they_begin(typist, site):
+    """Their nodes hear of it before their agents are there; that nothing stays is asserted by the fixture."""
+    cluster = typist.create("sea", typist.site_file())
+    jobs = [cluster.script("sleep 1000", "-p", "2") for _ in range(4)]
+    cancelled = set()
+
+    def cancel():
+        new = {number for number, (state, _) in pilots(site, cluster).items() if state == "RUNNING"} - cancelled
+        for number in new:
+            site.slurm("scancel", number)
+        cancelled.update(new)
+        return len(cancelled) >= 8, cancelled
+    harness.wait_until(cancel, "eight pilots that began", 120)
+    cluster.person.run("awsbkill", "-c", cluster.name, *jobs).ok()
+
+
 def refusals(typist, cluster, job):
     """What is told of it at the queue, of the job, and of the cluster."""
     return [typist.run("awsbqueues", "-c", cluster.name, "-d").ok().out, typist.why(cluster, job),

@@ -1,12 +1,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include "launcher/provider/slurm_command.hpp"
 #include "launcher/provider/slurm_pilots.hpp"
 #include "launcher/provider/slurm_plan.hpp"
 #include "runtime/base/text.hpp"
+#include "runtime/os/process.hpp"
 
 namespace cox::provider {
 namespace {
@@ -77,6 +81,70 @@ TEST(PilotScript, NamesNoSecretAndQuotesItsPaths) {
   EXPECT_THAT(script, HasSubstr("/var/tmp/coxswain-0123abcd-p1"));
   EXPECT_THAT(script, HasSubstr("[ ! -x " + shell_quote(site.stage + "/cafe/cox-agent") + " ]"));
   EXPECT_THAT(script, HasSubstr("see\" " + shell_quote(site.stage) + "\":"));
+}
+
+/// Runs a pilot's script with programs of its own names before the system's on PATH: each is called
+/// with PILOT, the process that Slurm would tell to end.
+class PilotOnNode : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_NE(::mkdtemp(directory_.data()), nullptr);
+    site_.tag = directory_.substr(directory_.rfind('-') + 1);
+    site_.stage = directory_ + "/stage";
+    std::filesystem::create_directories(pilot_stage(site_, "p1"));
+    std::filesystem::create_directories(staged_agent(site_, "cafe"));
+    std::ofstream(pilot_stage(site_, "p1") + "/0.json") << "{}";
+    std::ofstream(directory_ + "/pilot") << pilot_script(site_, "p1", "cafe");
+    // What starts the nodes' shells.
+    program("srun", "export PILOT=$$; while [ \"$1\" != /bin/sh ]; do shift; done; exec \"$@\"");
+    program("rm", "[ $1 != -rf ] || { kill $PILOT; kill $$; }; exec /bin/rm \"$@\"");
+    agent("exec sleep 1000");
+  }
+  void TearDown() override {
+    std::filesystem::remove_all(directory_);
+    std::filesystem::remove_all(pilot_base(site_, "p1"));
+  }
+
+  void program(const std::string& name, const std::string& text) {
+    write(directory_ + "/" + name, text);
+  }
+  void agent(const std::string& text) {
+    write(staged_agent(site_, "cafe") + "/cox-agent", "mkdir -p \"$2/scratch\"; " + text);
+  }
+  os::RunResult run() {
+    return os::run({"timeout", "20", "env", "SLURM_PROCID=0", "SLURM_JOB_NUM_NODES=1",
+                    "PATH=" + directory_ + ":/usr/bin:/bin", "sh", directory_ + "/pilot"})
+        .value();
+  }
+  bool left() const { return std::filesystem::exists(pilot_base(site_, "p1")); }
+
+ private:
+  static void write(const std::string& path, const std::string& text) {
+    std::ofstream(path) << "#!/bin/sh\n" << text << "\n";
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+  }
+
+  std::string directory_ = std::filesystem::temp_directory_path() / "cox-pilot-XXXXXX";
+  SlurmPlan site_ = plan();
+};
+
+TEST_F(PilotOnNode, LeavesNothingThoughItWasToldToEndBeforeItsAgentBegan) {
+  program("date", "kill $PILOT; exec /bin/date \"$@\"");
+  EXPECT_EQ(run().exit_code, 143);
+  EXPECT_FALSE(left());
+}
+
+TEST_F(PilotOnNode, LeavesNothingThoughItIsToldToEndBesideItsAgent) {
+  agent("kill $PILOT; exec sleep 1000");
+  EXPECT_EQ(run().exit_code, 143);
+  EXPECT_FALSE(left());
+}
+
+TEST_F(PilotOnNode, WaitsForItsAgentAndGivesItsStatus) {
+  agent("read options; [ \"$options\" = '{}' ] && exit 0");
+  const auto done = run();
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_FALSE(left());
 }
 
 TEST(Squeue, TellsOfTheClustersOwnPilotsAlone) {
