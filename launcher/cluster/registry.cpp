@@ -33,7 +33,8 @@ std::string home_directory() {
 
 std::vector<std::string> roots() {
   std::vector<std::string> list{state_root()};
-  if (list.front() != kSystemRoot) list.emplace_back(kSystemRoot);
+  const bool whole = variable("COX_STATE_DIR").empty();
+  if (whole && list.front() != kSystemRoot) list.emplace_back(kSystemRoot);
   return list;
 }
 

@@ -24,7 +24,8 @@
 namespace cox::cluster {
 
 /// $COX_STATE_DIR; else /var/lib/coxswain for root; else $XDG_STATE_HOME/coxswain; else
-/// ~/.local/state/coxswain.
+/// ~/.local/state/coxswain. Clusters of root are found beside the user's own, but where
+/// $COX_STATE_DIR names the place.
 [[nodiscard]] std::string state_root();
 
 /// CloudFormation's words, as pcluster shows them: CREATE_IN_PROGRESS, CREATE_COMPLETE,
