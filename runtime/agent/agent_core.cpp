@@ -67,7 +67,9 @@ class AgentCore : public Agent {
     if (auto made = os::make_directories(options_.scratch, 0711); !made) return made;
     ::chmod(options_.scratch.c_str(), 0711);
     const auto spool = options_.scratch + "/" + wire::kSpoolDirectory;
-    if (auto removed = os::remove_tree(spool); !removed) return removed;
+    for (const auto& left : {spool, options_.scratch + "/.spare"}) {
+      if (auto removed = os::remove_tree(left); !removed) return removed;
+    }
     if (::mkdir(spool.c_str(), 0700) != 0) return fail(os::errno_error(errno, spool));
     auto store = logs::open_log_store(spool);
     if (!store) return fail(store.error());
@@ -247,7 +249,8 @@ class AgentCore : public Agent {
     auto& entry = parts_[key];
     if (!entry) {
       entry = std::make_unique<Part>(
-          PartHost{loop_, options_, *spool_, [this](const wire::Message& m) { send(m); },
+          PartHost{loop_, options_, *spool_, *cgroups_, homes_, *spare_steps_,
+                   [this](const wire::Message& m) { send(m); },
                    [this] { return link_ && welcome_; }, [this] { return head_sees_files_; },
                    [this](const wire::Message& m) { answer_remote(m); },
                    [this] { return orphans(); }, [this] { return processors_in_use(); }},
@@ -362,7 +365,8 @@ class AgentCore : public Agent {
   // Children: steps, and as first process of the node whatever lost its parent.
 
   std::vector<pid_t> orphans() {
-    std::set<pid_t> of_steps;
+    const auto spare = spare_steps_->processes();
+    std::set<pid_t> of_steps(spare.begin(), spare.end());
     for (const auto& [key, part] : parts_) {
       if (part->step_pid() == 0) continue;
       of_steps.insert(part->step_pid());
@@ -382,6 +386,7 @@ class AgentCore : public Agent {
   }
 
   void child_ended(int pid, int status) {
+    spare_steps_->child_ended(pid);
     for (const auto& [key, part] : parts_) part->child_ended(pid, status);
   }
 
@@ -397,6 +402,9 @@ class AgentCore : public Agent {
   HostHealth health_;
   LocalServer local_;
   std::unique_ptr<logs::LogStore> spool_;
+  std::unique_ptr<MemoryCgroups> cgroups_ = make_memory_cgroups(options_.cgroup);
+  SpareHomes homes_{options_.scratch};
+  std::unique_ptr<SpareSteps> spare_steps_ = make_spare_steps(loop_, *cgroups_);
   std::unique_ptr<os::HttpServer> metadata_server_;
   std::string topology_;
   os::SubscriptionPtr reaper_;

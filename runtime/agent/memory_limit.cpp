@@ -23,6 +23,7 @@ namespace {
 constexpr auto kLookSoon = std::chrono::milliseconds(20);
 constexpr auto kLookLater = std::chrono::milliseconds(200);
 constexpr int kYoungLooks = 50;
+constexpr std::int64_t kLeftMax = 2 << 20;  ///< bytes
 
 bool write_control(const std::string& path, const std::string& value) {
   const os::Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -41,30 +42,114 @@ std::int64_t counter(const std::string& path, std::string_view word) {
   return 0;
 }
 
-class ByCgroup : public MemoryLimit {
+/// What a version of cgroups calls its files.
+struct Names {
+  const char* limit;
+  const char* unlimited;
+  const char* usage;
+  const char* events;
+};
+constexpr const char* kProcesses = "/cgroup.procs";
+constexpr Names kVersion1{"/memory.limit_in_bytes", "-1", "/memory.usage_in_bytes",
+                          "/memory.oom_control"};
+constexpr Names kVersion2{"/memory.max", "max", "/memory.current", "/memory.events"};
+
+class Cgroups : public MemoryCgroups {
  public:
-  ByCgroup(std::string directory, bool version_1)
-      : directory_(std::move(directory)), v1_(version_1) {}
-  ByCgroup(const ByCgroup&) = delete;
-  ByCgroup& operator=(const ByCgroup&) = delete;
-  ~ByCgroup() override {
-    if (::rmdir(directory_.c_str()) != 0 && errno != ENOENT) {
-      os::log_warn("cgroup {}: {}", directory_, std::strerror(errno));
-    }
-  }
-  [[nodiscard]] bool exceeded() const override {
-    return counter(directory_ + (v1_ ? "/memory.oom_control" : "/memory.events"), "oom_kill") > 0;
+  explicit Cgroups(std::string directory) : shared_(std::make_shared<Shared>()) {
+    shared_->directory = std::move(directory);
   }
 
-  void include(pid_t process) override {
-    if (!write_control(directory_ + "/cgroup.procs", std::to_string(process))) {
-      os::log_warn("cgroup {}: process {} cannot be taken in", directory_, process);
+  [[nodiscard]] std::unique_ptr<MemoryCgroup> take() override {
+    if (shared_->directory.empty()) return nullptr;
+    if (auto again = shared_->used_again(); !again.empty()) {
+      return std::make_unique<Taken>(shared_, std::move(again));
     }
+    auto path = fmt::format("{}/part-{}", shared_->directory, ++shared_->made);
+    const bool made = ::mkdir(path.c_str(), 0755) == 0;
+    const bool left_by_another = !made && errno == EEXIST;
+    if (!made && !left_by_another) {
+      os::log_warn("{}: memory is watched instead",
+                   os::errno_error(errno, "cgroup " + path).message);
+      return nullptr;
+    }
+    if (shared_->names == nullptr) {
+      const bool v1 = ::access((path + kVersion1.limit).c_str(), W_OK) == 0;
+      shared_->names = v1 ? &kVersion1 : &kVersion2;
+    }
+    if (left_by_another)
+      (void)write_control(path + shared_->names->limit, shared_->names->unlimited);
+    return std::make_unique<Taken>(shared_, std::move(path));
   }
 
  private:
-  std::string directory_;
-  bool v1_;
+  struct Shared {
+    Shared() = default;
+    Shared(const Shared&) = delete;
+    Shared& operator=(const Shared&) = delete;
+    ~Shared() {
+      for (const auto& path : given_back) (void)::rmdir(path.c_str());
+    }
+
+    [[nodiscard]] bool is_empty(const std::string& path) const {
+      const auto processes = os::read_file(path + kProcesses, 64);
+      return processes && processes->empty();
+    }
+
+    /// What is charged to it stays: files in memory, mostly, which the next part did not read.
+    [[nodiscard]] bool is_as_new(const std::string& path) const {
+      const auto usage = os::read_file(path + names->usage, 64);
+      const auto bytes = usage ? to_int(trim(*usage)) : std::nullopt;
+      return bytes && *bytes <= kLeftMax && write_control(path + names->limit, names->unlimited);
+    }
+
+    /// One that is free by now and as new, or "". Those that are free and not so are removed.
+    [[nodiscard]] std::string used_again() {
+      std::string found;
+      std::erase_if(given_back, [&](const std::string& path) {
+        if (!found.empty() || !is_empty(path)) return false;
+        if (is_as_new(path)) found = path;
+        return !found.empty() || ::rmdir(path.c_str()) == 0;
+      });
+      return found;
+    }
+
+    std::string directory;
+    std::vector<std::string> given_back;  ///< processes may be about to leave them
+    int made = 0;
+    const Names* names = nullptr;
+  };
+
+  class Taken : public MemoryCgroup {
+   public:
+    Taken(std::shared_ptr<Shared> shared, std::string path)
+        : shared_(std::move(shared)), path_(std::move(path)), killed_before_(killed()) {}
+    Taken(const Taken&) = delete;
+    Taken& operator=(const Taken&) = delete;
+    ~Taken() override { shared_->given_back.push_back(path_); }
+
+    [[nodiscard]] bool limit(std::int64_t memory_mib) override {
+      return write_control(path_ + shared_->names->limit, std::to_string(memory_mib << 20));
+    }
+    [[nodiscard]] std::string processes_file() const override { return path_ + kProcesses; }
+    [[nodiscard]] bool exceeded() const override { return killed() > killed_before_; }
+    void include(pid_t process) override {
+      if (!write_control(processes_file(), std::to_string(process))) {
+        os::log_warn("cgroup {}: process {} cannot be taken in", path_, process);
+      }
+    }
+
+   private:
+    [[nodiscard]] std::int64_t killed() const {
+      return counter(path_ + shared_->names->events, "oom_kill");
+    }
+
+    std::shared_ptr<Shared> shared_;
+    std::string path_;
+    std::int64_t killed_before_;
+  };
+
+  std::shared_ptr<Shared> shared_;
 };
 
 class ByLooking : public MemoryLimit {
@@ -133,21 +218,19 @@ class ByLooking : public MemoryLimit {
 
 }  // namespace
 
-std::unique_ptr<MemoryLimit> limit_memory(os::EventLoop& loop, const std::string& cgroup,
-                                          const std::string& name, pid_t root,
+std::unique_ptr<MemoryCgroups> make_memory_cgroups(const std::string& directory) {
+  return std::make_unique<Cgroups>(directory);
+}
+
+std::unique_ptr<MemoryLimit> limit_memory(os::EventLoop& loop, MemoryCgroups& cgroups, pid_t root,
                                           std::int64_t memory_mib, std::function<void()> over,
                                           bool with_root) {
-  if (!cgroup.empty()) {
-    const auto directory = cgroup + "/" + name;
-    const bool made = ::mkdir(directory.c_str(), 0755) == 0 || errno == EEXIST;
-    const bool v1 = ::access((directory + "/memory.limit_in_bytes").c_str(), W_OK) == 0;
-    const auto bytes = std::to_string(memory_mib << 20);
-    if (made && write_control(directory + (v1 ? "/memory.limit_in_bytes" : "/memory.max"), bytes) &&
-        write_control(directory + "/cgroup.procs", std::to_string(root))) {
-      return std::make_unique<ByCgroup>(directory, v1);
+  if (auto cgroup = cgroups.take()) {
+    if (cgroup->limit(memory_mib) &&
+        write_control(cgroup->processes_file(), std::to_string(root))) {
+      return cgroup;
     }
-    os::log_warn("cgroup {} cannot be used: memory is watched instead", directory);
-    ::rmdir(directory.c_str());
+    os::log_warn("cgroup {} cannot be used: memory is watched instead", cgroup->processes_file());
   }
   return std::make_unique<ByLooking>(loop, root, with_root, memory_mib, std::move(over));
 }

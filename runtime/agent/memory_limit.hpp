@@ -26,11 +26,31 @@ class MemoryLimit {
 inline constexpr const char* kOutOfMemory =
     "OutOfMemoryError: Container killed due to memory usage";
 
-/// `cgroup`: the node's directory, or empty. `name`: of the part's own below it. `root`: the
-/// process whose descendants are meant; `with_root`: it too. `over` is called where processes have
-/// to be killed by the caller.
-[[nodiscard]] std::unique_ptr<MemoryLimit> limit_memory(
-    os::EventLoop& loop, const std::string& cgroup, const std::string& name, pid_t root,
-    std::int64_t memory_mib, std::function<void()> over, bool with_root = false);
+/// A cgroup of a node's own. Dropping it gives it back.
+class MemoryCgroup : public MemoryLimit {
+ public:
+  [[nodiscard]] virtual bool limit(std::int64_t memory_mib) = 0;
+  /// The file that takes the number of a process.
+  [[nodiscard]] virtual std::string processes_file() const = 0;
+};
+
+/// A node's cgroups, each for one part at a time. One that is empty, and charged with next to
+/// nothing, is used again.
+class MemoryCgroups {
+ public:
+  virtual ~MemoryCgroups() = default;
+  /// Without a limit. Null: there is none to be had.
+  [[nodiscard]] virtual std::unique_ptr<MemoryCgroup> take() = 0;
+};
+
+/// `directory`: the node's, or empty.
+[[nodiscard]] std::unique_ptr<MemoryCgroups> make_memory_cgroups(const std::string& directory);
+
+/// `root`: the process whose descendants are meant; `with_root`: it too. `over` is called where
+/// processes have to be killed by the caller.
+[[nodiscard]] std::unique_ptr<MemoryLimit> limit_memory(os::EventLoop& loop, MemoryCgroups& cgroups,
+                                                        pid_t root, std::int64_t memory_mib,
+                                                        std::function<void()> over,
+                                                        bool with_root = false);
 
 }  // namespace cox::agent

@@ -69,27 +69,6 @@ void Part::add_piece(const wire::FilePiece& piece) {
   file.bytes += piece.bytes;
 }
 
-/// Of the agent's making in a directory that jobs cannot write, and the user's from then on.
-Result<void> Part::make_own_directory(const std::string& path) const {
-  if (::mkdir(path.c_str(), 0700) != 0) {
-    return fail(os::errno_error(errno, "cannot make " + path));
-  }
-  const auto& user = prepare_->user;
-  if (::geteuid() == 0 && ::chown(path.c_str(), user.uid, user.gid) != 0) {
-    return fail(os::errno_error(errno, "cannot give " + path + " to its user"));
-  }
-  return {};
-}
-
-/// The part's private directory; only this one is made with the agent's rights, in a directory
-/// that jobs cannot write.
-Result<std::string> Part::make_home() const {
-  const auto home = host_.options.scratch + "/" + directory_name();
-  if (auto removed = os::remove_tree(home); !removed) return fail(removed.error());
-  if (auto made = make_own_directory(home); !made) return fail(made.error());
-  return home;
-}
-
 /// The job's nodes, a line each.
 std::string Part::nodes_text() const {
   std::string text;
@@ -186,12 +165,8 @@ void Part::prepare(wire::Prepare prepare) {
   events.emptied = [this] {
     if (phase_ == Phase::ending) clear_processes();
   };
-  auto step = Step::fork(host_.loop, std::move(plan), std::move(events));
-  if (!step) return begin_end(1, step.error().message);
-  step_ = std::move(*step);
-  if (!has_container()) {
-    memory_ = limit_memory(host_.loop, host_.options.cgroup, directory_name(), step_->pid(),
-                           prepare_->memory_mib, [this] { signal_all(SIGKILL); });
+  if (auto made = make_step(std::move(plan), std::move(events)); !made) {
+    return begin_end(1, made.error().message);
   }
   step_->begin();
 }
@@ -251,7 +226,7 @@ void Part::signal_all(int signal) {
 void Part::command_ended(int wait_status, bool empty) {
   int code = os::exit_code_of(wait_status);
   std::string reason;
-  if (memory_ && memory_->exceeded() && code != 0) {
+  if (code != 0 && memory_ && memory_->exceeded()) {
     code = 137;
     reason = kOutOfMemory;
   } else if (stopping_ && WIFSIGNALED(wait_status)) {
@@ -470,31 +445,6 @@ void Part::remote_ended(std::uint64_t id, int wait_status) {
   host_.answer_remote(
       wire::RemoteExited{id, remote.from, remote.from_node, os::exit_code_of(wait_status), ""});
   remotes_.erase(found);
-}
-
-void Part::clear() {
-  if (const auto removed = host_.spool.remove(directory_name() + "/"); !removed) {
-    os::log_warn("{}: {}", part_text(key_), removed.error().message);
-  }
-  memory_.reset();
-  rank_outputs_.clear();
-  if (has_container()) {
-    if (const auto removed = os::remove_tree(container_directory()); !removed) {
-      os::log_warn("{}: {}", part_text(key_), removed.error().message);
-    }
-  }
-  if (home_.empty()) return;
-  if (const auto removed = os::remove_tree(launches_directory()); !removed) {
-    os::log_warn("{}: {}", part_text(key_), removed.error().message);
-  }
-  if (const auto own = shared_directory(); !own.empty()) {
-    if (const auto removed = os::remove_tree(own); !removed) {
-      os::log_warn("{}: {}", part_text(key_), removed.error().message);
-    }
-  }
-  if (const auto removed = os::remove_tree(home_); !removed) {
-    os::log_warn("{}: {}", part_text(key_), removed.error().message);
-  }
 }
 
 }  // namespace cox::agent

@@ -12,6 +12,8 @@
 #include "runtime/agent/line_cutter.hpp"
 #include "runtime/agent/memory_limit.hpp"
 #include "runtime/agent/output_pipe.hpp"
+#include "runtime/agent/spare_homes.hpp"
+#include "runtime/agent/spare_steps.hpp"
 #include "runtime/agent/spooled_log.hpp"
 #include "runtime/agent/step.hpp"
 #include "runtime/logs/log_store.hpp"
@@ -24,6 +26,9 @@ struct PartHost {
   os::EventLoop& loop;
   const AgentOptions& options;
   logs::LogStore& spool;
+  MemoryCgroups& cgroups;
+  SpareHomes& homes;
+  SpareSteps& spare_steps;
   std::function<void(const wire::Message&)> send;  ///< nothing happens while not connected
   std::function<bool()> connected;
   std::function<bool()> head_sees_files;
@@ -80,8 +85,11 @@ class Part {
   struct Remote;
   struct RankOutput;
 
+  // part_place.cpp: what it takes of its node.
   [[nodiscard]] Result<std::string> make_home() const;
   [[nodiscard]] Result<void> make_own_directory(const std::string& path) const;
+  [[nodiscard]] Result<void> make_step(StepPlan plan, StepEvents events);
+
   [[nodiscard]] std::string directory_name() const;
   [[nodiscard]] std::string nodes_text() const;
   [[nodiscard]] std::vector<std::string> environment(const std::string& home) const;

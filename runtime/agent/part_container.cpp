@@ -122,8 +122,8 @@ void Part::container_made(pid_t first, std::uint32_t user) {
                                   last_number(host_.options.address));
   bind(first, processors_);
   memory_ = limit_memory(
-      host_.loop, host_.options.cgroup, directory_name(), first, prepare_->memory_mib,
-      [this] { signal_all(SIGKILL); }, true);
+      host_.loop, host_.cgroups, first, prepare_->memory_mib, [this] { signal_all(SIGKILL); },
+      true);
   if (stopping_) signal_all(SIGTERM);
   step_->go();
 }

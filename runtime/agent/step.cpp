@@ -186,16 +186,21 @@ std::vector<pid_t> left_below(pid_t step) {
 }
 
 Result<std::unique_ptr<Step>> Step::fork(os::EventLoop& loop, StepPlan plan, StepEvents events) {
-  std::array<int, 2> ends{};
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
-    return fail(os::errno_error(errno, "socketpair"));
-  }
-  os::Fd ours(ends[0]);
-  os::Fd theirs(ends[1]);
+  auto ends = step_sockets();
+  if (!ends) return fail(ends.error());
   const pid_t pid = ::fork();
-  if (pid == 0) be_step(plan, theirs.release());
+  if (pid == 0) be_step(plan, ends->theirs.release());
   if (pid < 0) return fail(Errc::unavailable, "no process to be had for the job");
-  return std::make_unique<StepEnd>(loop, pid, std::move(ours), std::move(events));
+  return std::make_unique<StepEnd>(loop, pid, std::move(ends->ours), std::move(events));
+}
+
+std::unique_ptr<Step> Step::adopt(os::EventLoop& loop, SpareProcess spare, const std::string& plan,
+                                  StepEvents events) {
+  StepMessage message;
+  message.kind = 'Q';
+  message.text = plan;
+  send_step_message(spare.control.get(), message);  // one that is gone is told of by its exit
+  return std::make_unique<StepEnd>(loop, spare.pid, std::move(spare.control), std::move(events));
 }
 
 }  // namespace cox::agent

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "runtime/base/text.hpp"
+#include "runtime/os/files.hpp"
 
 namespace cox::agent {
 
@@ -27,6 +28,14 @@ union Control {
 };
 
 }  // namespace
+
+Result<StepSockets> step_sockets() {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    return fail(os::errno_error(errno, "socketpair"));
+  }
+  return StepSockets{os::Fd(ends[0]), os::Fd(ends[1])};
+}
 
 bool send_step_message(int socket, const StepMessage& message) {
   Head head{message.kind, message.number, message.flag};

@@ -3,6 +3,7 @@
 #include <linux/capability.h>
 #include <linux/close_range.h>
 #include <poll.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -25,6 +26,7 @@
 #include "runtime/agent/exec_words.hpp"
 #include "runtime/agent/step.hpp"
 #include "runtime/agent/step_messages.hpp"
+#include "runtime/agent/step_plan_text.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/os/files.hpp"
 
@@ -407,21 +409,58 @@ class StepProcess {
   std::vector<pollfd> watched_;
 };
 
-}  // namespace
-
-void be_step(const StepPlan& plan, int control) {
+/// Nothing of the agent's is left: not its handlers, not its TLS connection, not the bridge's
+/// network.
+void leave_agent(int control, const char* name) {
   for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::setsid();
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  ::prctl(PR_SET_NAME, "cox-step", 0, 0, 0);
-  // Nothing of the agent's is left open: not its TLS connection, not the bridge's network.
+  ::prctl(PR_SET_NAME, name, 0, 0, 0);
   const auto kept = static_cast<unsigned>(control);
   if (kept > 3) ::syscall(SYS_close_range, 3U, kept - 1, 0U);
   ::syscall(SYS_close_range, kept + 1, ~0U, 0U);
+}
+
+constexpr const char* kStepName = "cox-step";
+
+}  // namespace
+
+void be_step(const StepPlan& plan, int control) {
+  leave_agent(control, kStepName);
   StepProcess(plan, control).run();
+}
+
+void be_spare_step(const std::string& processes_file, int control) {
+  leave_agent(control, "cox-spare");
+  {
+    const os::Fd file(::open(processes_file.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!file || !os::write_all(file.get(), "0")) ::_exit(1);
+  }
+  StepMessage message;
+  message.kind = 'A';
+  message.number = ::getpid();
+  if (!send_step_message(control, message)) ::_exit(0);
+  if (!receive_step_message(control, message) || message.kind != 'Q') ::_exit(0);
+  const auto plan = plan_of_text(message.text);
+  if (!plan) ::_exit(1);
+  ::prctl(PR_SET_NAME, kStepName, 0, 0, 0);
+  StepProcess(*plan, control).run();
+}
+
+void be_nursery(int control) {
+  leave_agent(control, "cox-nursery");
+  StepMessage message;
+  while (receive_step_message(control, message)) {
+    if (message.kind != 'N' || message.descriptors.size() != 1) continue;
+    // fork() makes no siblings. There is one thread, so that it would have nothing to add.
+    const auto pid = ::syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+    if (pid != 0) continue;  // where it failed, the agent sees the control's end
+    be_spare_step(message.text, message.descriptors.front().release());
+  }
+  ::_exit(0);
 }
 
 }  // namespace cox::agent

@@ -30,6 +30,32 @@ def test_what_a_job_sees(cluster):
     assert not [name for name in values if name.startswith(("COX_STATE", "LISTEN_"))]
 
 
+def test_jobs_after_one_another_see_nothing_of_each_other(cluster):
+    """A node uses homes and cgroups again, and has the next job's first process ready."""
+    looks = "cd && find . -printf '%m %P\\n' | sort; grep -o 'memory:.*' /proc/self/cgroup || cat /proc/self/cgroup; umask"
+    spoils = looks + "; echo x > .ssh/config; echo x > $COX_JOB_DIR/mine; mkdir -p deep/er; ln -s /etc .hidden"
+    seen = []
+    for text in (looks, spoils, looks, spoils + "; chmod 755 . .ssh", looks, looks):
+        job = cluster.submit("-n", "1", "--", "bash", "-c", text)
+        end = cluster.finish(job)
+        assert end["status"] == "SUCCEEDED", end[""]
+        seen.append([line.replace(job, "ID") for line in cluster.output(job)])
+    homes = [[line for line in lines if re.match(r"\d+ ", line)] for lines in seen]
+    assert homes == [["700 ", "700 .ssh", "700 job-ID"]] * len(seen), seen
+    assert all(lines[-1] == "0022" for lines in seen), seen
+
+
+def test_what_killed_a_job_before_is_not_the_next_ones_end(cluster):
+    """Its cgroup counts on; its user and exit code are as the reason says."""
+    hog = cluster.submit("-m", "64", "--", "python3", "-c", "x = bytearray(200 << 20); print(len(x))")
+    assert "OutOfMemory" in cluster.finish(hog)["reason"]
+    for _ in range(3):
+        plain = cluster.submit("-m", "64", "--", "bash", "-c", "exit 9")
+        end = cluster.finish(plain)
+        assert (end["exitCode"], end["statusReason"]) == ("9", "Essential container in task exited"), end[""]
+        assert "OutOfMemory" not in end[""]
+
+
 def test_inline_without_a_terminal(cluster):
     job = cluster.submit("--", "echo", "-n", "no newline")
     assert cluster.finish(job)["status"] == "SUCCEEDED"

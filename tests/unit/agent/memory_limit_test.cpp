@@ -62,7 +62,7 @@ TEST(MemoryLimit, IsExceededByWhatRunsBelowTheStep) {
   const ProcessTree tree(96);
   os::EventLoop loop;
   int told = 0;
-  const auto limit = limit_memory(loop, "", "part", tree.top(), 48, [&] { ++told; });
+  const auto limit = limit_memory(loop, *make_memory_cgroups(""), tree.top(), 48, [&] { ++told; });
   EXPECT_FALSE(limit->exceeded());
 
   ASSERT_TRUE(os::run_until(loop, [&] { return told > 0; }));
@@ -76,7 +76,8 @@ TEST(MemoryLimit, LeavesAloneWhatStaysBelow) {
   const ProcessTree tree(24);
   os::EventLoop loop;
   bool told = false;
-  const auto limit = limit_memory(loop, "", "part", tree.top(), 256, [&] { told = true; });
+  const auto limit =
+      limit_memory(loop, *make_memory_cgroups(""), tree.top(), 256, [&] { told = true; });
 
   loop.run_for(std::chrono::milliseconds(500));  // two looks at least
 
@@ -88,8 +89,8 @@ TEST(MemoryLimit, WatchesWhereTheCgroupCannotBeUsed) {
   const ProcessTree tree(96);
   os::EventLoop loop;
   bool told = false;
-  const auto limit =
-      limit_memory(loop, "/nonexistent/cgroup", "part", tree.top(), 48, [&] { told = true; });
+  const auto limit = limit_memory(loop, *make_memory_cgroups("/nonexistent/cgroup"), tree.top(), 48,
+                                  [&] { told = true; });
 
   EXPECT_TRUE(os::run_until(loop, [&] { return told; }));
   EXPECT_TRUE(limit->exceeded());
@@ -102,7 +103,7 @@ TEST(MemoryLimit, OfAContainerCountsWhatEntersItToo) {
   os::EventLoop loop;
   bool told = false;
   const auto limit = limit_memory(
-      loop, "", "part", first.top(), 500, [&] { told = true; }, true);
+      loop, *make_memory_cgroups(""), first.top(), 500, [&] { told = true; }, true);
   loop.run_for(std::chrono::milliseconds(100));
   EXPECT_FALSE(told);
 
@@ -116,7 +117,7 @@ TEST(MemoryLimit, StopsLookingWhenItIsDropped) {
   const ProcessTree tree(96);
   os::EventLoop loop;
   bool told = false;
-  auto limit = limit_memory(loop, "", "part", tree.top(), 48, [&] { told = true; });
+  auto limit = limit_memory(loop, *make_memory_cgroups(""), tree.top(), 48, [&] { told = true; });
 
   limit.reset();
   loop.run_for(std::chrono::milliseconds(300));

@@ -10,6 +10,8 @@
 
 #include <array>
 
+#include "runtime/agent/step_messages.hpp"
+#include "runtime/agent/step_plan_text.hpp"
 #include "runtime/os/files.hpp"
 #include "tests/unit/os/run_until.hpp"
 #include "tests/unit/os/temporary_directory.hpp"
@@ -60,6 +62,12 @@ class StepTest : public testing::Test {
   }
 
   void fork(StepPlan plan) {
+    auto step = Step::fork(loop_, std::move(plan), events());
+    ASSERT_TRUE(step) << step.error().message;
+    step_ = std::move(*step);
+  }
+
+  StepEvents events() {
     StepEvents events;
     events.prepared = [this](const Result<wire::Meeting>& result) {
       told_.push_back(result ? "prepared" : "failed: " + result.error().message);
@@ -75,9 +83,7 @@ class StepTest : public testing::Test {
       told_.push_back(fmt::format("remote {} ended {}", id, status));
     };
     events.emptied = [this] { told_.emplace_back("emptied"); };
-    auto step = Step::fork(loop_, std::move(plan), std::move(events));
-    ASSERT_TRUE(step) << step.error().message;
-    step_ = std::move(*step);
+    return events;
   }
 
   void begin(StepPlan plan) {
@@ -111,6 +117,49 @@ TEST_F(StepTest, RunsACommandInItsDirectoryWithItsEnvironment) {
   EXPECT_EQ(out.rest(), "b c\n" + home_.path() + "/job-1\ngiven\n");
   EXPECT_EQ(err.rest(), "oops\n");
   EXPECT_EQ(told_[1], "started");
+}
+
+TEST_F(StepTest, OfANurseryIsOursAndRunsWhatItIsToldLater) {
+  auto nursery = step_sockets().value();
+  const pid_t pid = ::fork();
+  if (pid == 0) be_nursery(nursery.theirs.release());
+  ASSERT_GT(pid, 0);
+  nursery.theirs.reset();
+  const auto group = home_ / "cgroup.procs";
+  ASSERT_TRUE(os::write_file_atomic(group, ""));
+  auto control = step_sockets().value();
+  StepMessage message;
+  message.kind = 'N';
+  message.text = group;
+  message.descriptors.push_back(std::move(control.theirs));
+  ASSERT_TRUE(send_step_message(nursery.ours.get(), message));
+  ASSERT_TRUE(receive_step_message(control.ours.get(), message));
+  ASSERT_EQ(message.kind, 'A');
+  EXPECT_EQ(os::read_file(group), "0");
+  const auto spare = static_cast<pid_t>(message.number);
+  EXPECT_EQ(::waitpid(spare, nullptr, WNOHANG), 0);  // a child of this process, and alive
+
+  const auto plan = text_of_plan(plan_of({"sh", "-c", "echo $A"}));
+  step_ = Step::adopt(loop_, {spare, std::move(control.ours)}, plan.value(), events());
+  step_->begin();
+  wait_for("prepared");
+  Pipe out;
+  Pipe err;
+  step_->launch(std::move(out.in), std::move(err.in));
+  wait_for("ended 0 empty");
+
+  EXPECT_EQ(out.rest(), "b c\n");
+  nursery.ours.reset();
+  EXPECT_EQ(::waitpid(pid, nullptr, 0), pid);
+}
+
+TEST_F(StepTest, OfANurseryEndsWhereItCannotEnterItsCgroup) {
+  const auto control = step_sockets().value();
+  const pid_t pid = ::fork();
+  if (pid == 0) be_spare_step(home_ / "absent/cgroup.procs", control.theirs.get());
+  int status = 0;
+  EXPECT_EQ(::waitpid(pid, &status, 0), pid);
+  EXPECT_EQ(WEXITSTATUS(status), 1);
 }
 
 TEST_F(StepTest, PutsFilesAndHostfileWithTheirModes) {

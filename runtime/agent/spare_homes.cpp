@@ -1,0 +1,110 @@
+#include "runtime/agent/spare_homes.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "runtime/base/text.hpp"
+#include "runtime/os/fd.hpp"
+#include "runtime/os/files.hpp"
+#include "runtime/os/log.hpp"
+
+namespace cox::agent {
+
+namespace {
+
+constexpr std::size_t kSparesMax = 16;
+/// A directory that has held many files stays long, and slow to read, on most file systems.
+constexpr off_t kBytesMax = 4096;
+constexpr const char* kSsh = ".ssh";
+
+/// As it was made: for its user alone, without attributes of any kind, on the device named.
+bool is_as_made(int directory, const JobUser& user, dev_t device) {
+  struct stat status {};
+  return ::fstat(directory, &status) == 0 && status.st_uid == user.uid &&
+         status.st_gid == user.gid && (status.st_mode & 07777) == 0700 &&
+         status.st_size <= kBytesMax && status.st_dev == device &&
+         ::flistxattr(directory, nullptr, 0) == 0;
+}
+
+std::vector<std::string> names_in(int directory) {
+  std::vector<std::string> names;
+  const int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* const listed = copy < 0 ? nullptr : ::fdopendir(copy);
+  if (listed == nullptr) {
+    if (copy >= 0) ::close(copy);
+    return names;
+  }
+  while (const dirent* entry = ::readdir(listed)) {
+    const std::string name(entry->d_name);
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  ::closedir(listed);
+  return names;
+}
+
+}  // namespace
+
+SpareHomes::SpareHomes(std::string scratch) : place_(std::move(scratch) + "/.spare") {}
+
+bool SpareHomes::take(const std::string& path, const JobUser& user, const std::string& directory) {
+  const auto found = std::find_if(spares_.begin(), spares_.end(), [&](const Spare& spare) {
+    return spare.uid == user.uid && spare.gid == user.gid;
+  });
+  if (found == spares_.end() || directory.empty()) return false;
+  const auto spare = std::move(*found);
+  spares_.erase(found);
+  const auto inner = spare.path + "/";
+  if (::rename((inner + spare.directory).c_str(), (inner + directory).c_str()) == 0 &&
+      ::rename(spare.path.c_str(), path.c_str()) == 0) {
+    return true;
+  }
+  if (auto removed = os::remove_tree(spare.path); !removed) {
+    os::log_warn("{}", removed.error().message);
+  }
+  return false;
+}
+
+bool SpareHomes::empty(const std::string& path, const JobUser& user, const std::string& directory) {
+  const os::Fd home(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status {};
+  if (!home || ::fstat(home.get(), &status) != 0) return false;
+  if (!is_as_made(home.get(), user, status.st_dev)) return false;
+  int kept = 0;
+  for (const auto& name : names_in(home.get())) {
+    if (name != kSsh && name != directory) {
+      if (!os::remove_tree(path + "/" + name)) return false;
+      continue;
+    }
+    const auto inner = os::open_beneath(home.get(), name, O_RDONLY | O_DIRECTORY);
+    if (!inner || !is_as_made(inner->get(), user, status.st_dev)) return false;
+    for (const auto& each : names_in(inner->get())) {
+      if (!os::remove_tree(fmt::format("{}/{}/{}", path, name, each))) return false;
+    }
+    ++kept;
+  }
+  return kept == 2;
+}
+
+Result<void> SpareHomes::give(const std::string& path, const JobUser& user,
+                              const std::string& directory) {
+  const bool wanted = !directory.empty() && directory.find('/') == std::string::npos &&
+                      spares_.size() < kSparesMax && empty(path, user, directory);
+  if (!wanted) return os::remove_tree(path);
+  Spare spare{fmt::format("{}/{}", place_, ++made_), user.uid, user.gid, directory};
+  // Whoever could write to it is gone; where it lies, nobody but the agent comes.
+  if ((made_ > 1 || ::mkdir(place_.c_str(), 0700) == 0 || errno == EEXIST) &&
+      ::rename(path.c_str(), spare.path.c_str()) == 0) {
+    spares_.push_back(std::move(spare));
+    return {};
+  }
+  return os::remove_tree(path);
+}
+
+}  // namespace cox::agent

@@ -1,0 +1,117 @@
+#include "runtime/agent/spare_steps.hpp"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <utility>
+
+#include "runtime/agent/step_messages.hpp"
+#include "runtime/agent/step_plan_text.hpp"
+#include "runtime/os/log.hpp"
+
+namespace cox::agent {
+
+namespace {
+
+constexpr auto kUrgent = std::chrono::milliseconds(1);
+
+class Spares : public SpareSteps {
+ public:
+  Spares(os::EventLoop& loop, MemoryCgroups& cgroups) : loop_(loop), cgroups_(cgroups) {}
+
+  [[nodiscard]] std::optional<LimitedStep> take(const StepPlan& plan, std::int64_t memory_mib,
+                                                StepEvents& events) override {
+    make_soon();
+    if (!spare_ || spare_->process.pid == 0) return {};
+    const auto text = text_of_plan(plan);
+    if (!text || !spare_->cgroup->limit(memory_mib)) return {};
+    auto spare = std::move(*spare_);
+    spare_.reset();
+    return LimitedStep{Step::adopt(loop_, std::move(spare.process), *text, std::move(events)),
+                       std::move(spare.cgroup)};
+  }
+
+  void child_ended(pid_t pid) override {
+    if (nursery_ && nursery_->pid == pid) nursery_.reset();  // somebody killed it: there is another
+    if (spare_ && spare_->process.pid == pid) spare_.reset();
+  }
+
+  [[nodiscard]] std::vector<pid_t> processes() const override {
+    std::vector<pid_t> all;
+    if (nursery_) all.push_back(nursery_->pid);
+    if (spare_) all.push_back(spare_->process.pid);
+    return all;
+  }
+
+ private:
+  struct Spare {
+    SpareProcess process;  ///< its number is 0 until it is ready
+    std::unique_ptr<MemoryCgroup> cgroup;
+    os::SubscriptionPtr watch;
+  };
+
+  /// After what is urgent: the step that is being made.
+  void make_soon() {
+    if (!timer_ && !gave_up_) timer_ = loop_.after(kUrgent, [this] { make(); });
+  }
+
+  void make() {
+    timer_.reset();
+    if (spare_) return;
+    auto cgroup = cgroups_.take();
+    auto control = cgroup && have_nursery() ? order(cgroup->processes_file()) : os::Fd();
+    if (!control) {
+      gave_up_ = !cgroup;
+      return;
+    }
+    spare_.emplace(Spare{{0, std::move(control)}, std::move(cgroup), nullptr});
+    spare_->watch = loop_.when_readable(spare_->process.control.get(), [this] { heard(); });
+  }
+
+  bool have_nursery() {
+    if (nursery_) return true;
+    auto ends = step_sockets();
+    const pid_t pid = ends ? ::fork() : -1;
+    if (pid == 0) be_nursery(ends->theirs.release());
+    if (pid > 0) nursery_.emplace(SpareProcess{pid, std::move(ends->ours)});
+    return pid > 0;
+  }
+
+  /// The control of a process that is asked for.
+  os::Fd order(std::string processes_file) {
+    auto ends = step_sockets();
+    if (!ends) return {};
+    StepMessage message;
+    message.kind = 'N';
+    message.text = std::move(processes_file);
+    message.descriptors.push_back(std::move(ends->theirs));
+    return send_step_message(nursery_->control.get(), message) ? std::move(ends->ours) : os::Fd();
+  }
+
+  void heard() {
+    StepMessage message;
+    spare_->watch.reset();
+    if (receive_step_message(spare_->process.control.get(), message)) {
+      spare_->process.pid = static_cast<pid_t>(message.number);
+      return;
+    }
+    // It could not enter its cgroup: a step that is forked when it is needed tells why.
+    gave_up_ = true;
+    spare_.reset();
+  }
+
+  os::EventLoop& loop_;
+  MemoryCgroups& cgroups_;
+  std::optional<SpareProcess> nursery_;
+  std::optional<Spare> spare_;
+  os::SubscriptionPtr timer_;
+  bool gave_up_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<SpareSteps> make_spare_steps(os::EventLoop& loop, MemoryCgroups& cgroups) {
+  return std::make_unique<Spares>(loop, cgroups);
+}
+
+}  // namespace cox::agent

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "runtime/agent/memory_limit.hpp"
+#include "runtime/agent/step.hpp"
+#include "runtime/os/event_loop.hpp"
+
+namespace cox::agent {
+
+struct LimitedStep {
+  std::unique_ptr<Step> step;
+  std::unique_ptr<MemoryLimit> memory;
+};
+
+/// Keeps a process ready for the next step, within a cgroup of its own. To move a process there
+/// takes the kernel a grace period, which is milliseconds: longer than all else of a small job.
+/// There is none before the first step, nor where the node has no cgroups.
+class SpareSteps {
+ public:
+  virtual ~SpareSteps() = default;
+
+  /// The step with its limit. None: there is no process that is ready, or the plan needs one that
+  /// knows more than it can be told. The next one is made ready afterwards.
+  [[nodiscard]] virtual std::optional<LimitedStep> take(const StepPlan& plan,
+                                                        std::int64_t memory_mib,
+                                                        StepEvents& events) = 0;
+  /// Of any child of the agent.
+  virtual void child_ended(pid_t pid) = 0;
+  /// What has no plan yet, and what forks it.
+  [[nodiscard]] virtual std::vector<pid_t> processes() const = 0;
+};
+
+[[nodiscard]] std::unique_ptr<SpareSteps> make_spare_steps(os::EventLoop& loop,
+                                                           MemoryCgroups& cgroups);
+
+}  // namespace cox::agent
