@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <memory>
 #include <utility>
 
 #include "runtime/agent/step_messages.hpp"
@@ -14,6 +16,7 @@ namespace cox::agent {
 namespace {
 
 constexpr auto kUrgent = std::chrono::milliseconds(1);
+constexpr std::size_t kWantedMax = 4;
 
 class Spares : public SpareSteps {
  public:
@@ -22,24 +25,29 @@ class Spares : public SpareSteps {
   [[nodiscard]] std::optional<LimitedStep> take(const StepPlan& plan, std::int64_t memory_mib,
                                                 StepEvents& events) override {
     make_soon();
-    if (!spare_ || spare_->process.pid == 0) return {};
+    const auto found = std::find_if(spares_.begin(), spares_.end(),
+                                    [](const auto& spare) { return spare->process.pid != 0; });
+    if (found == spares_.end()) {
+      wanted_ = std::min(wanted_ + 1, kWantedMax);
+      return {};
+    }
     const auto text = text_of_plan(plan);
-    if (!text || !spare_->cgroup->limit(memory_mib)) return {};
-    auto spare = std::move(*spare_);
-    spare_.reset();
-    return LimitedStep{Step::adopt(loop_, std::move(spare.process), *text, std::move(events)),
-                       std::move(spare.cgroup)};
+    if (!text || !(*found)->cgroup->limit(memory_mib)) return {};
+    const auto spare = std::move(*found);
+    spares_.erase(found);
+    return LimitedStep{Step::adopt(loop_, std::move(spare->process), *text, std::move(events)),
+                       std::move(spare->cgroup)};
   }
 
   void child_ended(pid_t pid) override {
     if (nursery_ && nursery_->pid == pid) nursery_.reset();  // somebody killed it: there is another
-    if (spare_ && spare_->process.pid == pid) spare_.reset();
+    std::erase_if(spares_, [&](const auto& spare) { return spare->process.pid == pid; });
   }
 
   [[nodiscard]] std::vector<pid_t> processes() const override {
     std::vector<pid_t> all;
     if (nursery_) all.push_back(nursery_->pid);
-    if (spare_) all.push_back(spare_->process.pid);
+    for (const auto& spare : spares_) all.push_back(spare->process.pid);
     return all;
   }
 
@@ -57,15 +65,19 @@ class Spares : public SpareSteps {
 
   void make() {
     timer_.reset();
-    if (spare_) return;
-    auto cgroup = cgroups_.take();
-    auto control = cgroup && have_nursery() ? order(cgroup->processes_file()) : os::Fd();
-    if (!control) {
-      gave_up_ = !cgroup;
-      return;
+    while (spares_.size() < wanted_) {
+      auto cgroup = cgroups_.take();
+      auto control = cgroup && have_nursery() ? order(cgroup->processes_file()) : os::Fd();
+      if (!control) {
+        gave_up_ = !cgroup;
+        return;
+      }
+      spares_.push_back(
+          std::make_unique<Spare>(Spare{{0, std::move(control)}, std::move(cgroup), nullptr}));
+      auto& spare = *spares_.back();
+      spare.watch =
+          loop_.when_readable(spare.process.control.get(), [this, &spare] { heard(spare); });
     }
-    spare_.emplace(Spare{{0, std::move(control)}, std::move(cgroup), nullptr});
-    spare_->watch = loop_.when_readable(spare_->process.control.get(), [this] { heard(); });
   }
 
   bool have_nursery() {
@@ -88,22 +100,23 @@ class Spares : public SpareSteps {
     return send_step_message(nursery_->control.get(), message) ? std::move(ends->ours) : os::Fd();
   }
 
-  void heard() {
+  void heard(Spare& spare) {
     StepMessage message;
-    spare_->watch.reset();
-    if (receive_step_message(spare_->process.control.get(), message)) {
-      spare_->process.pid = static_cast<pid_t>(message.number);
+    spare.watch.reset();
+    if (receive_step_message(spare.process.control.get(), message)) {
+      spare.process.pid = static_cast<pid_t>(message.number);
       return;
     }
     // It could not enter its cgroup: a step that is forked when it is needed tells why.
     gave_up_ = true;
-    spare_.reset();
+    std::erase_if(spares_, [&](const auto& each) { return each.get() == &spare; });
   }
 
   os::EventLoop& loop_;
   MemoryCgroups& cgroups_;
   std::optional<SpareProcess> nursery_;
-  std::optional<Spare> spare_;
+  std::vector<std::unique_ptr<Spare>> spares_;
+  std::size_t wanted_ = 1;  ///< more where that was not enough
   os::SubscriptionPtr timer_;
   bool gave_up_ = false;
 };

@@ -17,15 +17,15 @@ struct LimitedStep {
   std::unique_ptr<MemoryLimit> memory;
 };
 
-/// Keeps a process ready for the next step, within a cgroup of its own. To move a process there
-/// takes the kernel a grace period, which is milliseconds: longer than all else of a small job.
-/// There is none before the first step, nor where the node has no cgroups.
+/// Keeps processes ready for the next steps, each within a cgroup of its own. To move a process
+/// there takes the kernel a grace period, which is milliseconds: longer than all else of a small
+/// job. There are none before the first step, nor where the node has no cgroups.
 class SpareSteps {
  public:
   virtual ~SpareSteps() = default;
 
   /// The step with its limit. None: there is no process that is ready, or the plan needs one that
-  /// knows more than it can be told. The next one is made ready afterwards.
+  /// knows more than it can be told. Others are made ready afterwards.
   [[nodiscard]] virtual std::optional<LimitedStep> take(const StepPlan& plan,
                                                         std::int64_t memory_mib,
                                                         StepEvents& events) = 0;

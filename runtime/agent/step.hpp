@@ -119,7 +119,7 @@ class Step {
   /// cgroup first. Errors: unavailable when there is no process to be had.
   [[nodiscard]] static Result<std::unique_ptr<Step>> fork(os::EventLoop& loop, StepPlan plan,
                                                           StepEvents events);
-  /// A process of be_spare_step() becomes a step by this text of text_of_plan().
+  /// A process of be_nursery() becomes a step by this text of text_of_plan().
   [[nodiscard]] static std::unique_ptr<Step> adopt(os::EventLoop& loop, SpareProcess spare,
                                                    const std::string& plan, StepEvents events);
   virtual ~Step() = default;
@@ -142,11 +142,9 @@ class Step {
 
 /// The body of the step process; never returns.
 [[noreturn]] void be_step(const StepPlan& plan, int control);
-/// The same of one that enters the cgroup by its file of processes, says 'A' with its number, and
-/// is told its plan later.
-[[noreturn]] void be_spare_step(const std::string& processes_file, int control);
-/// Forks be_spare_step() for each 'N' that names such a file and brings a control: as children of
-/// its own parent. A process that does nothing else is small, and costs little to fork.
+/// For each 'N' that names a cgroup's file of processes and brings a control: forks a process that
+/// enters the cgroup, says 'A' with its number and is a step once it is told its plan; as a child
+/// of this one's own parent. A process that does nothing else is small, and costs little to fork.
 [[noreturn]] void be_nursery(int control);
 
 /// What is left below a step: processes_below() it, without a look at all of /proc where that is

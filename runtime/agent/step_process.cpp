@@ -426,15 +426,12 @@ void leave_agent(int control, const char* name) {
 
 constexpr const char* kStepName = "cox-step";
 
-}  // namespace
-
-void be_step(const StepPlan& plan, int control) {
-  leave_agent(control, kStepName);
-  StepProcess(plan, control).run();
-}
-
-void be_spare_step(const std::string& processes_file, int control) {
-  leave_agent(control, "cox-spare");
+/// In a child of the nursery, which has left the agent already: enters the cgroup, and is a step
+/// once it hears of which.
+[[noreturn]] void wait_for_plan(const std::string& processes_file, int control) {
+  ::setsid();
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  ::prctl(PR_SET_NAME, "cox-spare", 0, 0, 0);
   {
     const os::Fd file(::open(processes_file.c_str(), O_WRONLY | O_CLOEXEC));
     if (!file || !os::write_all(file.get(), "0")) ::_exit(1);
@@ -450,6 +447,13 @@ void be_spare_step(const std::string& processes_file, int control) {
   StepProcess(*plan, control).run();
 }
 
+}  // namespace
+
+void be_step(const StepPlan& plan, int control) {
+  leave_agent(control, kStepName);
+  StepProcess(plan, control).run();
+}
+
 void be_nursery(int control) {
   leave_agent(control, "cox-nursery");
   StepMessage message;
@@ -457,8 +461,11 @@ void be_nursery(int control) {
     if (message.kind != 'N' || message.descriptors.size() != 1) continue;
     // fork() makes no siblings. There is one thread, so that it would have nothing to add.
     const auto pid = ::syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
-    if (pid != 0) continue;  // where it failed, the agent sees the control's end
-    be_spare_step(message.text, message.descriptors.front().release());
+    if (pid == 0) {
+      ::close(control);
+      wait_for_plan(message.text, message.descriptors.front().release());
+    }
+    message.descriptors.clear();  // of one that is not there, the agent sees the end
   }
   ::_exit(0);
 }

@@ -119,28 +119,50 @@ TEST_F(StepTest, RunsACommandInItsDirectoryWithItsEnvironment) {
   EXPECT_EQ(told_[1], "started");
 }
 
+class Nursery {
+ public:
+  Nursery() {
+    auto ends = step_sockets().value();
+    pid_ = ::fork();
+    if (pid_ == 0) be_nursery(ends.theirs.release());
+    control_ = std::move(ends.ours);
+  }
+  ~Nursery() {
+    control_.reset();
+    EXPECT_EQ(::waitpid(pid_, nullptr, 0), pid_);
+  }
+  Nursery(const Nursery&) = delete;
+  Nursery& operator=(const Nursery&) = delete;
+
+  [[nodiscard]] os::Fd order(const std::string& processes_file) const {
+    auto ends = step_sockets().value();
+    StepMessage message;
+    message.kind = 'N';
+    message.text = processes_file;
+    message.descriptors.push_back(std::move(ends.theirs));
+    EXPECT_TRUE(send_step_message(control_.get(), message));
+    return std::move(ends.ours);
+  }
+
+ private:
+  pid_t pid_ = -1;
+  os::Fd control_;
+};
+
 TEST_F(StepTest, OfANurseryIsOursAndRunsWhatItIsToldLater) {
-  auto nursery = step_sockets().value();
-  const pid_t pid = ::fork();
-  if (pid == 0) be_nursery(nursery.theirs.release());
-  ASSERT_GT(pid, 0);
-  nursery.theirs.reset();
+  const Nursery nursery;
   const auto group = home_ / "cgroup.procs";
   ASSERT_TRUE(os::write_file_atomic(group, ""));
-  auto control = step_sockets().value();
+  auto control = nursery.order(group);
   StepMessage message;
-  message.kind = 'N';
-  message.text = group;
-  message.descriptors.push_back(std::move(control.theirs));
-  ASSERT_TRUE(send_step_message(nursery.ours.get(), message));
-  ASSERT_TRUE(receive_step_message(control.ours.get(), message));
+  ASSERT_TRUE(receive_step_message(control.get(), message));
   ASSERT_EQ(message.kind, 'A');
   EXPECT_EQ(os::read_file(group), "0");
   const auto spare = static_cast<pid_t>(message.number);
   EXPECT_EQ(::waitpid(spare, nullptr, WNOHANG), 0);  // a child of this process, and alive
 
   const auto plan = text_of_plan(plan_of({"sh", "-c", "echo $A"}));
-  step_ = Step::adopt(loop_, {spare, std::move(control.ours)}, plan.value(), events());
+  step_ = Step::adopt(loop_, {spare, std::move(control)}, plan.value(), events());
   step_->begin();
   wait_for("prepared");
   Pipe out;
@@ -149,16 +171,15 @@ TEST_F(StepTest, OfANurseryIsOursAndRunsWhatItIsToldLater) {
   wait_for("ended 0 empty");
 
   EXPECT_EQ(out.rest(), "b c\n");
-  nursery.ours.reset();
-  EXPECT_EQ(::waitpid(pid, nullptr, 0), pid);
 }
 
 TEST_F(StepTest, OfANurseryEndsWhereItCannotEnterItsCgroup) {
-  const auto control = step_sockets().value();
-  const pid_t pid = ::fork();
-  if (pid == 0) be_spare_step(home_ / "absent/cgroup.procs", control.theirs.get());
+  const Nursery nursery;
+  const auto control = nursery.order(home_ / "absent/cgroup.procs");
+  StepMessage message;
+  EXPECT_FALSE(receive_step_message(control.get(), message));
   int status = 0;
-  EXPECT_EQ(::waitpid(pid, &status, 0), pid);
+  EXPECT_GT(::waitpid(-1, &status, __WALL), 0);
   EXPECT_EQ(WEXITSTATUS(status), 1);
 }
 
