@@ -2,12 +2,69 @@
 
 #include <cstdint>
 #include <cstring>
+#include <map>
+#include <optional>
+#include <type_traits>
 
 #include "runtime/agent/step_messages.hpp"
 
 namespace cox::agent {
 
 namespace {
+
+// Of either way: a Writer takes constant values.
+
+template <class Way, class Struct>
+requires std::is_same_v<std::remove_const_t<Struct>, StepFile>
+void each_member(Way& way, Struct& file) {
+  way(file.name);
+  way(file.mode);
+  way(file.bytes);
+}
+
+template <class Way, class Struct>
+requires std::is_same_v<std::remove_const_t<Struct>, RankProgram>
+void each_member(Way& way, Struct& program) {
+  way(program.argv);
+  way(program.path);
+  way(program.environment);
+  way(program.directory);
+}
+
+template <class Way, class Struct>
+requires std::is_same_v<std::remove_const_t<Struct>, DirectPlan>
+void each_member(Way& way, Struct& direct) {
+  way(direct.node_index);
+  way(direct.node_of_rank);
+  way(direct.hosts);
+  way(direct.address);
+  way(direct.hub_address);
+  way(direct.fan_out);
+  way(direct.name);
+  way(direct.pmi_library);
+  way(direct.session_directory);
+  way(direct.cpus);
+  way(direct.programs);
+  way(direct.program_of_rank);
+  way(direct.universe);
+}
+
+template <class Way, class Struct>
+requires std::is_same_v<std::remove_const_t<Struct>, StepPlan>
+void each_member(Way& way, Struct& plan) {
+  way(plan.user.uid);
+  way(plan.user.gid);
+  way(plan.user.name);
+  way(plan.change_user);
+  way(plan.home);
+  way(plan.directory);
+  way(plan.hostfile);
+  way(plan.nodes);
+  way(plan.files);
+  way(plan.command);
+  way(plan.environment);
+  way(plan.direct);
+}
 
 class Writer {
  public:
@@ -16,19 +73,31 @@ class Writer {
   }
   void operator()(std::uint32_t number) { (*this)(std::uint64_t{number}); }
   void operator()(bool yes) { (*this)(std::uint64_t{yes ? 1U : 0U}); }
+  void operator()(int number) { (*this)(static_cast<std::uint64_t>(std::int64_t{number})); }
   void operator()(const std::string& text) {
     (*this)(std::uint64_t{text.size()});
     text_ += text;
-  }
-  void operator()(const StepFile& file) {
-    (*this)(file.name);
-    (*this)(file.mode);
-    (*this)(file.bytes);
   }
   template <class Each>
   void operator()(const std::vector<Each>& all) {
     (*this)(std::uint64_t{all.size()});
     for (const auto& each : all) (*this)(each);
+  }
+  void operator()(const std::map<int, std::vector<int>>& all) {
+    (*this)(std::uint64_t{all.size()});
+    for (const auto& [number, each] : all) {
+      (*this)(number);
+      (*this)(each);
+    }
+  }
+  template <class Member>
+  void operator()(const std::optional<Member>& member) {
+    (*this)(member.has_value());
+    if (member) each_member(*this, *member);
+  }
+  template <class Struct>
+  void operator()(const Struct& value) {
+    each_member(*this, value);
   }
   [[nodiscard]] std::string take() { return std::move(text_); }
 
@@ -56,6 +125,11 @@ class Reader {
     (*this)(read);
     yes = read != 0;
   }
+  void operator()(int& number) {
+    std::uint64_t read = 0;
+    (*this)(read);
+    number = static_cast<int>(static_cast<std::int64_t>(read));
+  }
   void operator()(std::string& text) {
     std::uint64_t size = 0;
     (*this)(size);
@@ -63,16 +137,30 @@ class Reader {
     text.assign(text_.substr(0, size));
     text_.remove_prefix(size);
   }
-  void operator()(StepFile& file) {
-    (*this)(file.name);
-    (*this)(file.mode);
-    (*this)(file.bytes);
-  }
   template <class Each>
   void operator()(std::vector<Each>& all) {
     std::uint64_t count = 0;
     (*this)(count);
     while (good_ && count-- > 0) (*this)(all.emplace_back());
+  }
+  void operator()(std::map<int, std::vector<int>>& all) {
+    std::uint64_t count = 0;
+    (*this)(count);
+    while (good_ && count-- > 0) {
+      int number = 0;
+      (*this)(number);
+      (*this)(all[number]);
+    }
+  }
+  template <class Member>
+  void operator()(std::optional<Member>& member) {
+    bool there = false;
+    (*this)(there);
+    if (there) each_member(*this, member.emplace());
+  }
+  template <class Struct>
+  void operator()(Struct& value) {
+    each_member(*this, value);
   }
   [[nodiscard]] bool is_whole() const { return good_ && text_.empty(); }
 
@@ -86,25 +174,10 @@ class Reader {
   bool good_ = true;
 };
 
-template <class Way, class Plan>
-void each_member(Way& way, Plan& plan) {
-  way(plan.user.uid);
-  way(plan.user.gid);
-  way(plan.user.name);
-  way(plan.change_user);
-  way(plan.home);
-  way(plan.directory);
-  way(plan.hostfile);
-  way(plan.nodes);
-  way(plan.files);
-  way(plan.command);
-  way(plan.environment);
-}
-
 }  // namespace
 
 std::optional<std::string> text_of_plan(const StepPlan& plan) {
-  if (plan.direct || plan.container) return std::nullopt;
+  if (plan.container) return std::nullopt;
   Writer writer;
   each_member(writer, plan);
   auto text = writer.take();
