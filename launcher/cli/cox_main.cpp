@@ -1,20 +1,10 @@
-#include <csignal>
-#include <cstdio>
-#include <functional>
-#include <iostream>
-#include <map>
-
-#include "launcher/cli/commands.hpp"
-#include "launcher/cli/exit_codes.hpp"
-#include "launcher/cluster/lifecycle.hpp"
+#include "launcher/cli/entry.hpp"
 
 namespace {
 
-using Command = std::function<int(const std::vector<std::string>&, cox::cli::Streams)>;
-
-const std::map<std::string, Command>& commands() {
+const cox::cli::CommandList& commands() {
   using namespace cox::cli;
-  static const std::map<std::string, Command> list{
+  static const CommandList list{
       {"awsbsub", run_awsbsub},         {"awsbstat", run_awsbstat},
       {"awsbout", run_awsbout},         {"awsbkill", run_awsbkill},
       {"awsbhosts", run_awsbhosts},     {"awsbqueues", run_awsbqueues},
@@ -56,40 +46,4 @@ constexpr const char* kHelp =
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_DFL);  // `awsbout ID | head` ends quietly
-  std::vector<std::string> args(argv, argv + argc);
-  auto name = args.empty() ? std::string("cox") : args[0].substr(args[0].rfind('/') + 1);
-  args.erase(args.begin(), args.begin() + (args.empty() ? 0 : 1));
-  if (!commands().contains(name)) {
-    if (args.empty()) {
-      std::fputs(kHelp, stderr);
-      return cox::cli::kMisused;
-    }
-    name = args.front();
-    args.erase(args.begin());
-  }
-  if (name == "--help" || name == "-h" || name == "help") {
-    std::fputs(kHelp, stdout);
-    return cox::cli::kDone;
-  }
-  if (name == "--version" || name == "version") {
-    std::printf("cox %s\n", cox::cluster::kVersion);
-    return cox::cli::kDone;
-  }
-  const auto command = commands().find(name);
-  if (command == commands().end()) {
-    std::fprintf(stderr, "cox: error: there is no command %s (see cox --help)\n", name.c_str());
-    return cox::cli::kMisused;
-  }
-  try {
-    const int status = command->second(args, {std::cout, std::cerr});
-    std::cout.flush();
-    return status;
-  } catch (const std::exception& error) {
-    // Out of memory, or a fault of ours in a library that throws.
-    std::cout.flush();
-    std::fprintf(stderr, "Unexpected error. Command failed with exception: %s\n", error.what());
-    return cox::cli::kFailed;
-  }
-}
+int main(int argc, char** argv) { return cox::cli::run_by_name(argc, argv, commands(), kHelp); }

@@ -6,11 +6,11 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <functional>
 
 #include "runtime/base/text.hpp"
 #include "runtime/mpi/launch_plan.hpp"
 #include "runtime/os/files.hpp"
-#include "runtime/os/frame_link.hpp"
 #include "runtime/os/process.hpp"
 
 namespace cox::cli {
@@ -89,14 +89,18 @@ Result<MpiBinary> mpi_binary(const std::string& source) {
     return fail(Errc::not_found, "{} is not in PATH: it compiles {}", *wrapper, base);
   }
   const auto name = base.substr(0, base.rfind('.'));
-  const auto key =
-      os::sha256_hex(fmt::format("{}\n{}\n{}", identity_of(compiler),
-                                 join(mpi::compile_argv(compiler, "SOURCE", "OUT"), " "), *text));
-  const auto directory = cache_directory() + "/" + key.substr(0, 32);
+  const auto made_of = fmt::format("{}\n{}\n{}", identity_of(compiler),
+                                   join(mpi::compile_argv(compiler, "SOURCE", "OUT"), " "), *text);
+  const auto directory = fmt::format("{}/{:016x}-{}", cache_directory(),
+                                     std::hash<std::string>{}(made_of), made_of.size());
   const auto binary = directory + "/" + name;
-  if (::access(binary.c_str(), X_OK) == 0 && !includes_own_files(*text))
+  const auto note = directory + "/made-of";
+  if (::access(binary.c_str(), X_OK) == 0 && !includes_own_files(*text) &&
+      os::read_file(note, made_of.size() + 1) == made_of) {
     return MpiBinary{binary, name};
+  }
   if (auto made = os::make_directories(directory, 0755); !made) return fail(made.error());
+  ::unlink(note.c_str());  // until the binary is there that it tells of
   // Another awsbsub may be compiling the same: each writes its own file and puts it in place whole.
   const auto temporary = fmt::format("{}.{}", binary, ::getpid());
   if (auto compiled = compile(mpi::compile_argv(compiler, source, temporary)); !compiled) {
@@ -105,6 +109,7 @@ Result<MpiBinary> mpi_binary(const std::string& source) {
     return fail(within(source + " does not compile", compiled.error()));
   }
   if (::rename(temporary.c_str(), binary.c_str()) != 0) return fail(os::errno_error(errno, binary));
+  if (auto noted = os::write_file_atomic(note, made_of, 0644); !noted) return fail(noted.error());
   return MpiBinary{binary, name};
 }
 

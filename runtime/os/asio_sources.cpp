@@ -1,4 +1,3 @@
-// Asio's and Beast's own code, compiled once.
+// Asio's and Beast's own code, compiled once; that of TLS apart, for programs without it.
 #include <boost/asio/impl/src.hpp>
-#include <boost/asio/ssl/impl/src.hpp>
 #include <boost/beast/src.hpp>
