@@ -66,18 +66,39 @@ std::string render_log_line(std::int64_t now_ms, LogLevel level, std::string_vie
                      join(split(text, '\n'), "\\n"));
 }
 
-void open_client_log(LogLevel least) {
+namespace {
+
+/// ~/.parallelcluster, made; nothing where that cannot be.
+std::string log_directory() {
   const char* home = std::getenv("HOME");
-  if (home == nullptr || *home == '\0') return;
-  const auto directory = std::string(home) + "/.parallelcluster";
-  if (!os::make_directories(directory, 0755)) return;
-  const auto path = directory + "/awsbatch-cli.log";
+  if (home == nullptr || *home == '\0') return "";
+  auto directory = std::string(home) + "/.parallelcluster";
+  return os::make_directories(directory, 0755) ? directory : "";
+}
+
+void open_log(const std::string& path, LogLevel least) {
   struct stat seen {};
   if (::stat(path.c_str(), &seen) == 0 && seen.st_size > kSizeMax) {
     std::rename(path.c_str(), (path + ".1").c_str());
   }
   current().file = os::Fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644));
   current().least = least;
+}
+
+}  // namespace
+
+void open_client_log(LogLevel least) {
+  if (const auto directory = log_directory(); !directory.empty()) {
+    open_log(directory + "/awsbatch-cli.log", least);
+  }
+}
+
+void open_pcluster_log() {
+  const char* named = std::getenv("PCLUSTER_LOG_FILE");
+  if (named != nullptr && *named != '\0') return open_log(named, LogLevel::info);
+  if (const auto directory = log_directory(); !directory.empty()) {
+    open_log(directory + "/pcluster-cli.log", LogLevel::info);
+  }
 }
 
 void client_log(LogLevel level, std::string_view place, std::string_view text) {

@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-/// The log of the awsb* commands, ~/.parallelcluster/awsbatch-cli.log: the original's, which people
-/// are used to send along. Whoever cannot write it works without.
+/// The logs of the commands in ~/.parallelcluster, awsbatch-cli.log and pcluster-cli.log: the
+/// originals', which people are used to send along. Whoever cannot write one works without.
 namespace cox::cli {
 
 /// Python's levels.
@@ -23,6 +23,8 @@ enum class LogLevel { debug = 10, info = 20, warning = 30, error = 40, critical 
 /// Makes the directory and the file, which is put aside as .log.1 when it is larger than 5 MiB;
 /// keeps lines from this level up.
 void open_client_log(LogLevel least);
+/// pcluster's, or the file that PCLUSTER_LOG_FILE names.
+void open_pcluster_log();
 
 /// `place`: "module:function".
 void client_log(LogLevel level, std::string_view place, std::string_view text);

@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <ostream>
 
+#include "launcher/cli/client_log.hpp"
 #include "launcher/cli/pcluster_json.hpp"
 #include "launcher/cluster/lifecycle.hpp"
 #include "runtime/base/text.hpp"
@@ -17,6 +18,7 @@ int say(Streams streams, const json::object& object, int status) {
 }
 
 int refuse(Streams streams, const std::string& message) {
+  client_log(LogLevel::error, "pcluster:v3", message);
   return say(streams, {{"message", message}}, kFailed);
 }
 

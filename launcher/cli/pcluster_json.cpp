@@ -125,11 +125,15 @@ bool has(const std::string& text, std::string_view word) {
 }
 
 json::object head_node(const json::object& shown) {
-  return {{"instanceId", text_of(shown, "id")},
-          {"instanceType", text_of(shown, "instanceType")},
-          {"launchTime", render_utc(int_of(shown, "launchTime"))},
-          {"privateIpAddress", text_of(shown, "address")},
-          {"state", text_of(shown, "state")}};
+  json::object node{{"instanceId", text_of(shown, "id")},
+                    {"instanceType", text_of(shown, "instanceType")},
+                    {"launchTime", render_utc(int_of(shown, "launchTime"))}};
+  // While it is being made it may have none yet.
+  if (const auto address = text_of(shown, "address"); !address.empty()) {
+    node["privateIpAddress"] = address;
+  }
+  node["state"] = text_of(shown, "state");
+  return node;
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <ostream>
 #include <sstream>
 
+#include "launcher/cli/client_log.hpp"
 #include "launcher/cli/commands.hpp"
 #include "launcher/cli/exit_codes.hpp"
 #include "launcher/cli/pcluster_answers.hpp"
@@ -15,8 +16,7 @@ namespace cox::cli {
 namespace {
 
 // Verbs of the originals that this version does not have.
-constexpr std::array<const char*, 15> kNotServed{"update-cluster",
-                                                 "delete-cluster-instances",
+constexpr std::array<const char*, 13> kNotServed{"delete-cluster-instances",
                                                  "list-images",
                                                  "build-image",
                                                  "delete-image",
@@ -27,7 +27,6 @@ constexpr std::array<const char*, 15> kNotServed{"update-cluster",
                                                  "list-official-images",
                                                  "dcv-connect",
                                                  "export-image-logs",
-                                                 "update",
                                                  "createami",
                                                  "dcv"};
 
@@ -99,6 +98,8 @@ int run_pcluster(const std::vector<std::string>& args, Streams streams) {
     return kDone;
   }
   const std::vector<std::string> rest(args.begin() + 1, args.end());
+  open_pcluster_log();
+  client_log(LogLevel::info, "pcluster:main", shell_quote(args));
   if (name == "ssh") return run_pcluster_ssh(rest, streams);
   for (const auto* entries : {&version3_verbs(), &version2_verbs()}) {
     for (const auto& entry : *entries) {
@@ -107,7 +108,10 @@ int run_pcluster(const std::vector<std::string>& args, Streams streams) {
       if (const int status = read_words(entry.verb, rest, words, streams); status >= 0) {
         return status;
       }
-      return run_verb(entry, words, streams);
+      const int status = run_verb(entry, words, streams);
+      client_log(status == kDone ? LogLevel::info : LogLevel::error, "pcluster:main",
+                 fmt::format("{} ends with {}", name, status));
+      return status;
     }
   }
   if (std::find(kNotServed.begin(), kNotServed.end(), name) != kNotServed.end()) {

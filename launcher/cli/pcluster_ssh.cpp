@@ -12,6 +12,7 @@
 
 #include "launcher/cli/connection.hpp"
 #include "launcher/cli/exit_codes.hpp"
+#include "launcher/cli/pcluster_answers.hpp"
 #include "launcher/cli/pcluster_file.hpp"
 #include "launcher/cli/pcluster_interrupt.hpp"
 #include "launcher/cli/pcluster_json.hpp"
@@ -34,12 +35,12 @@ constexpr std::string_view kWithValue = "BbcDEeFIiJLlmOopQRSWw";
 constexpr std::string_view kFlags = "46AaCfGgKkMNnqsTtVvXxYy";
 
 constexpr const char* kUsage =
-    "usage: pcluster ssh NAME [ssh options] [COMMAND ...]\n"
-    "       pcluster ssh -n NAME [--dryrun BOOL] [ssh options] [COMMAND ...]\n"
+    "usage: pcluster ssh NAME [-d] [ssh options] [COMMAND ...]\n"
+    "       pcluster ssh -n NAME [--dryrun [BOOL]] [ssh options] [COMMAND ...]\n"
     "\n"
     "Opens a login shell on the cluster's head node, or runs a command there with this terminal\n"
     "and stdin; the exit status is the command's. ssh's options (-i KEY, -p PORT, -o X=Y, ...)\n"
-    "are taken and not needed for a local cluster.\n"
+    "are taken and not needed for a local cluster. With -d or --dryrun the command is shown only.\n"
     "\n"
     "Examples:\n"
     "  pcluster ssh tutor2\n"
@@ -132,6 +133,18 @@ int run_here(const SshWords& words, Streams streams) {
   return os::exit_code_of(status);
 }
 
+/// Version 2's is a flag, version 3's takes a value; without one it is a flag too. Moves `at` on.
+Result<bool> dry_run(const std::vector<std::string>& args, std::size_t& at, std::size_t equals) {
+  if (equals != std::string::npos) {
+    const auto value = args[at].substr(equals + 1);
+    if (const auto given = boolean(value)) return *given;
+    return fail(Errc::invalid_argument, "argument --dryrun: '{}' is neither true nor false", value);
+  }
+  const auto given = at + 1 < args.size() ? boolean(args[at + 1]) : std::nullopt;
+  if (given) ++at;
+  return given.value_or(true);
+}
+
 }  // namespace
 
 Result<std::string> fill_template(const std::string& text,
@@ -158,7 +171,8 @@ Result<std::string> fill_template(const std::string& text,
 
 Result<SshWords> parse_ssh_words(const std::vector<std::string>& args) {
   SshWords words;
-  const auto value_of = [&](std::size_t& at) -> Result<std::string> {
+  const auto value_of = [&](std::size_t& at, std::size_t equals) -> Result<std::string> {
+    if (equals != std::string::npos) return args[at].substr(equals + 1);
     if (at + 1 == args.size()) {
       return fail(Errc::invalid_argument, "argument {}: expected one argument", args[at]);
     }
@@ -166,7 +180,8 @@ Result<SshWords> parse_ssh_words(const std::vector<std::string>& args) {
   };
   std::size_t i = 0;
   for (; i < args.size(); ++i) {
-    const auto& word = args[i];
+    const auto equals = args[i].starts_with("--") ? args[i].find('=') : std::string::npos;
+    const auto word = args[i].substr(0, equals);
     if (word == "-h" || word == "--help") {
       words.help = true;
       return words;
@@ -174,17 +189,15 @@ Result<SshWords> parse_ssh_words(const std::vector<std::string>& args) {
     const bool names_cluster = word == "-n" || word == "--cluster-name";
     if (words.cluster.empty() && (names_cluster || !word.starts_with("-"))) {
       words.version2 = !names_cluster;
-      const auto name = names_cluster ? value_of(i) : Result<std::string>(word);
+      const auto name = names_cluster ? value_of(i, equals) : Result<std::string>(word);
       if (!name) return fail(name.error());
       words.cluster = *name;
     } else if (word == "-r" || word == "--region") {
-      if (const auto region = value_of(i); !region) return fail(region.error());
+      if (const auto region = value_of(i, equals); !region) return fail(region.error());
     } else if (word == "-d" || word == "--dryrun") {
-      // Version 3's takes a value.
-      const bool has_value = i + 1 < args.size() && to_lower(args[i + 1]) == "true";
-      const bool refused = i + 1 < args.size() && to_lower(args[i + 1]) == "false";
-      if (has_value || refused) ++i;
-      words.dry_run = !refused;
+      const auto wanted = dry_run(args, i, equals);
+      if (!wanted) return fail(wanted.error());
+      words.dry_run = *wanted;
     } else if (word == "--") {
       ++i;
       break;
@@ -192,12 +205,12 @@ Result<SshWords> parse_ssh_words(const std::vector<std::string>& args) {
       words.options.push_back(word);
       words.names_key = words.names_key || word[1] == 'i';
       if (word.size() > 2) continue;  // the value is attached
-      const auto value = value_of(i);
+      const auto value = value_of(i, equals);
       if (!value) return fail(value.error());
       words.options.push_back(*value);
     } else if (word.size() > 1 && word[0] == '-') {
       if (word.find_first_not_of(kFlags, 1) != word.npos) {
-        return fail(Errc::invalid_argument, "ssh has no option {}", word);
+        return fail(Errc::invalid_argument, "ssh has no option {}", args[i]);
       }
       words.options.push_back(word);
     } else {

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <string>
 
+#include "launcher/cli/client_log.hpp"
 #include "launcher/cli/connection.hpp"
 #include "launcher/cli/exit_codes.hpp"
 #include "launcher/cli/pcluster_file.hpp"
@@ -34,6 +35,7 @@ using Takes = VerbOption::Takes;
 constexpr const char* kName = "cluster_name";
 
 int fail_with(Streams streams, const std::string& text) {
+  client_log(LogLevel::error, "pcluster:v2", text);
   streams.err << "ERROR: " << text << '\n';
   return kFailed;
 }
@@ -43,9 +45,10 @@ std::string config_path(const Words& words) {
 }
 
 void show_finding(const config::Finding& finding, const ClusterFile& file, Streams streams) {
-  const char* level = finding.level == config::Level::error ? "ERROR" : "WARNING";
-  streams.err << level << ": " << finding.text << '\n'
-              << config::render_place(finding, file.path, file.text);
+  const bool is_error = finding.level == config::Level::error;
+  (is_error ? streams.err : streams.out)
+      << (is_error ? "ERROR: " : "WARNING: ") << finding.text << '\n'
+      << config::render_place(finding, file.path, file.text);
 }
 
 /// Says what is to be said about the file. Nothing when it cannot be used: with sanity_check =
@@ -172,7 +175,7 @@ Result<void> look_at_parameters(const Words& words, Streams streams) {
   if (error || !parsed.is_object()) {
     return fail(Errc::invalid_argument, "--extra-parameters takes a JSON map, not {}", text);
   }
-  streams.err << "WARNING: --extra-parameters are of a CloudFormation template: they do nothing "
+  streams.out << "WARNING: --extra-parameters are of a CloudFormation template: they do nothing "
                  "here\n";
   return {};
 }
@@ -200,7 +203,7 @@ int create(const Words& words, Streams streams) {
   }();
   if (!made) return fail_with(streams, made.error().message);
   if (const auto more = overcommit(*file->loaded.config, machine_cpus())) {
-    streams.err << "WARNING: " << more->text << '\n';
+    streams.out << "WARNING: " << more->text << '\n';
   }
   streams.out << "Creating stack named: " << (made->v2 ? "parallelcluster-" : "") << name << '\n'
               << std::flush;
@@ -354,7 +357,14 @@ int status(const Words& words, Streams streams) {
   leave_on_interrupt(kDone);
   auto record = find(words, streams);
   if (!record) return kFailed;
-  if (record->status == "CREATE_IN_PROGRESS" && !words.has("--nowait")) {
+  const bool waits = !words.has("--nowait");
+  if (waits && record->status == "UPDATE_IN_PROGRESS") {
+    streams.out << "Status: " << record->status << '\n' << std::flush;
+    auto updated = await_update(record->name);
+    if (!updated) return fail_with(streams, updated.error().message);
+    record = std::move(*updated);
+  }
+  if (waits && record->status == "CREATE_IN_PROGRESS") {
     StatusLine line(streams);
     const auto creation =
         follow_creation(record->name, [&](const ResourceEvent& event) { line.show(event); });
@@ -364,7 +374,7 @@ int status(const Words& words, Streams streams) {
     if (!creation->failures.empty()) record->status_reason = creation->failures.back().reason;
   }
   streams.out << "Status: " << record->status << '\n';
-  if (record->status == "CREATE_FAILED") {
+  if (!record->status_reason.empty()) {
     show_failures({{record->name, record->status, record->status_reason}}, streams);
   }
   if (!cluster::is_made(record->status)) return kDone;
@@ -382,38 +392,47 @@ int instances(const Words& words, Streams streams) {
   if (!record) return kFailed;
   const auto nodes = list_nodes(record->name);
   if (!nodes) return fail_with(streams, nodes.error().message);
+  const bool is_slurm = record->scheduler == "slurm";
   for (const auto& node : *nodes) {
-    if (node.type == "HeadNode") streams.out << fmt::format("{:<20} {}\n", "MasterServer", node.id);
+    const bool is_head = node.type == "HeadNode";
+    if (!is_head && !is_slurm) continue;
+    streams.out << fmt::format("{:<20} {}\n", is_head ? "MasterServer" : "ComputeFleet", node.id);
   }
-  streams.out << "Run 'awsbhosts --cluster " << record->name << "' to list the compute instances\n";
+  if (!is_slurm) {
+    streams.out << "Run 'awsbhosts --cluster " << record->name
+                << "' to list the compute instances\n";
+  }
   return kDone;
 }
 
-int set_fleet(const Words& words, const char* status, const char* told, Streams streams) {
+int set_fleet(const Words& words, bool wanted, Streams streams) {
   const auto record = find(words, streams);
   if (!record) return kFailed;
   auto connection = Connection::open(record->name);
-  const auto answer = connection ? connection->post("fleet", json::object{{"status", status}})
-                                 : fail(connection.error());
+  const auto answer =
+      connection
+          ? connection->post("fleet", json::object{{"status", wanted ? "ENABLED" : "DISABLED"}})
+          : fail(connection.error());
   if (!answer) return fail_with(streams, answer.error().message);
-  streams.out << told << record->name << '\n';
+  if (record->scheduler == "slurm") {
+    streams.out << (wanted ? "Starting" : "Stopping") << " compute fleet : ";
+  } else {
+    streams.out << (wanted ? "Enabling" : "Disabling") << " AWS Batch compute environment : ";
+  }
+  streams.out << record->name << '\n';
   return kDone;
 }
 
-int start(const Words& words, Streams streams) {
-  return set_fleet(words, "ENABLED", "Enabling AWS Batch compute environment : ", streams);
-}
+int start(const Words& words, Streams streams) { return set_fleet(words, true, streams); }
 
-int stop(const Words& words, Streams streams) {
-  return set_fleet(words, "DISABLED", "Disabling AWS Batch compute environment : ", streams);
-}
+int stop(const Words& words, Streams streams) { return set_fleet(words, false, streams); }
 
 /// A verb with the options that all have.
 VerbEntry entry(const char* name, const char* summary, std::vector<VerbOption> options, RunVerb run,
                 const char* examples, bool named = true) {
   options.push_back({"--config", {"-c"}, Takes::one, false, "file of version 2 (INI)"});
   options.push_back({"--region", {"-r"}, Takes::one, false, "AWS region that the cluster shows"});
-  return {{name, summary, std::move(options), named ? kName : "", examples}, run};
+  return {{name, summary, std::move(options), named ? kName : "", examples, true}, run};
 }
 
 const VerbOption kNoWait{"--nowait", {"-nw"}, Takes::nothing, false, "do not wait for the end"};
@@ -454,8 +473,8 @@ const std::vector<VerbEntry>& version2_verbs() {
       entry("list", "Lists the clusters of this host.",
             {{"--color", {}, Takes::nothing, false, "colour the states"}}, list,
             "  pcluster list\n", false),
-      entry("instances", "Shows the head node's id.", {}, instances,
-            "  pcluster instances tutor2\n"),
+      entry("instances", "Shows the head node's id, and those of a Slurm file's nodes.", {},
+            instances, "  pcluster instances tutor2\n"),
       entry("start", "Enables the compute environment.", {}, start, "  pcluster start tutor2\n"),
       entry("stop", "Disables the compute environment: hosts shrink to the minimum.", {}, stop,
             "  pcluster stop tutor2\n")};

@@ -187,12 +187,11 @@ int describe_instances(const Words& words, Streams streams) {
     const auto queue = queues.find(node.environment);
     const auto name = queue != queues.end() ? queue->second : std::string();
     if (words.has("--queue-name") && (name.empty() || words.get("--queue-name") != name)) continue;
-    json::object shown{{"launchTime", render_utc(node.launched_at_ms)},
-                       {"instanceId", node.id},
-                       {"privateIpAddress", node.address},
-                       {"instanceType", node.instance_type},
-                       {"nodeType", node.type},
-                       {"state", node.state}};
+    json::object shown{{"launchTime", render_utc(node.launched_at_ms)}, {"instanceId", node.id}};
+    if (!node.address.empty()) shown["privateIpAddress"] = node.address;
+    shown["instanceType"] = node.instance_type;
+    shown["nodeType"] = node.type;
+    shown["state"] = node.state;
     if (!name.empty()) shown["queueName"] = name;
     list.push_back(std::move(shown));
   }

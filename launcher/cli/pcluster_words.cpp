@@ -76,15 +76,80 @@ CLI::Option* add(CLI::App& app, const VerbOption& option, std::vector<std::strin
   // CLI11 knows no short names of two letters: plain_words() has turned them into long ones.
   const auto shorts = join(option.shorts, ", ");
   added->description(shorts.empty() ? option.help : shorts + ": " + option.help);
-  added->required(option.required);
   if (option.help.empty()) added->group("");
-  if (!option.choices.empty()) added->check(CLI::IsMember(option.choices));
   return added;
 }
 
-int unknown_words(const Verb& verb, const std::string& words, Streams streams) {
-  streams.out << usage_line(verb) << "Invalid arguments [" << words << "]\n";
+/// What the original's parser leaves over.
+struct LeftOver {
+  std::vector<std::string> args;   ///< without the unknown options
+  std::vector<std::string> words;  ///< the unknown options, as typed
+};
+
+constexpr std::string_view kUnknown = "unrecognized arguments: ";
+
+/// Takes options that are not known out of the words, one after the other. Errors: as
+/// read_arguments(), for what is wrong with those that are known.
+Result<Arguments> read_known(LeftOver& over, const std::vector<OptionNames>& names) {
+  while (true) {
+    auto read = read_arguments(over.args, names, false);
+    if (read || !read.error().message.starts_with(kUnknown)) return read;
+    const auto word = read.error().message.substr(kUnknown.size());
+    const auto at = std::find(over.args.begin(), over.args.end(), word);
+    if (at == over.args.end()) return read;  // a letter among joined flags
+    over.words.push_back(word);
+    over.args.erase(at);
+  }
+}
+
+/// In the order typed, as Python shows a list.
+std::string python_list(const std::vector<std::string>& args, std::vector<std::string> words) {
+  std::string list;
+  for (const auto& arg : args) {
+    const auto at = std::find(words.begin(), words.end(), arg);
+    if (at == words.end()) continue;
+    words.erase(at);
+    list += (list.empty() ? "'" : ", '") + arg + "'";
+  }
+  return "[" + list + "]";
+}
+
+int unknown_words(const Verb& verb, const std::vector<std::string>& args,
+                  const std::vector<std::string>& unknown, Streams streams) {
+  streams.out << usage_line(verb) << "Invalid arguments " << python_list(args, unknown)
+              << (verb.version2 ? "..." : "") << '\n';
+  std::vector<std::string> names;
+  for (const auto& option : verb.options) names.push_back(option.name);
+  for (const auto& word : unknown) {
+    if (!word.starts_with("--")) continue;
+    if (const auto near = nearest(word.substr(0, word.find('=')), names)) {
+      streams.err << "pcluster " << verb.name << ": there is no option " << word
+                  << "; did you mean " << *near << "?\n";
+    }
+  }
   return kFailed;
+}
+
+/// What argparse says of values that may not be, and of what is missing.
+Result<void> check_given(const Verb& verb, const Arguments& read,
+                         const std::vector<OptionNames>& names) {
+  std::vector<bool> is_given(verb.options.size());
+  for (const auto& [at, value] : read.given) {
+    is_given[at] = true;
+    const auto& choices = verb.options[at].choices;
+    if (choices.empty() || !value) continue;
+    if (std::find(choices.begin(), choices.end(), *value) != choices.end()) continue;
+    return fail(Errc::invalid_argument, "argument {}: invalid choice: '{}' (choose from '{}')",
+                shown_name(names[at]), *value, join(choices, "', '"));
+  }
+  std::vector<std::string> missing;
+  for (std::size_t i = 0; i < verb.options.size(); ++i) {
+    if (verb.options[i].required && !is_given[i]) missing.push_back(shown_name(names[i]));
+  }
+  if (!verb.positional.empty() && read.words.empty()) missing.push_back(verb.positional);
+  if (missing.empty()) return {};
+  return fail(Errc::invalid_argument, "the following arguments are required: {}",
+              join(missing, ", "));
 }
 
 }  // namespace
@@ -109,15 +174,22 @@ int read_words(const Verb& verb, const std::vector<std::string>& args, Words& wo
   for (const auto& option : verb.options) made.push_back(add(app, option, values.emplace_back()));
   std::string positional;
   if (!verb.positional.empty()) {
-    app.add_option(verb.positional, positional, "Name of the cluster")->required();
+    app.add_option(verb.positional, positional, "Name of the cluster");
   }
   const auto names = names_of(verb);
-  const auto read = read_arguments(spread_lists(verb, args), names, false);
-  constexpr std::string_view kUnknown = "unrecognized arguments: ";
-  if (!read) {
-    const auto& text = read.error().message;
-    if (!text.starts_with(kUnknown)) return misused(verb, text, streams);
-    return unknown_words(verb, "'" + text.substr(kUnknown.size()) + "'", streams);
+  LeftOver over{spread_lists(verb, args), {}};
+  auto read = read_known(over, names);
+  if (!read && read.error().message.starts_with(kUnknown)) {
+    return unknown_words(verb, over.args, {read.error().message.substr(kUnknown.size())}, streams);
+  }
+  if (!read) return misused(verb, read.error().message, streams);
+  if (!read->help) {
+    if (const auto good = check_given(verb, *read, names); !good) {
+      return misused(verb, good.error().message, streams);
+    }
+    const std::size_t most = verb.positional.empty() ? 0 : 1;
+    for (std::size_t i = most; i < read->words.size(); ++i) over.words.push_back(read->words[i]);
+    if (!over.words.empty()) return unknown_words(verb, args, over.words, streams);
   }
   auto plain = plain_words(*read, names);
   std::reverse(plain.begin(), plain.end());  // CLI11 takes them from the back
@@ -126,12 +198,6 @@ int read_words(const Verb& verb, const std::vector<std::string>& args, Words& wo
   } catch (const CLI::CallForHelp&) {
     streams.out << app.help();
     return kDone;
-  } catch (const CLI::ExtrasError&) {
-    std::string extra;
-    for (const auto& word : app.remaining()) {
-      if (word != "--") extra += (extra.empty() ? "'" : ", '") + word + "'";
-    }
-    return unknown_words(verb, extra, streams);
   } catch (const CLI::ParseError& error) {
     return misused(verb, error.what(), streams);
   }

@@ -25,6 +25,7 @@ struct Verb {
   std::vector<VerbOption> options;
   std::string positional{};  ///< its only word's name; empty: takes none
   std::string examples{};    ///< one a line; shown at the end of its help
+  bool version2 = false;
 };
 
 /// What a verb was given.
@@ -44,8 +45,8 @@ class Words {
 };
 
 /// Reads a verb's words. Returns an exit status when the program is over: help was asked for (0),
-/// a word is unknown (1, with usage on out, as the original), or an option is wrong (2, with usage
-/// on err); -1 to go on.
+/// an option is wrong or missing (2, with usage on err), or words are unknown (1, with usage on
+/// out, as the original); -1 to go on.
 int read_words(const Verb& verb, const std::vector<std::string>& args, Words& words,
                Streams streams);
 

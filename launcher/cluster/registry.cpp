@@ -31,10 +31,11 @@ std::string home_directory() {
   return entry != nullptr ? entry->pw_dir : "/";
 }
 
+/// One's own and root's; or the one that is named.
 std::vector<std::string> roots() {
   std::vector<std::string> list{state_root()};
-  const bool whole = variable("COX_STATE_DIR").empty();
-  if (whole && list.front() != kSystemRoot) list.emplace_back(kSystemRoot);
+  const bool is_named = !variable("COX_STATE_DIR").empty();
+  if (!is_named && list.front() != kSystemRoot) list.emplace_back(kSystemRoot);
   return list;
 }
 

@@ -21,12 +21,27 @@ std::string on_one_line(std::string value) {
   return value;
 }
 
+/// Version 2 takes an empty text, and NONE, for one that is not there. Of a shared_dir it means
+/// that the section is not used.
+void forget_absent(IniSection& section) {
+  const auto* known = find_ini_keys(section.type);
+  if (known == nullptr) return;
+  std::erase_if(section.values, [&](const IniValue& value) {
+    const bool empty = value.text.empty() || value.text == "NONE";
+    return empty && value.key != "shared_dir" &&
+           std::any_of(known->keys.begin(), known->keys.end(), [&](const IniKey& key) {
+             return key.name == value.key && key.kind == IniKind::text;
+           });
+  });
+}
+
 }  // namespace
 
 IniConverter::IniConverter(std::string_view text, const ConvertOptions& options)
     : options_(options) {
   std::vector<Finding> findings;
   sections_ = parse_ini(text, findings);
+  for (auto& each : sections_) forget_absent(each);
   if (findings.empty()) return;
   const auto& first = findings.front();
   throw Fault{first.place.line > 0 ? fmt::format("line {}: {}", first.place.line, first.text)

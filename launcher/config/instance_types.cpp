@@ -55,6 +55,23 @@ constexpr Size kGraviton8[] = {{"medium", 1},     {"large", 2},       {"xlarge",
                                {"2xlarge", 8},    {"4xlarge", 16},    {"8xlarge", 32},
                                {"12xlarge", 48},  {"16xlarge", 64},   {"24xlarge", 96},
                                {"48xlarge", 192}, {"metal-24xl", 96}, {"metal-48xl", 192}};
+constexpr Size kIntel8[] = {{"large", 2},       {"xlarge", 4},     {"2xlarge", 8},
+                            {"4xlarge", 16},    {"8xlarge", 32},   {"12xlarge", 48},
+                            {"16xlarge", 64},   {"24xlarge", 96},  {"32xlarge", 128},
+                            {"48xlarge", 192},  {"96xlarge", 384}, {"metal-48xl", 192},
+                            {"metal-96xl", 384}};
+constexpr Size kAmd8[] = {{"medium", 1},     {"large", 2},       {"xlarge", 4},
+                          {"2xlarge", 8},    {"4xlarge", 16},    {"8xlarge", 32},
+                          {"12xlarge", 48},  {"16xlarge", 64},   {"24xlarge", 96},
+                          {"48xlarge", 192}, {"metal-24xl", 96}, {"metal-48xl", 192}};
+constexpr Size kDisks7[] = {{"large", 2},       {"xlarge", 4},      {"2xlarge", 8},
+                            {"3xlarge", 12},    {"6xlarge", 24},    {"12xlarge", 48},
+                            {"18xlarge", 72},   {"24xlarge", 96},   {"48xlarge", 192},
+                            {"metal-24xl", 96}, {"metal-48xl", 192}};
+constexpr Size kDenser[] = {{"xlarge", 4},   {"2xlarge", 8},  {"4xlarge", 16},
+                            {"6xlarge", 24}, {"8xlarge", 32}, {"12xlarge", 48}};
+constexpr Size kHardDisks[] = {{"2xlarge", 8}, {"4xlarge", 16}, {"8xlarge", 32}, {"16xlarge", 64}};
+constexpr Size kGpuParts[] = {{"large", 2}, {"xlarge", 4}, {"2xlarge", 8}, {"4xlarge", 16}};
 constexpr Size kFirstGraviton[] = {{"medium", 1},  {"large", 2},    {"xlarge", 4},
                                    {"2xlarge", 8}, {"4xlarge", 16}, {"metal", 16}};
 constexpr Size kFast[] = {{"large", 2},    {"xlarge", 4},    {"2xlarge", 8}, {"3xlarge", 12},
@@ -125,6 +142,12 @@ constexpr Family kFamilies[] = {
     {"c7gn", 2048, kGravitonNoMetal},
     {"c8g", 2048, kGraviton8},
     {"c8gd", 2048, kGraviton8},
+    {"c8gn", 2048, kGraviton8},
+    {"c8gb", 2048, kGraviton8},
+    {"c8i", 2048, kIntel8},
+    {"c8id", 2048, kIntel8},
+    {"c8i-flex", 2048, kFlex},
+    {"c8a", 2048, kAmd8},
     {"m4", 4096, kIntel4},
     {"m5", 4096, kGeneral5},
     {"m5d", 4096, kGeneral5},
@@ -147,6 +170,12 @@ constexpr Family kFamilies[] = {
     {"m7gd", 4096, kGraviton},
     {"m8g", 4096, kGraviton8},
     {"m8gd", 4096, kGraviton8},
+    {"m8gn", 4096, kGraviton8},
+    {"m8gb", 4096, kGraviton8},
+    {"m8i", 4096, kIntel8},
+    {"m8id", 4096, kIntel8},
+    {"m8i-flex", 4096, kFlex},
+    {"m8a", 4096, kAmd8},
     {"r3", 7808, kIntel3},
     {"r4", 7808, kMemory4},
     {"r5", 8192, kGeneral5},
@@ -170,6 +199,12 @@ constexpr Family kFamilies[] = {
     {"r7gd", 8192, kGraviton},
     {"r8g", 8192, kGraviton8},
     {"r8gd", 8192, kGraviton8},
+    {"r8gn", 8192, kGraviton8},
+    {"r8gb", 8192, kGraviton8},
+    {"r8i", 8192, kIntel8},
+    {"r8id", 8192, kIntel8},
+    {"r8i-flex", 8192, kFlex},
+    {"r8a", 8192, kAmd8},
     {"x8g", 16384, kGraviton8},
     {"x2gd", 16384, kGraviton},
     {"x1", 15616, kMemory1},
@@ -181,16 +216,24 @@ constexpr Family kFamilies[] = {
     {"i3", 7808, kMemory4},
     {"i3en", 8192, kDisks3},
     {"i4i", 8192, kIntel6},
+    {"i4g", 8192, kMemory4},
+    {"i7i", 8192, kIntel7},
+    {"i7ie", 8192, kDisks7},
+    {"i8g", 8192, kGraviton8},
+    {"i8ge", 8192, kDisks7},
     {"im4gn", 4096, kMemory4},
     {"is4gen", 6144, kArmDisks},
     {"d2", 7808, kDense2},
     {"d3", 8192, kDense},
+    {"d3en", 4096, kDenser},
+    {"h1", 4096, kHardDisks},
     {"g3", 7808, kGpu3},
     {"g4dn", 4096, kGpu4},
     {"g4ad", 4096, kAmdGpu4},
     {"g5", 4096, kGpu5},
     {"g6", 4096, kGpu5},
     {"g6e", 8192, kGpu5},
+    {"g6f", 4096, kGpuParts},
     {"g5g", 2048, kGravitonGpu},
     {"p3", 7808, kCluster3},
     {"inf1", 2048, kInference1},
@@ -268,9 +311,21 @@ constexpr Row kRows[] = {
     {"p4d.24xlarge", 96, 1179648},
     {"p4de.24xlarge", 96, 1179648},
     {"p5.48xlarge", 192, 2097152},
+    {"p5.4xlarge", 16, 262144},
     {"p5e.48xlarge", 192, 2097152},
     {"p5en.48xlarge", 192, 2097152},
+    {"p6-b200.48xlarge", 192, 2097152},
     {"trn1n.32xlarge", 128, 524288},
+    {"trn2.48xlarge", 192, 2097152},
+    {"gr6.4xlarge", 16, 131072},
+    {"gr6.8xlarge", 32, 262144},
+    {"dl1.24xlarge", 96, 786432},
+    {"vt1.3xlarge", 12, 24576},
+    {"vt1.6xlarge", 24, 49152},
+    {"vt1.24xlarge", 96, 196608},
+    {"f2.6xlarge", 24, 262144},
+    {"f2.12xlarge", 48, 524288},
+    {"f2.48xlarge", 192, 2097152},
 };
 
 // The families that AWS Batch takes for "optimal"; never a bare machine.
@@ -336,8 +391,12 @@ std::string architecture_of(std::string_view type) {
 
 int threads_per_core(std::string_view type) {
   const auto family = family_of(type);
-  const bool single = family == "t2" || family == "c7a" || family == "m7a" || family == "r7a" ||
-                      family.starts_with("hpc") || architecture_of(type) == "arm64";
+  // AMD's since the seventh generation: c7a, m8a.
+  const auto digit = family.find_first_of("0123456789");
+  const bool newer_amd =
+      digit != std::string_view::npos && family[digit] >= '7' && family.substr(digit + 1) == "a";
+  const bool single =
+      family == "t2" || newer_amd || family.starts_with("hpc") || architecture_of(type) == "arm64";
   return single ? 1 : 2;
 }
 

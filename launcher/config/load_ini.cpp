@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
 #include "launcher/config/config.hpp"
 #include "launcher/config/ini_checker.hpp"
+#include "launcher/config/ini_keys.hpp"
 #include "launcher/config/rules.hpp"
 #include "launcher/config/tree.hpp"
 #include "runtime/base/text.hpp"
@@ -119,7 +121,14 @@ class IniLoader : private IniChecker {
   /// pre_install's or post_install's script.
   std::vector<CustomAction> action(const IniSection& cluster, const std::string& key) {
     const auto script = cluster.get(key);
-    if (script.empty() || script == "NONE") return {};
+    if (script.empty() || script == "NONE") {
+      if (!cluster.get(key + "_args").empty()) {
+        complain(cluster.place_of(key + "_args"),
+                 fmt::format("{}_args: there is no {} that takes them.", key, key),
+                 "CustomActionValidator", Level::warning);
+      }
+      return {};
+    }
     if (const auto fault = script_fault(script); !fault.empty()) {
       complain(cluster.place_of(key), fmt::format("{}: {}", key, fault), "UrlValidator");
     }
@@ -239,7 +248,8 @@ class IniLoader : private IniChecker {
       resource.max_count = count(*each, "max_count", 10);
       count_vcpus(resource);
       const int initial = count(*each, "initial_count", resource.min_count);
-      if (initial < resource.min_count || initial > resource.max_count) {
+      const bool outside = initial < resource.min_count || initial > resource.max_count;
+      if (initial >= 0 && outside) {  // below 0 the section's check has told
         complain(each->place_of("initial_count"),
                  fmt::format("initial_count ({}) must be from min_count ({}) to max_count ({})",
                              initial, resource.min_count, resource.max_count));
@@ -342,6 +352,18 @@ class IniLoader : private IniChecker {
     }
   }
 
+  /// Files keep such keys when their scheduler changes, and the original takes them.
+  void say_of_other_scheduler(const IniSection& cluster, const char* key, const char* scheduler) {
+    const auto* keys = find_ini_keys("cluster");
+    const bool told = std::any_of(keys->keys.begin(), keys->keys.end(), [&](const IniKey& each) {
+      return each.name == std::string_view(key) && !each.note.empty();
+    });
+    if (told) return;  // what it would do on AWS only
+    complain(cluster.place_of(key),
+             fmt::format("{} is for {} only: it does nothing here.", key, scheduler),
+             "SchedulerValidator", Level::info);
+  }
+
   /// What awsbatch does not have, and what excludes what.
   void check_unsupported(const IniSection& cluster) {
     if (!cluster.get("instance_types_data").empty()) {
@@ -351,15 +373,14 @@ class IniLoader : private IniChecker {
                "NotServedValidator");
     }
     if (config_.scheduler == "slurm") {
-      for (const auto* key : {"min_vcpus", "desired_vcpus", "max_vcpus", "spot_bid_percentage"}) {
+      constexpr std::array kBatchKeys{"min_vcpus", "desired_vcpus", "max_vcpus",
+                                      "spot_bid_percentage"};
+      for (const auto* key : kBatchKeys) {
         if (!cluster.has(key)) continue;
         if (cluster.has("queue_settings")) {
           complain(cluster.place_of(key), fmt::format("{} is for awsbatch only", key));
         } else {
-          // Files keep them when their scheduler changes, and the original takes them.
-          complain(cluster.place_of(key),
-                   fmt::format("{} is for awsbatch only: it does nothing here.", key),
-                   "SchedulerValidator", Level::info);
+          say_of_other_scheduler(cluster, key, "awsbatch");
         }
       }
       for (const auto* key :
@@ -372,6 +393,9 @@ class IniLoader : private IniChecker {
         }
       }
       return;
+    }
+    for (const auto* key : {"initial_queue_size", "max_queue_size", "maintain_initial_size"}) {
+      if (cluster.has(key)) say_of_other_scheduler(cluster, key, "slurm");
     }
     for (const auto* key : {"fsx_settings", "queue_settings", "enable_efa", "enable_efa_gdr",
                             "disable_cluster_dns"}) {

@@ -120,9 +120,6 @@ void add_action(Keys& keys, const std::string& path) {
             {"Sequence[]/Args", texts}});
 }
 
-constexpr std::string_view kUpdateNote =
-    "This version does not run OnNodeUpdated: an update runs no script.";
-
 }  // namespace
 
 void add_actions(Keys& keys, const std::string& path, bool of_head_node) {
@@ -136,7 +133,9 @@ void add_actions(Keys& keys, const std::string& path, bool of_head_node) {
     add_action(keys, path + "/" + name);
   }
   if (!of_head_node) return;
-  keys.push_back(only_with("slurm", warned({path + "/OnNodeUpdated", map}, kUpdateNote)));
+  keys.push_back(only_with(
+      "slurm", served({path + "/OnNodeUpdated", map},
+                      "run on the head node by an update, which is taken back if one fails")));
   add_action(keys, path + "/OnNodeUpdated");
 }
 

@@ -164,8 +164,25 @@ void Updater::carry_out(Described next) {
       *shared, [this, next = std::move(next), paths = *shared](const Result<void>& done) mutable {
         const auto shown = done.and_then([] { return os::failpoint("update/shared"); });
         if (!shown) return roll_back(shown.error().message, paths);
-        apply(std::move(next), paths);
+        run_scripts(std::move(next), paths);
       });
+}
+
+/// OnNodeUpdated: before the rest is in force, so that a failure is taken back whole.
+void Updater::run_scripts(Described next, const Paths& shared) {
+  NodeScripts scripts{{}, next.config.head_start_limit_s};
+  for (const auto& each : next.config.head_actions.on_node_updated) {
+    scripts.list.push_back({"OnNodeUpdated", each.script, each.args});
+  }
+  // Nobody waits for scripts before asking something of a head that has just come back.
+  if (!scripts.list.empty()) ended();
+  head_.run_on_head_node(std::move(scripts),
+                         [this, next = std::move(next), shared](const Result<void>& done) mutable {
+                           if (described_.record.status != kInProgress)
+                             return;  // the cluster is being deleted
+                           if (!done) return roll_back(done.error().message, shared);
+                           apply(std::move(next), shared);
+                         });
 }
 
 /// Those that the cluster has not had so far, made.
@@ -208,6 +225,7 @@ Result<void> Updater::keep(Described next) {
         promote(described_.record);
         if (auto saved = set_status(kComplete, ""); !saved) return saved;
         head_.tell(described_.record.name, kComplete, "");
+        head_.forget_head_node_scripts();
         ended();
         return {};
       });
@@ -228,6 +246,7 @@ void Updater::roll_back(const std::string& why, const Paths& shared) {
   }
   (void)::unlink(next_file().c_str());
   head_.tell(described_.record.name, kRolledBack, "");
+  head_.forget_head_node_scripts();
   ended();
 }
 

@@ -45,6 +45,7 @@ class Updater {
   [[nodiscard]] Result<void> commit(const std::string& text, const cluster::Record& next);
   void carry_out(Described next);
   [[nodiscard]] Result<Paths> make_directories(const Described& next) const;
+  void run_scripts(Described next, const Paths& shared);
   void apply(Described next, const Paths& shared);
   [[nodiscard]] Result<void> keep(Described next);
   void roll_back(const std::string& why, const Paths& shared);

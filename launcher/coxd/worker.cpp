@@ -264,6 +264,7 @@ class Worker {
                              [this](const std::string& script, ScriptFetcher::Done done) {
                                scripts_.fetch(script, std::move(done));
                              },
+                         .update_goes_on = described_.record.status == "UPDATE_IN_PROGRESS",
                          .creation_ms = described_.site    ? kSiteTime
                                         : described_.hosts ? kHostsTime
                                                            : kNodesTime});

@@ -109,6 +109,7 @@ void HeadCore::on(const NodeId& node, const wire::Hello& message) {
   find_scripts(node, message.parts);
   learn_address(node, message);
   is_up(node);
+  find_update_scripts(node, message.parts);
   // What is owed to the parts there was owed to the connection before this one.
   for (const auto* job : state_.holders(node)) touched_.insert(job->id);
   journal_->wake();

@@ -39,7 +39,9 @@ HeadCore::HeadCore(os::EventLoop& loop, const Clock& clock, NodeProvider& provid
       state_(options_.cluster),
       keys_(options_.directory + "/keys"),
       uploads_(options_.directory + "/uploads"),
-      replays_(clock.now()) {}
+      replays_(clock.now()) {
+  update_scripts_.is_open = options_.update_goes_on;
+}
 
 HeadCore::~HeadCore() { alive_.reset(); }
 

@@ -45,6 +45,7 @@ struct HeadOptions {
   Stager* stager = nullptr;  ///< for nodes that share no file system with this machine; or none
   os::Fd host_listener;  ///< a further TCP socket that agents dial: those on other hosts; or none
   ScriptFetcher fetch_script{};     ///< empty: every node has its scripts itself
+  bool update_goes_on = false;      ///< the head before this one has begun an update
   int creation_ms = 30'000;         ///< the first nodes' agents must have dialled home by then
   int node_lost_after_ms = 10'000;  ///< a silent node is lost after so long
   int first_call_ms = 120'000;      ///< and one that was waited for, if it does not dial home
@@ -110,6 +111,13 @@ class Head {
   /// Doing it twice is harmless. Errors: as check(); nothing is changed then.
   [[nodiscard]] virtual Result<void> reconfigure(ClusterSettings settings,
                                                  std::function<void()> done) = 0;
+  /// Runs an update's scripts on the head node, which is up and stays so whatever comes of them:
+  /// `done` hears of the last one's good end, or why one has failed; none is run after that. Of an
+  /// update that goes on after the head's end (HeadOptions::update_goes_on) those have run that
+  /// had.
+  virtual void run_on_head_node(NodeScripts scripts, std::function<void(Result<void>)> done) = 0;
+  /// The update is in force for good, or taken back.
+  virtual void forget_head_node_scripts() = 0;
   /// A line of the cluster's story: /cox/v1/events.
   virtual void tell(std::string resource, std::string state, std::string reason) = 0;
 };

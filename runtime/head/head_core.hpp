@@ -127,6 +127,19 @@ struct NodeActions {
   os::SubscriptionPtr limit;
 };
 
+/// What an update runs on the head node; its parts have numbers.
+struct UpdateScripts {
+  bool is_open = false;  ///< the update is not in force yet, nor taken back
+  NodeScripts scripts;
+  std::size_t at = 0;                               ///< the one that is due
+  std::vector<int> numbers;                         ///< of those that were begun, in their order
+  int last_number = 0;                              ///< that was ever given
+  std::set<int> there;                              ///< what the agent has
+  std::map<int, std::pair<int, std::string>> ends;  ///< exit code and reason; not forgotten yet
+  os::SubscriptionPtr limit;
+  std::function<void(Result<void>)> done;  ///< set while they run
+};
+
 /// What of a script's output is in its log.
 struct ScriptLog {
   std::uint64_t lines = 0;
@@ -156,6 +169,9 @@ class HeadCore : public Head {
   [[nodiscard]] Result<void> check(const ClusterSettings& settings) const override;
   [[nodiscard]] Result<void> reconfigure(ClusterSettings settings,
                                          std::function<void()> done) override;
+  // update_scripts.cpp
+  void run_on_head_node(NodeScripts scripts, std::function<void(Result<void>)> done) override;
+  void forget_head_node_scripts() override;
   // story.cpp
   void tell(std::string resource, std::string state, std::string reason) override;
 
@@ -293,6 +309,17 @@ class HeadCore : public Head {
   void keep_script_output(const NodeId& id, const wire::Output& message);
   [[nodiscard]] std::chrono::milliseconds creation_time() const;
 
+  // update_scripts.cpp
+  void find_update_scripts(const NodeId& id, const std::vector<wire::PartKey>& reported);
+  void stop_strange_update_scripts();
+  void go_on_with_update();
+  void begin_update_script();
+  void send_update_script(int number, std::optional<std::string> text);
+  void update_script_prepared(const NodeId& id, const wire::PartKey& part);
+  void update_script_ended(const NodeId& id, const wire::Exited& message);
+  void update_script_failed(const std::string& what);
+  void end_update_scripts(const Result<void>& how);
+
   // ranks.cpp
   [[nodiscard]] std::string choose_launch(const JobSpec& spec,
                                           const std::vector<NodeRun>& nodes) const;
@@ -419,6 +446,7 @@ class HeadCore : public Head {
   bool limits_put_off_ = false;                        ///< another one was wanted too soon
   std::map<ComputeEnvironmentName, Backoff> backoff_;  ///< the empty name: the head node's
   std::map<NodeId, NodeActions> actions_;
+  UpdateScripts update_scripts_;
   std::map<std::pair<NodeId, wire::PartKey>, ScriptLog> script_lines_;
   std::set<NodeId> were_up_;  ///< have been up, in this life of the head or before
   Millis logs_gone_until_;    ///< of jobs that ended up to then
@@ -437,6 +465,8 @@ class HeadCore : public Head {
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
 };
 
+/// A part that an update runs (update_scripts.cpp).
+[[nodiscard]] bool is_update_script(const wire::PartKey& part);
 /// "exited with code 7", "ended by signal 11 (SIGSEGV)".
 [[nodiscard]] std::string ending(int exit_code);
 /// "HeadNode", "ComputeNode i-…": a node in the cluster's story.

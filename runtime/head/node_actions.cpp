@@ -105,11 +105,13 @@ bool HeadCore::is_present_script(const NodeId& id, const wire::PartKey& part) co
 }
 
 void HeadCore::script_prepared(const NodeId& id, const wire::PartKey& part) {
+  if (is_update_script(part)) return update_script_prepared(id, part);
   if (!is_present_script(id, part)) return part_is_not_wanted(id, part);
   send(id, wire::Launch{part, {}});
 }
 
 void HeadCore::script_ended(const NodeId& id, const wire::Exited& message) {
+  if (is_update_script(message.part)) return update_script_ended(id, message);
   if (!is_present_script(id, message.part)) {
     // Of a node that is up it may be forgotten; of one that is not, the next head must hear of it.
     if (were_up_.contains(id)) send(id, wire::ExitedAck{message.part});

@@ -347,6 +347,7 @@ void HeadCore::clear_leftovers(const std::function<void()>& done) {
 /// Has the provider remove what the node had, once what is said of it is durable.
 void HeadCore::clear_away(const NodeId& id, std::function<void()> after) {
   silence_.erase(id);
+  if (id == head_node_ && update_scripts_.done) update_script_failed("was lost with its node");
   actions_.erase(id);
   std::erase_if(script_lines_, [&](const auto& each) { return each.first.first == id; });
   sessions_.erase(id);
@@ -399,6 +400,7 @@ void HeadCore::end_nodes(std::function<void()> done) {
   shutting_down_ = true;
   silence_.clear();
   actions_.clear();
+  update_scripts_ = {};
   std::vector<NodeId> ids;
   for (const auto* node : state_.nodes()) ids.push_back(node->id);
   const auto left = std::make_shared<std::size_t>(ids.size());

@@ -153,6 +153,115 @@ def test_a_url_is_fetched_by_this_machine(person):
     assert lines_of(cluster, stream) == ["from the web: you"]
 
 
+def test_an_update_runs_its_script_on_the_head_node_and_a_failure_takes_it_back(person):
+    say = script(person, "say.sh", 'echo "$COX_ACTION $1"; mkdir -p /shared/more; echo "$1" >> /shared/updates\n')
+    bad = script(person, "bad.sh", "echo the licence has ended >&2; exit 3\n")
+    create(person, "live", actions_file(head=[f"OnNodeUpdated: {{Script: {say}, Args: [none]}}"])).ok()
+    cluster = harness.Cluster(person, "live")
+    updates = cluster.directory / "shared/data/updates"
+    assert not updates.exists()  # it is of updates, not of the node's coming up
+
+    def update(head, maximum):
+        path = person.write("live.yaml", actions_file(head=[head], maximum=maximum))
+        return person.run("pcluster", "update-cluster", "-n", "live", "-c", path, "--wait", seconds=90)
+    for number, word in enumerate(("one", "two"), 1):
+        done = update(f"OnNodeUpdated: {{Sequence: [{{Script: {say}, Args: [{word}]}}, {{Script: {say}, Args: [more]}}]}}", 4 + number)
+        assert done.ok().json()["cloudFormationStackStatus"] == "UPDATE_COMPLETE", done.story()
+    assert updates.read_text().split() == ["one", "more", "two", "more"]
+    # What each run wrote can be read.
+    said = [lines_of(cluster, name) for name in sorted(name for name in streams(cluster, "") if "OnNodeUpdated" in name)]
+    assert said == [["OnNodeUpdated one"], ["OnNodeUpdated more"], ["OnNodeUpdated two"], ["OnNodeUpdated more"]], said
+    failed = update(f"OnNodeUpdated: {{Script: {bad}}}", 8)
+    described = person.run("pcluster", "describe-cluster", "-n", "live").ok().json()
+    assert described["cloudFormationStackStatus"] == "UPDATE_ROLLBACK_COMPLETE", (failed.story(), described)
+    assert described["clusterStatus"] == "UPDATE_FAILED" and described["headNode"]["state"] == "running", described
+    events = person.run("pcluster", "get-cluster-stack-events", "-n", "live").ok().json()["events"]
+    assert any("exited with code 3" in (why := e.get("resourceStatusReason", "")) and "the licence has ended" in why
+               for e in events), events
+    # The old file is in force, and the cluster takes jobs.
+    assert cluster.finish(cluster.submit("true"))["status"] == "SUCCEEDED"
+    again = update(f"OnNodeUpdated: {{Script: {say}, Args: [three]}}", 8).ok().json()
+    assert again["cloudFormationStackStatus"] == "UPDATE_COMPLETE", again
+    assert updates.read_text().split()[-1] == "three"
+
+
+HELD = 'echo "begun $1"; echo "run $1" >> /shared/runs; until [ -e /shared/go ]; do sleep 0.05; done; echo "end $1" >> /shared/runs\n'
+
+
+def held_update(person, name):
+    """A cluster whose update runs two scripts, the first of which waits; and what they have done."""
+    held = script(person, "held.sh", HELD)
+    create(person, name, actions_file()).ok()
+    cluster = harness.Cluster(person, name)
+    runs = cluster.directory / "shared/data/runs"
+    sequence = f"OnNodeUpdated: {{Sequence: [{{Script: {held}, Args: [a]}}, {{Script: {held}, Args: [b]}}]}}"
+    path = person.write("more.yaml", actions_file(head=[sequence], maximum=6))
+    person.run("pcluster", "update-cluster", "-n", name, "-c", path).ok()
+    harness.wait_until(lambda: (streams(cluster, ".OnNodeUpdated") != [] and runs.exists(), runs.exists()), "the script to run", 20)
+    return cluster, runs
+
+
+def end_of_update(cluster):
+    def look():
+        described = cluster.person.run("pcluster", "describe-cluster", "-n", cluster.name).ok().json()
+        return not described["cloudFormationStackStatus"].endswith("_IN_PROGRESS"), described
+    return harness.wait_until(look, "the update to end", 30)["cloudFormationStackStatus"]
+
+
+@pytest.mark.parametrize("who", ["worker", "all"])
+def test_a_head_that_comes_back_goes_on_with_an_updates_scripts(person, who):
+    cluster, runs = held_update(person, "goeson")
+    daemons = sorted(cluster.daemons())
+    for pid in daemons if who == "all" else daemons[-1:]:
+        os.kill(pid, signal.SIGKILL)
+    harness.wait_until(lambda: (not set(daemons[-1:]) & set(cluster.daemons()), cluster.daemons()), "the head to end", 10)
+    cluster.hosts()  # asks the next one, and does not wait for the script
+    described = person.run("pcluster", "describe-cluster", "-n", "goeson").ok().json()
+    assert described["clusterStatus"] == "UPDATE_IN_PROGRESS", described
+    assert runs.read_text() == "run a\n"
+    (cluster.directory / "shared/data/go").write_text("")
+    assert end_of_update(cluster) == "UPDATE_COMPLETE"
+    assert runs.read_text() == "run a\nend a\nrun b\nend b\n"
+    names = sorted(name for name in streams(cluster, "") if "OnNodeUpdated" in name)
+    assert [lines_of(cluster, name) for name in names] == [["begun a"], ["begun b"]], names
+    # The next one runs them again, under numbers of their own.
+    path = person.write("again.yaml", (person.home / "more.yaml").read_text().replace("MaxCount: 6", "MaxCount: 7"))
+    person.run("pcluster", "update-cluster", "-n", "goeson", "-c", path, "--wait").ok()
+    assert runs.read_text().count("end b\n") == 2
+    assert len([name for name in streams(cluster, "") if "OnNodeUpdated" in name]) == 4
+
+
+def test_a_head_that_ends_after_an_updates_script_does_not_run_it_again(person):
+    cluster, runs = held_update(person, "over")
+    for pid in cluster.daemons():
+        os.kill(pid, signal.SIGKILL)
+    (cluster.directory / "shared/data/go").write_text("")
+    harness.wait_until(lambda: (runs.read_text().endswith("end a\n"), runs.read_text()), "the end of the script", 10)
+    assert not cluster.daemons()
+    cluster.hosts()
+    assert end_of_update(cluster) == "UPDATE_COMPLETE"
+    assert runs.read_text() == "run a\nend a\nrun b\nend b\n"
+
+
+def test_an_update_whose_head_node_ends_is_taken_back(person):
+    cluster, runs = held_update(person, "lost")
+    head = person.run("pcluster", "describe-cluster", "-n", "lost").ok().json()["headNode"]["instanceId"]
+    os.kill(cluster.node_pids()[head], signal.SIGKILL)
+    assert end_of_update(cluster) == "UPDATE_ROLLBACK_COMPLETE"
+    events = person.run("pcluster", "get-cluster-stack-events", "-n", "lost").ok().json()["events"]
+    why = next(e["resourceStatusReason"] for e in events if e["resourceStatus"] == "UPDATE_ROLLBACK_IN_PROGRESS")
+    assert why == f"OnNodeUpdated of the head node: {person.home}/held.sh was lost with its node: \"begun a\"", why
+    # What was not applied is not in force, and the cluster gets a head node and takes jobs.
+    assert cluster.finish(cluster.submit("true"))["status"] == "SUCCEEDED"
+    assert runs.read_text() == "run a\n"
+
+
+def test_a_cluster_is_deleted_in_the_midst_of_an_updates_script(person):
+    cluster, runs = held_update(person, "gone")
+    person.run("pcluster", "delete-cluster", "-n", "gone", "--wait").ok()
+    assert not cluster.directory.exists() and person.processes() == []
+
+
 S3_SERVER = next((directory for directory in (pathlib.Path("/var/cache/coxswain-tests/s3rver"),
                                               pathlib.Path.home() / ".cache/coxswain-tests/s3rver")
                   if (directory / "node_modules/s3rver/bin/s3rver.js").exists()), None)
@@ -285,6 +394,35 @@ def test_hosts_by_ssh_run_them_too(site, kind):
         (stream,) = streams(cluster, ".OnNodeConfigured")
         (line,) = lines_of(cluster, stream)
         assert line.startswith("on ") and line.endswith(": hello"), line
+    finally:
+        typist.close()
+
+
+@pytest.mark.parametrize("kind", conftest.people())
+def test_an_updates_script_is_run_anew_where_its_agent_was_killed(site, kind):
+    typist = ssh_site.SitePerson(site, conftest.account(kind))
+    try:
+        held = script(typist, "held.sh", f'echo run >> {typist.home}/runs; until [ -e {typist.home}/go ]; do sleep 0.05; done\n')
+        hosts = typist.hosts_file(hosts=site.hosts[:1], minimum=0, maximum=2)
+        hosts = hosts[hosts.index("Coxswain:"):]
+        text = actions_file(minimum=0, maximum=1).replace("/shared", "/mnt/data") + hosts
+        cluster = typist.create("harbour", text)
+        changed = actions_file(head=[f"OnNodeUpdated: {{Script: {held}}}"], minimum=0, maximum=1, idle=50)
+        path = typist.write("more.yaml", changed.replace("/shared", "/mnt/data") + hosts)
+        typist.run("pcluster", "update-cluster", "-n", "harbour", "-c", path).ok()
+        runs = typist.home / "runs"
+
+        def ran(times):
+            return harness.wait_until(lambda: (runs.exists() and runs.read_text().split() == ["run"] * times,
+                                               runs.exists() and runs.read_text()), f"{times} runs", 30)
+        ran(1)
+        (guard,) = cluster.node_pids().values()  # of the agent that stands for the head node
+        agent = int(pathlib.Path(f"/proc/{guard}/task/{guard}/children").read_text().split()[0])
+        os.kill(agent, signal.SIGKILL)
+        ran(2)
+        (typist.home / "go").write_text("")
+        assert end_of_update(cluster) == "UPDATE_COMPLETE"
+        ran(2)
     finally:
         typist.close()
 

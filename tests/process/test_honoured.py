@@ -59,7 +59,7 @@ def test_version_2_takes_tags_parameters_and_an_alias(person):
 
     person.clusters.append("old")
     made = person.run("pcluster", "create", "-c", path, "-g", '{"owner": "line"}', "-p", '{"AccessFrom": "0.0.0.0/0"}', "old").ok()
-    assert "WARNING: --extra-parameters" in made.err, made.story()
+    assert "WARNING: --extra-parameters" in made.out, made.story()
     cluster = harness.Cluster(person, "old")
     tags = tags_of(cluster)
     assert tags["project"] == "file" and tags["owner"] == "line", tags

@@ -147,6 +147,7 @@ def test_configure_writes_a_file_that_validates_and_makes_a_cluster(person):
 
 
 def test_configure_that_is_broken_off_leaves_files_as_they_were(person):
+    person.run("pcluster", "version").ok()  # makes the directory of the log
     before = sorted(person.home.iterdir())
     ended = person.run("pcluster", "configure", "-c", "new.yaml", "-r", "us-west-2", stdin="\n\n").fails(1)
     assert ended.err == "ERROR: the input ended before all was answered: nothing is written\n"

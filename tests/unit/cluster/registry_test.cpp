@@ -57,9 +57,7 @@ TEST_F(Registry, ListsClustersByNameAndPassesOverOtherThings) {
   write(root_ / "file", "x");
   fs::create_directories(root_ / "half-made");
   std::vector<std::string> names;
-  for (const auto& record : list_records()) {
-    if (record.region == "us-west-2") names.push_back(record.name);
-  }
+  for (const auto& record : list_records()) names.push_back(record.name);
   EXPECT_EQ(names, (std::vector<std::string>{"Mid", "alpha", "zeta"}));
 }
 

@@ -199,18 +199,20 @@ TEST(InstanceTypes, HaveEc2sFigures) {
     const char* name;
     int vcpus;
     std::int64_t mib;
-  } kKnown[] = {{"t3.micro", 2, 1024},          {"c4.8xlarge", 36, 61440},
-                {"c5.9xlarge", 36, 73728},      {"c5n.18xlarge", 72, 196608},
-                {"c6gn.16xlarge", 64, 131072},  {"m4.10xlarge", 40, 163840},
-                {"m5.metal", 96, 393216},       {"m6g.xlarge", 4, 16384},
-                {"r4.large", 2, 15616},         {"r5.24xlarge", 96, 786432},
-                {"hpc6a.48xlarge", 96, 393216}, {"hpc7a.96xlarge", 192, 786432},
-                {"p3.8xlarge", 32, 249856},     {"p5.48xlarge", 192, 2097152},
-                {"g4dn.xlarge", 4, 16384},      {"c6i.32xlarge", 128, 262144},
-                {"c7a.medium", 1, 2048},        {"m8g.48xlarge", 192, 786432},
-                {"i3en.6xlarge", 24, 196608},   {"x1e.xlarge", 4, 124928},
-                {"inf2.8xlarge", 32, 131072},   {"m7i-flex.large", 2, 8192},
-                {"r7iz.metal-16xl", 64, 524288}};
+  } kKnown[] = {{"t3.micro", 2, 1024},           {"c4.8xlarge", 36, 61440},
+                {"c5.9xlarge", 36, 73728},       {"c5n.18xlarge", 72, 196608},
+                {"c6gn.16xlarge", 64, 131072},   {"m4.10xlarge", 40, 163840},
+                {"m5.metal", 96, 393216},        {"m6g.xlarge", 4, 16384},
+                {"r4.large", 2, 15616},          {"r5.24xlarge", 96, 786432},
+                {"hpc6a.48xlarge", 96, 393216},  {"hpc7a.96xlarge", 192, 786432},
+                {"p3.8xlarge", 32, 249856},      {"p5.48xlarge", 192, 2097152},
+                {"g4dn.xlarge", 4, 16384},       {"c6i.32xlarge", 128, 262144},
+                {"c7a.medium", 1, 2048},         {"m8g.48xlarge", 192, 786432},
+                {"i3en.6xlarge", 24, 196608},    {"x1e.xlarge", 4, 124928},
+                {"inf2.8xlarge", 32, 131072},    {"m7i-flex.large", 2, 8192},
+                {"r7iz.metal-16xl", 64, 524288}, {"c8i.96xlarge", 384, 786432},
+                {"r8a.48xlarge", 192, 1572864},  {"i7ie.3xlarge", 12, 98304},
+                {"d3en.12xlarge", 48, 196608},   {"p6-b200.48xlarge", 192, 2097152}};
   for (const auto& known : kKnown) {
     const auto type = find_instance_type(known.name);
     ASSERT_TRUE(type) << known.name;
