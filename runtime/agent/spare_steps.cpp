@@ -9,7 +9,6 @@
 
 #include "runtime/agent/step_messages.hpp"
 #include "runtime/agent/step_plan_text.hpp"
-#include "runtime/os/log.hpp"
 
 namespace cox::agent {
 
@@ -24,13 +23,11 @@ class Spares : public SpareSteps {
 
   [[nodiscard]] std::optional<LimitedStep> take(const StepPlan& plan, std::int64_t memory_mib,
                                                 StepEvents& events) override {
-    make_soon();
     const auto found = std::find_if(spares_.begin(), spares_.end(),
                                     [](const auto& spare) { return spare->process.pid != 0; });
-    if (found == spares_.end()) {
-      wanted_ = std::min(wanted_ + 1, kWantedMax);
-      return {};
-    }
+    if (found == spares_.end()) wanted_ = std::min(wanted_ + 1, kWantedMax);
+    make_soon();
+    if (found == spares_.end()) return {};
     const auto text = text_of_plan(plan);
     if (!text || !(*found)->cgroup->limit(memory_mib)) return {};
     const auto spare = std::move(*found);
@@ -105,10 +102,11 @@ class Spares : public SpareSteps {
     spare.watch.reset();
     if (receive_step_message(spare.process.control.get(), message)) {
       spare.process.pid = static_cast<pid_t>(message.number);
+      proven_ = true;
       return;
     }
-    // It could not enter its cgroup: a step that is forked when it is needed tells why.
-    gave_up_ = true;
+    // It could not enter its cgroup, or was killed: a step that is forked when needed tells why.
+    gave_up_ = !proven_;
     std::erase_if(spares_, [&](const auto& each) { return each.get() == &spare; });
   }
 
@@ -116,8 +114,9 @@ class Spares : public SpareSteps {
   MemoryCgroups& cgroups_;
   std::optional<SpareProcess> nursery_;
   std::vector<std::unique_ptr<Spare>> spares_;
-  std::size_t wanted_ = 1;  ///< more where that was not enough
+  std::size_t wanted_ = 0;  ///< one more each time that there was none
   os::SubscriptionPtr timer_;
+  bool proven_ = false;  ///< there was one that became ready
   bool gave_up_ = false;
 };
 
