@@ -43,13 +43,14 @@ Result<void> Part::make_step(StepPlan plan, StepEvents events) {
     if (auto spare = host_.spare_steps.take(plan, prepare_->memory_mib, events)) {
       step_ = std::move(spare->step);
       memory_ = std::move(spare->memory);
-      return {};
     }
   }
-  auto step = Step::fork(host_.loop, std::move(plan), std::move(events));
-  if (!step) return fail(step.error());
-  step_ = std::move(*step);
-  if (!has_container()) {
+  if (!step_) {
+    auto step = Step::fork(host_.loop, std::move(plan), std::move(events));
+    if (!step) return fail(step.error());
+    step_ = std::move(*step);
+  }
+  if (!has_container() && !memory_) {
     memory_ = limit_memory(host_.loop, host_.cgroups, step_->pid(), prepare_->memory_mib,
                            [this] { signal_all(SIGKILL); });
   }

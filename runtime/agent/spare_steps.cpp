@@ -29,7 +29,7 @@ class Spares : public SpareSteps {
     make_soon();
     if (found == spares_.end()) return {};
     const auto text = text_of_plan(plan);
-    if (!text || !(*found)->cgroup->limit(memory_mib)) return {};
+    if (!text || ((*found)->cgroup && !(*found)->cgroup->limit(memory_mib))) return {};
     const auto spare = std::move(*found);
     spares_.erase(found);
     return LimitedStep{Step::adopt(loop_, std::move(spare->process), *text, std::move(events)),
@@ -64,11 +64,9 @@ class Spares : public SpareSteps {
     timer_.reset();
     while (spares_.size() < wanted_) {
       auto cgroup = cgroups_.take();
-      auto control = cgroup && have_nursery() ? order(cgroup->processes_file()) : os::Fd();
-      if (!control) {
-        gave_up_ = !cgroup;
-        return;
-      }
+      const auto file = cgroup ? cgroup->processes_file() : std::string();
+      auto control = have_nursery() ? order(file) : os::Fd();
+      if (!control) return;
       spares_.push_back(
           std::make_unique<Spare>(Spare{{0, std::move(control)}, std::move(cgroup), nullptr}));
       auto& spare = *spares_.back();

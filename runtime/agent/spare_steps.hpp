@@ -14,12 +14,14 @@ namespace cox::agent {
 
 struct LimitedStep {
   std::unique_ptr<Step> step;
-  std::unique_ptr<MemoryLimit> memory;
+  std::unique_ptr<MemoryLimit> memory;  ///< null: the node has no cgroups
 };
 
-/// Keeps processes ready for the next steps, each within a cgroup of its own. To move a process
-/// there takes the kernel a grace period, which is milliseconds: longer than all else of a small
-/// job. There are none before the first step, nor where the node has no cgroups.
+/// Keeps processes ready for the next steps, each within a cgroup of its own where the node has
+/// such. To move a process there takes the kernel a grace period, which is milliseconds: longer
+/// than all else of a small job. They are forked by a process that does nothing else: a fork of the
+/// agent copies more, and makes it fault on what it writes afterwards. There are none before the
+/// first step.
 class SpareSteps {
  public:
   virtual ~SpareSteps() = default;

@@ -426,13 +426,13 @@ void leave_agent(int control, const char* name) {
 
 constexpr const char* kStepName = "cox-step";
 
-/// In a child of the nursery, which has left the agent already: enters the cgroup, and is a step
-/// once it hears of which.
+/// In a child of the nursery, which has left the agent already: enters the cgroup, if any, and is a
+/// step once it hears of which.
 [[noreturn]] void wait_for_plan(const std::string& processes_file, int control) {
   ::setsid();
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   ::prctl(PR_SET_NAME, "cox-spare", 0, 0, 0);
-  {
+  if (!processes_file.empty()) {
     const os::Fd file(::open(processes_file.c_str(), O_WRONLY | O_CLOEXEC));
     if (!file || !os::write_all(file.get(), "0")) ::_exit(1);
   }
