@@ -170,7 +170,8 @@ std::optional<std::vector<Placement>> place_first(const ClusterSettings& cluster
 
 bool must_scale(const ClusterSettings& cluster, const FreeNodes& nodes,
                 const std::set<ComputeEnvironmentName>& wanted,
-                const std::function<bool(const ComputeEnvironmentName&)>& may_give_back) {
+                const std::function<bool(const ComputeEnvironmentName&)>& may_give_back,
+                const std::function<bool(const ComputeEnvironmentName&)>& has_useless) {
   return std::any_of(
       cluster.environments.begin(), cluster.environments.end(), [&](const auto& environment) {
         const bool is_wanted = wanted.contains(environment.name);
@@ -182,7 +183,8 @@ bool must_scale(const ClusterSettings& cluster, const FreeNodes& nodes,
                         [&](const InstanceType& type) { return type.vcpus <= room; });
         if (can_grow && (is_wanted || there < environment.min_vcpus)) return true;
         // A waiting job may have idle nodes of another type given back for its own.
-        if (is_wanted && nodes.has_idle(environment.name)) return true;
+        const auto& name = environment.name;
+        if (is_wanted && (nodes.has_idle(name) || has_useless(name))) return true;
         return there > environment.min_vcpus && may_give_back(environment.name);
       });
 }

@@ -91,10 +91,12 @@ class WaitingLine {
 [[nodiscard]] std::vector<Placement> place_all(const Snapshot& snapshot);
 
 /// False when scale() would surely say nothing. `wanted`: by queues in which jobs wait for nodes.
-/// `may_give_back`: whether a node of the environment is idle for long enough. Pure.
+/// `may_give_back`: whether a node of the environment is idle for long enough. `has_useless`:
+/// whether one that takes no jobs can make room for another. Pure.
 [[nodiscard]] bool must_scale(
     const ClusterSettings& cluster, const FreeNodes& nodes,
     const std::set<ComputeEnvironmentName>& wanted,
-    const std::function<bool(const ComputeEnvironmentName&)>& may_give_back);
+    const std::function<bool(const ComputeEnvironmentName&)>& may_give_back,
+    const std::function<bool(const ComputeEnvironmentName&)>& has_useless);
 
 }  // namespace cox::core

@@ -167,7 +167,12 @@ core::ScalePlan State::scale(Millis now) {
     wanted.insert(queue.environments.begin(), queue.environments.end());
   }
   next_scale_.reset();
-  if (!core::must_scale(cluster_, free_, wanted, gives_back)) return {};
+  // Of lent nodes those that a fault keeps jobs from are given back as well.
+  const auto has_useless = [&](const ComputeEnvironmentName& environment) {
+    return cluster_.lent.contains(environment) && (count(environment, NodeStatus::silent) > 0 ||
+                                                   count(environment, NodeStatus::unfit) > 0);
+  };
+  if (!core::must_scale(cluster_, free_, wanted, gives_back, has_useless)) return {};
   if (now >= scaled_at_ && now - scaled_at_ < scale_pause_ms_) {
     next_scale_ = scaled_at_ + scale_pause_ms_;
     return {};

@@ -237,9 +237,11 @@ int State::priority_of(const QueueName& name) const {
 // Nodes.
 
 std::optional<Millis> State::release_at(const Node& node) const {
-  // A lent one that has not come may be wanted by nobody any more.
+  // A lent one that has not come, or that a fault keeps jobs from, may be wanted by nobody any
+  // more.
+  const bool is_lent = cluster_.lent.contains(node.environment);
   const bool may_go =
-      node.status == NodeStatus::up || (node.status == NodeStatus::pending && node.lent_s > 0);
+      node.status == NodeStatus::up || (is_lent && node.status != NodeStatus::terminating);
   if (!may_go || !is_idle(node.id)) return std::nullopt;
   for (const auto& environment : cluster_.environments) {
     if (environment.name != node.environment || environment.idle_ms_before_release < 0) continue;

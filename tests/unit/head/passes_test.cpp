@@ -183,6 +183,42 @@ RC_GTEST_PROP(Passes, PlaceWhatALookAtEverythingWouldPlace, ()) {
   }
 }
 
+TEST(Passes, GiveBackALentNodeThatNobodyCanUse) {
+  for (const auto status :
+       {NodeStatus::up, NodeStatus::pending, NodeStatus::silent, NodeStatus::unfit}) {
+    ClusterSettings cluster;
+    cluster.environments = {environment_of(kSmall, 2, 2)};
+    cluster.queues = {queue_of("a", 1, {kSmall})};
+    cluster.lent[kSmall] = {600, 0};
+    World world(cluster);
+    auto node = node_of(1, cluster.environments[0], status);
+    node.allocation = "p1";
+    node.lent_s = 600;
+    node.lent_until = kThen + 600'000;
+    world.state.put_node(node);
+
+    EXPECT_EQ(shown(world.state.scale(kThen + 59'999)), "");
+    EXPECT_EQ(shown(world.state.scale(kThen + 60'000)), fmt::format("-{}; ", node.id));
+  }
+}
+
+TEST(Passes, GiveBackALentNodeThatAFaultKeepsJobsFromForOneThatTakesThem) {
+  ClusterSettings cluster;
+  cluster.environments = {environment_of(kSmall, 2, 1)};
+  cluster.queues = {queue_of("a", 1, {kSmall})};
+  cluster.lent[kSmall] = {600, 0};
+  World world(cluster);
+  auto node = node_of(1, cluster.environments[0], NodeStatus::unfit);
+  node.allocation = "p1";
+  node.lent_s = 600;
+  world.state.put_node(node);
+  JobSpec spec;
+  spec.queue = QueueName{"a"};
+  world.submit(spec);
+
+  EXPECT_EQ(shown(world.state.scale(kThen)), fmt::format("-{}; ", node.id));
+}
+
 RC_GTEST_PROP(Passes, FindOutWhyTheOthersWaitWhenAsked, ()) {
   const auto world = any_world();
   for (int i = between(1, 12); i > 0; --i) world->submit(any_spec(world->state));
