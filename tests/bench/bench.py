@@ -206,18 +206,14 @@ def bench_launch(person, rounds):
             row("ssh head mpirun, tuned by hand", taken["tuned"], taken["ssh"], "ssh head mpirun", None)]
 
 
-def by_hand_and_ours(rounds, hand, cluster):
+def by_hand_and_ours(rounds, cluster, **by_hand):
     """Seconds of the ring by hand, by a script's own mpirun and launched directly, one after the other in each round.
 
-    The first round warms up. hand() gives its own seconds."""
-    taken = {"hand": [], "script": [], "direct": []}
-    for number in range(rounds + 1):
-        sample = {"hand": hand(), "script": until_output(cluster, "-n", "3", "-cf", "job.sh"),
-                  "direct": until_output(cluster, "-n", "3", "--mpi", "--mpi-launch", "direct", "--ranks-per-node", "2", "ring.c")}
-        if number > 0:
-            for key, value in sample.items():
-                taken[key].append(value)
-    return taken
+    The first round warms up. What is done by hand gives its own seconds."""
+    return peers.collected(rounds, {
+        **by_hand,
+        "script": lambda: until_output(cluster, "-n", "3", "-cf", "job.sh"),
+        "direct": lambda: until_output(cluster, "-n", "3", "--mpi", "--mpi-launch", "direct", "--ranks-per-node", "2", "ring.c")})
 
 
 def bench_hosts(rounds):
@@ -241,7 +237,7 @@ def bench_hosts(rounds):
             assert LAST_LINE in done.out, done.story()
             return time.monotonic() - started
 
-        taken = by_hand_and_ours(rounds, hand, cluster)
+        taken = by_hand_and_ours(rounds, cluster, hand=hand)
     finally:
         person.close()
         site.close()
@@ -268,8 +264,16 @@ def sbatch_mpirun(person, site):
     return seconds
 
 
+def srun_pmix(person, site):
+    """Seconds of the ring by Slurm's own launcher, to its last line on the screen."""
+    started = time.monotonic()
+    done = person.run("srun", "--mpi=pmix", "--nodes=3", "--ntasks=6", "--ntasks-per-node=2", "--chdir=/", site.shared / "ring").ok()
+    assert LAST_LINE in done.out, done.story()
+    return time.monotonic() - started
+
+
 def bench_site(rounds):
-    """The 6-rank ring inside a Slurm site, against sbatch and mpirun on the same nodes.
+    """The 6-rank ring inside a Slurm site, against sbatch and mpirun, and srun, on the same nodes.
 
     Of the four CPUs that each node tells Slurm of, Coxswain's allocation has two and the job by hand the others: with two it
     would wait for as long as the cluster is there.
@@ -281,13 +285,14 @@ def bench_site(rounds):
         person.write("job.sh", HOSTS_SCRIPT.replace("/mnt/data", str(site.shared)), 0o755)
         person.write("ring.c", (SOURCE / "mpi_examples/ring_reduce.c").read_text())
         subprocess.run(["mpicc.openmpi", "-O2", "-o", site.shared / "ring", SOURCE / "mpi_examples/ring_reduce.c"], check=True)
-        taken = by_hand_and_ours(rounds, lambda: sbatch_mpirun(person, site), cluster)
+        taken = by_hand_and_ours(rounds, cluster, hand=lambda: sbatch_mpirun(person, site), srun=lambda: srun_pmix(person, site))
     finally:
         person.close()
         site.close()
     peer = "sbatch and mpirun"
     return [row("6-rank ring inside Slurm by a script's own mpirun", taken["script"], taken["hand"], peer, 0.5),
-            row("the same by awsbsub --mpi, launched directly", taken["direct"], taken["hand"], peer, 0.5)]
+            row("the same by awsbsub --mpi, launched directly", taken["direct"], taken["hand"], peer, 0.5),
+            row("the same", taken["direct"], taken["srun"], "srun --mpi=pmix", None)]
 
 
 def bench_small_jobs(person, rounds):
