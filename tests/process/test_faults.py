@@ -1,6 +1,7 @@
 """kill -9 of each part while a job runs."""
 
 import os
+import pathlib
 import signal
 
 import harness
@@ -53,6 +54,33 @@ def test_kill_9_of_every_daemon(person):
     stop_counter(cluster, job)
     more = cluster.script("echo grown\n", nodes=3)
     assert cluster.finish(more)["status"] == "SUCCEEDED"
+
+
+def test_what_is_asked_of_a_head_that_ends_is_asked_again(person):
+    """The question has arrived at a head that does not answer any more."""
+    cluster = person.create("faults", minimum=0)
+    job = cluster.submit("echo", "kept")
+    cluster.finish(job)
+    for words, told in ((["awsbstat", "-d", job], "SUCCEEDED"), (["awsbout", job], "kept"), (["awsbqueues"], "queue1"),
+                        (["awsbhosts"], "ec2InstanceId")):
+        daemons = cluster.daemons()
+        for pid in daemons:
+            os.kill(pid, signal.SIGSTOP)
+        asking = person.start(words[0], "-c", cluster.name, *words[1:])
+
+        def waits():
+            proc = pathlib.Path(f"/proc/{asking.pid}")
+            state = (proc / "stat").read_text().rsplit(")", 1)[1].split()[0]
+            try:
+                links = [os.readlink(each) for each in (proc / "fd").iterdir()]
+            except FileNotFoundError:  # it has just closed one
+                links = []
+            return state == "S" and any(link.startswith("socket:") for link in links), (state, links)
+        harness.wait_until(waits, f"{words[0]} to wait for an answer")
+        for pid in daemons:
+            os.kill(pid, signal.SIGKILL)
+        out, err = asking.communicate(timeout=30 * harness.PATIENCE)
+        assert asking.returncode == 0 and told in out.decode(), (words, out, err)
 
 
 def attempt_fails_with_the_node_named(person, victim_of):
