@@ -110,7 +110,8 @@ std::string pilot_script(const SlurmPlan& plan, const std::string& pilot, const 
   const auto on_node = fmt::format(
       "umask 077; e=; a=; trap 'e=1; [ -z \"$a\" ] || kill \"$a\"' TERM INT; "
       "t=$(date +%s); b={}; p={}; "
-      "f() {{ echo \"$1\" >&2; echo \"$(hostname): $1\" > \"$p/failed\"; exit 1; }}; "
+      "f() {{ [ \"$e\" ] && exit 143; echo \"$1\" >&2; echo \"$(hostname): $1\" > "
+      "\"$p/failed\"; exit 1; }}; "
       "mkdir \"$b\" 2>/dev/null; "
       "if [ ! -d \"$b\" ] || [ -L \"$b\" ] || [ ! -O \"$b\" ]; then "
       "f \"$b cannot be made, or is not this user's\"; fi; "
@@ -121,8 +122,8 @@ std::string pilot_script(const SlurmPlan& plan, const std::string& pilot, const 
       "[ \"$e\" ] || {{ wait \"$a\"; s=$?; }}; "
       "while kill -0 \"$a\" 2>/dev/null; do "
       "if [ \"$e\" ]; then kill \"$a\"; sleep 0.1; else wait \"$a\"; s=$?; fi; done; "
-      "trap '' TERM INT; rm -rf \"$b\" {}; "
-      "[ $s = 0 ] || [ \"$e\" ] || [ $(($(date +%s) - t)) -ge 60 ] || f \"its agent ended with "
+      "trap '' TERM INT; rm -rf \"$b\" {} \"$o\"; "
+      "[ $s = 0 ] || [ $(($(date +%s) - t)) -ge 60 ] || f \"its agent ended with "
       "status $s\"; "
       "exit $s",
       base, shell_quote(pilot_stage(plan, pilot)), shell_quote(agent),

@@ -66,19 +66,21 @@ class Cgroups : public MemoryCgroups {
       return std::make_unique<Taken>(shared_, std::move(again));
     }
     auto path = fmt::format("{}/part-{}", shared_->directory, ++shared_->made);
-    const bool made = ::mkdir(path.c_str(), 0755) == 0;
-    const bool left_by_another = !made && errno == EEXIST;
-    if (!made && !left_by_another) {
-      os::log_warn("{}: memory is watched instead",
-                   os::errno_error(errno, "cgroup " + path).message);
+    // One that an agent before this has left may have somebody in it.
+    while (::mkdir(path.c_str(), 0755) != 0) {
+      const int why = errno;
+      if (why == EEXIST && ::rmdir(path.c_str()) == 0) continue;
+      if (why == EEXIST) {
+        path = fmt::format("{}/part-{}", shared_->directory, ++shared_->made);
+        continue;
+      }
+      os::log_warn("{}: memory is watched instead", os::errno_error(why, "cgroup " + path).message);
       return nullptr;
     }
     if (shared_->names == nullptr) {
       const bool v1 = ::access((path + kVersion1.limit).c_str(), W_OK) == 0;
       shared_->names = v1 ? &kVersion1 : &kVersion2;
     }
-    if (left_by_another)
-      (void)write_control(path + shared_->names->limit, shared_->names->unlimited);
     return std::make_unique<Taken>(shared_, std::move(path));
   }
 

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <functional>
 #include <utility>
 
 #include "runtime/base/text.hpp"
@@ -33,20 +35,26 @@ bool is_as_made(int directory, const JobUser& user, dev_t device) {
          ::flistxattr(directory, nullptr, 0) == 0;
 }
 
-std::vector<std::string> names_in(int directory) {
-  std::vector<std::string> names;
+/// Removes all that the directory has but what is to be kept. False: it cannot be told, or done.
+bool remove_but(int directory, const std::function<bool(const std::string&)>& is_kept) {
   const int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR* const listed = copy < 0 ? nullptr : ::fdopendir(copy);
   if (listed == nullptr) {
     if (copy >= 0) ::close(copy);
-    return names;
+    return false;
   }
-  while (const dirent* entry = ::readdir(listed)) {
+  bool good = true;
+  errno = 0;
+  for (const dirent* entry = ::readdir(listed); good && entry != nullptr;
+       entry = ::readdir(listed)) {
     const std::string name(entry->d_name);
-    if (name != "." && name != "..") names.push_back(name);
+    const bool own = name == "." || name == "..";
+    if (!own && !is_kept(name)) good = os::remove_beneath(directory, name).has_value();
+    errno = 0;
   }
+  good = good && errno == 0;
   ::closedir(listed);
-  return names;
+  return good;
 }
 
 }  // namespace
@@ -75,21 +83,17 @@ bool SpareHomes::empty(const std::string& path, const JobUser& user, const std::
   const os::Fd home(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   struct stat status {};
   if (!home || ::fstat(home.get(), &status) != 0) return false;
-  if (!is_as_made(home.get(), user, status.st_dev)) return false;
-  int kept = 0;
-  for (const auto& name : names_in(home.get())) {
-    if (name != kSsh && name != directory) {
-      if (!os::remove_tree(path + "/" + name)) return false;
-      continue;
-    }
+  // Another job of the user's may turn paths in here elsewhere at any time: nothing goes by one.
+  const auto is_kept = [&](const std::string& name) { return name == kSsh || name == directory; };
+  if (!is_as_made(home.get(), user, status.st_dev) || !remove_but(home.get(), is_kept))
+    return false;
+  for (const auto& name : {std::string(kSsh), directory}) {
     const auto inner = os::open_beneath(home.get(), name, O_RDONLY | O_DIRECTORY);
+    const auto none = [](const std::string&) { return false; };
     if (!inner || !is_as_made(inner->get(), user, status.st_dev)) return false;
-    for (const auto& each : names_in(inner->get())) {
-      if (!os::remove_tree(fmt::format("{}/{}/{}", path, name, each))) return false;
-    }
-    ++kept;
+    if (!remove_but(inner->get(), none)) return false;
   }
-  return kept == 2;
+  return true;
 }
 
 Result<void> SpareHomes::give(const std::string& path, const JobUser& user,

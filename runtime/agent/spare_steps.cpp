@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "runtime/agent/step_messages.hpp"
@@ -32,13 +33,16 @@ class Spares : public SpareSteps {
     if (!text || ((*found)->cgroup && !(*found)->cgroup->limit(memory_mib))) return {};
     const auto spare = std::move(*found);
     spares_.erase(found);
-    return LimitedStep{Step::adopt(loop_, std::move(spare->process), *text, std::move(events)),
-                       std::move(spare->cgroup)};
+    auto step = Step::adopt(loop_, std::move(spare->process), *text, events);
+    if (!step) return {};
+    return LimitedStep{std::move(step), std::move(spare->cgroup)};
   }
 
   void child_ended(pid_t pid) override {
     if (nursery_ && nursery_->pid == pid) nursery_.reset();  // somebody killed it: there is another
     std::erase_if(spares_, [&](const auto& spare) { return spare->process.pid == pid; });
+    // It may be one whose number has not been heard yet.
+    if (some_is_unready()) ended_.insert(pid);
   }
 
   [[nodiscard]] std::vector<pid_t> processes() const override {
@@ -95,23 +99,32 @@ class Spares : public SpareSteps {
     return send_step_message(nursery_->control.get(), message) ? std::move(ends->ours) : os::Fd();
   }
 
+  [[nodiscard]] bool some_is_unready() const {
+    return std::any_of(spares_.begin(), spares_.end(),
+                       [](const auto& spare) { return spare->process.pid == 0; });
+  }
+
   void heard(Spare& spare) {
     StepMessage message;
     spare.watch.reset();
-    if (receive_step_message(spare.process.control.get(), message)) {
-      spare.process.pid = static_cast<pid_t>(message.number);
+    const bool told = receive_step_message(spare.process.control.get(), message);
+    const auto pid = static_cast<pid_t>(message.number);
+    if (told && !ended_.contains(pid)) {
+      spare.process.pid = pid;
       proven_ = true;
-      return;
+    } else {
+      // It could not enter its cgroup, or was killed: a step that is forked when needed tells why.
+      gave_up_ = !told && !proven_;
+      std::erase_if(spares_, [&](const auto& each) { return each.get() == &spare; });
     }
-    // It could not enter its cgroup, or was killed: a step that is forked when needed tells why.
-    gave_up_ = !proven_;
-    std::erase_if(spares_, [&](const auto& each) { return each.get() == &spare; });
+    if (!some_is_unready()) ended_.clear();
   }
 
   os::EventLoop& loop_;
   MemoryCgroups& cgroups_;
   std::optional<SpareProcess> nursery_;
   std::vector<std::unique_ptr<Spare>> spares_;
+  std::set<pid_t> ended_;   ///< children that have, while some spare's number is not known
   std::size_t wanted_ = 0;  ///< one more each time that there was none
   os::SubscriptionPtr timer_;
   bool proven_ = false;  ///< there was one that became ready

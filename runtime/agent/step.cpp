@@ -195,11 +195,11 @@ Result<std::unique_ptr<Step>> Step::fork(os::EventLoop& loop, StepPlan plan, Ste
 }
 
 std::unique_ptr<Step> Step::adopt(os::EventLoop& loop, SpareProcess spare, const std::string& plan,
-                                  StepEvents events) {
+                                  StepEvents& events) {
   StepMessage message;
   message.kind = 'Q';
   message.text = plan;
-  send_step_message(spare.control.get(), message);  // one that is gone is told of by its exit
+  if (!send_step_message(spare.control.get(), message)) return nullptr;
   return std::make_unique<StepEnd>(loop, spare.pid, std::move(spare.control), std::move(events));
 }
 

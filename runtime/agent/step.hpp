@@ -119,9 +119,10 @@ class Step {
   /// cgroup first. Errors: unavailable when there is no process to be had.
   [[nodiscard]] static Result<std::unique_ptr<Step>> fork(os::EventLoop& loop, StepPlan plan,
                                                           StepEvents events);
-  /// A process of be_nursery() becomes a step by this text of text_of_plan().
+  /// A process of be_nursery() becomes a step by this text of text_of_plan(). Null, and the events
+  /// untouched: it cannot be told.
   [[nodiscard]] static std::unique_ptr<Step> adopt(os::EventLoop& loop, SpareProcess spare,
-                                                   const std::string& plan, StepEvents events);
+                                                   const std::string& plan, StepEvents& events);
   virtual ~Step() = default;
 
   [[nodiscard]] virtual pid_t pid() const = 0;

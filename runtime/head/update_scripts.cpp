@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <string>
 
 #include "runtime/base/text.hpp"
 #include "runtime/head/head_core.hpp"
@@ -29,7 +30,7 @@ wire::PartKey part_of(int number) {
   return {script_part(any, 0).job, number, 0};
 }
 
-/// "5 6 7": of the latest update.
+/// "7 5 6 7": the last number that was ever given, and those of the update that is under way.
 std::vector<int> read_numbers(const std::string& path) {
   std::vector<int> numbers;
   const auto text = os::read_file(path, 1u << 16);
@@ -37,6 +38,12 @@ std::vector<int> read_numbers(const std::string& path) {
     if (const auto number = to_int(word)) numbers.push_back(static_cast<int>(*number));
   }
   return numbers;
+}
+
+Result<void> write_numbers(const std::string& path, int last, const std::vector<int>& numbers) {
+  auto text = std::to_string(last);
+  for (const int each : numbers) text += fmt::format(" {}", each);
+  return os::write_file_atomic(path, text + "\n");
 }
 
 }  // namespace
@@ -49,10 +56,15 @@ void HeadCore::run_on_head_node(NodeScripts scripts, std::function<void(Result<v
     return done(fail(Errc::unavailable, "no head node is there to run {}", kAction));
   }
   auto& update = update_scripts_;
-  const auto before = read_numbers(options_.directory + kNumbersFile);
-  update.last_number = before.empty() ? 0 : *std::max_element(before.begin(), before.end());
-  // Of an update that goes on they are its own.
+  const auto path = options_.directory + kNumbersFile;
+  auto before = read_numbers(path);
+  update.last_number = before.empty() ? 0 : before.front();
+  if (!before.empty()) before.erase(before.begin());
+  // Of an update that goes on they are its own; another's are left behind before it begins.
   update.numbers = update.is_open ? before : std::vector<int>();
+  if (auto kept = write_numbers(path, update.last_number, update.numbers); !kept) {
+    return done(fail(kept.error()));
+  }
   update.is_open = true;
   update.scripts = std::move(scripts);
   update.at = 0;
@@ -116,10 +128,7 @@ void HeadCore::begin_update_script() {
   const int number = ++update.last_number;
   update.numbers.resize(update.at);
   update.numbers.push_back(number);
-  std::vector<std::string> words;
-  for (const int each : update.numbers) words.push_back(std::to_string(each));
-  const auto kept =
-      os::write_file_atomic(options_.directory + kNumbersFile, join(words, " ") + "\n");
+  const auto kept = write_numbers(options_.directory + kNumbersFile, number, update.numbers);
   if (!kept) return update_script_failed("could not be begun: " + kept.error().message);
   Node node = *state_.node(head_node_);
   node.reason = script_progress(update.scripts, update.at);
@@ -191,7 +200,9 @@ void HeadCore::update_script_failed(const std::string& what) {
 void HeadCore::end_update_scripts(const Result<void>& how) {
   auto& update = update_scripts_;
   update.limit.reset();
-  if (const auto* known = state_.node(head_node_)) {
+  const auto* known = state_.node(head_node_);
+  // Of one that is lost it says why.
+  if (known != nullptr && known->status != NodeStatus::terminating) {
     Node node = *known;
     node.reason.clear();
     state_.put_node(node);
@@ -202,6 +213,12 @@ void HeadCore::end_update_scripts(const Result<void>& how) {
 void HeadCore::forget_head_node_scripts() {
   for (const auto& [number, end] : update_scripts_.ends) {
     send(head_node_, wire::ExitedAck{part_of(number)});
+  }
+  if (update_scripts_.last_number > 0) {
+    const auto path = options_.directory + kNumbersFile;
+    if (auto kept = write_numbers(path, update_scripts_.last_number, {}); !kept) {
+      os::log_warn("{}", kept.error().message);  // the next update does it
+    }
   }
   update_scripts_ = {};
 }

@@ -282,6 +282,13 @@ Result<void> remove_tree(const std::string& path) {
   return TreeRemoval().remove(parent.get(), name, plain);
 }
 
+Result<void> remove_beneath(int directory_fd, const std::string& name) {
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
+    return fail(Errc::invalid_argument, "'{}' names no tree to remove", name);
+  }
+  return TreeRemoval().remove(directory_fd, name, name);
+}
+
 Result<Fd> open_beneath(int directory_fd, const std::string& relative, int flags, unsigned mode) {
   if (relative.find('\0') != std::string::npos) {
     return fail(Errc::invalid_argument, "{}: a file's name holds no NUL", relative.c_str());

@@ -32,6 +32,10 @@ namespace cox::os {
 /// A path that does not exist is fine.
 [[nodiscard]] Result<void> remove_tree(const std::string& path);
 
+/// The same of what an open directory has under this name (no '/' in it), wherever the directory
+/// has gone meanwhile: for places whose paths a job's user can turn elsewhere.
+[[nodiscard]] Result<void> remove_beneath(int directory_fd, const std::string& name);
+
 /// Opens `relative` beneath the directory; no component may be a link or lead outside
 /// (openat2 with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS).
 [[nodiscard]] Result<Fd> open_beneath(int directory_fd, const std::string& relative, int flags,

@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "tests/unit/os/temporary_directory.hpp"
 
@@ -90,6 +91,30 @@ TEST_F(SpareHomesTest, KeepsOnlyWhatIsAsItWasMade) {
     if (::setxattr(home.c_str(), "user.cox", "x", 1, 0) != 0) ::chmod(home.c_str(), 0);
   });
   EXPECT_TRUE(fs::is_directory("/etc"));
+}
+
+TEST_F(SpareHomesTest, LeavesAloneWhatAHomeIsTurnedTo) {
+  const os::TemporaryDirectory elsewhere;
+  const auto home = make_home("a-1", "job-a");
+  for (int i = 0; i < 16; ++i) {
+    std::ofstream(elsewhere / ("other" + std::to_string(i))) << "x";
+    std::ofstream(home + "/job-a/other" + std::to_string(i)) << "x";
+  }
+  // Takes a while to remove: what another job of the user's needs to turn the path elsewhere.
+  const auto slow = home + "/job-a/slow";
+  fs::create_directory(slow);
+  constexpr int kMany = 3000;
+  for (int i = 0; i < kMany; ++i) std::ofstream(slow + "/" + std::to_string(i)) << "";
+  std::thread turning([&] {
+    while (fs::exists(slow + "/0") && fs::exists(slow + "/" + std::to_string(kMany - 1))) {
+    }
+    std::error_code error;
+    fs::rename(home + "/job-a", home + "/aside", error);
+    fs::create_directory_symlink(elsewhere.path(), home + "/job-a", error);
+  });
+  (void)homes_.give(home, user_, "job-a");
+  turning.join();
+  EXPECT_EQ(all_below(elsewhere.path()).size(), 16u);
 }
 
 TEST_F(SpareHomesTest, RemovesWhatItCannotName) {

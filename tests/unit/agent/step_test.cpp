@@ -162,7 +162,9 @@ TEST_F(StepTest, OfANurseryIsOursAndRunsWhatItIsToldLater) {
   EXPECT_EQ(::waitpid(spare, nullptr, WNOHANG), 0);  // a child of this process, and alive
 
   const auto plan = text_of_plan(plan_of({"sh", "-c", "echo $A"}));
-  step_ = Step::adopt(loop_, {spare, std::move(control)}, plan.value(), events());
+  auto heard = events();
+  step_ = Step::adopt(loop_, {spare, std::move(control)}, plan.value(), heard);
+  ASSERT_NE(step_, nullptr);
   step_->begin();
   wait_for("prepared");
   Pipe out;
@@ -171,6 +173,15 @@ TEST_F(StepTest, OfANurseryIsOursAndRunsWhatItIsToldLater) {
   wait_for("ended 0 empty");
 
   EXPECT_EQ(out.rest(), "b c\n");
+}
+
+TEST_F(StepTest, IsNotMadeOfAProcessThatHasEnded) {
+  auto control = step_sockets().value();
+  control.theirs.reset();
+  auto heard = events();
+  const auto plan = text_of_plan(plan_of({"true"})).value();
+  EXPECT_EQ(Step::adopt(loop_, {::getpid(), std::move(control.ours)}, plan, heard), nullptr);
+  EXPECT_TRUE(heard.started);  // to be used for another
 }
 
 TEST_F(StepTest, OfANurseryEndsWhereItCannotEnterItsCgroup) {
