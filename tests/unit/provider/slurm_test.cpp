@@ -1,6 +1,5 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -11,6 +10,7 @@
 #include "launcher/provider/slurm_plan.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/os/process.hpp"
+#include "tests/unit/os/temporary_directory.hpp"
 
 namespace cox::provider {
 namespace {
@@ -88,32 +88,26 @@ TEST(PilotScript, NamesNoSecretAndQuotesItsPaths) {
 class PilotOnNode : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_NE(::mkdtemp(directory_.data()), nullptr);
-    site_.tag = directory_.substr(directory_.rfind('-') + 1);
-    site_.stage = directory_ + "/stage";
+    site_.tag = directory_.path().substr(directory_.path().rfind('-') + 1);
+    site_.stage = directory_ / "stage";
     std::filesystem::create_directories(pilot_stage(site_, "p1"));
     std::filesystem::create_directories(staged_agent(site_, "cafe"));
     std::ofstream(pilot_stage(site_, "p1") + "/0.json") << "{}";
-    std::ofstream(directory_ + "/pilot") << pilot_script(site_, "p1", "cafe");
+    std::ofstream(directory_ / "pilot") << pilot_script(site_, "p1", "cafe");
     // What starts the nodes' shells.
     program("srun", "export PILOT=$$; while [ \"$1\" != /bin/sh ]; do shift; done; exec \"$@\"");
     program("rm", "[ $1 != -rf ] || { kill $PILOT; kill $$; }; exec /bin/rm \"$@\"");
     agent("exec sleep 1000");
   }
-  void TearDown() override {
-    std::filesystem::remove_all(directory_);
-    std::filesystem::remove_all(pilot_base(site_, "p1"));
-  }
+  void TearDown() override { std::filesystem::remove_all(pilot_base(site_, "p1")); }
 
-  void program(const std::string& name, const std::string& text) {
-    write(directory_ + "/" + name, text);
-  }
+  void program(const std::string& name, const std::string& text) { write(directory_ / name, text); }
   void agent(const std::string& text) {
     write(staged_agent(site_, "cafe") + "/cox-agent", "mkdir -p \"$2/scratch\"; " + text);
   }
   os::RunResult run() {
     return os::run({"timeout", "20", "env", "SLURM_PROCID=0", "SLURM_JOB_NUM_NODES=1",
-                    "PATH=" + directory_ + ":/usr/bin:/bin", "sh", directory_ + "/pilot"})
+                    "PATH=" + directory_.path() + ":/usr/bin:/bin", "sh", directory_ / "pilot"})
         .value();
   }
   bool left() const { return std::filesystem::exists(pilot_base(site_, "p1")); }
@@ -124,7 +118,7 @@ class PilotOnNode : public testing::Test {
     std::filesystem::permissions(path, std::filesystem::perms::owner_all);
   }
 
-  std::string directory_ = std::filesystem::temp_directory_path() / "cox-pilot-XXXXXX";
+  os::TemporaryDirectory directory_;
   SlurmPlan site_ = plan();
 };
 
@@ -271,7 +265,8 @@ TEST(PilotRecord, IsReadAsItWasWritten) {
 }
 
 TEST(PilotRecord, IsFoundOnDiskUntilItIsForgotten) {
-  const std::string directory = testing::TempDir() + "/slurm-pilots";
+  const os::TemporaryDirectory made;
+  const auto directory = made / "slurm-pilots";
   const PilotRecord first{"p1", "", "sea-c1", {NodeId{"i-1"}}};
   const PilotRecord second{"p2", "13", "sea-c1", {NodeId{"i-2"}}};
 
