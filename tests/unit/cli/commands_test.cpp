@@ -37,7 +37,10 @@ class Commands : public testing::Test {
     ::setenv("HOME", home_.c_str(), 1);
     ::setenv("COX_STATE_DIR", home_.c_str(), 1);
   }
-  void TearDown() override { std::filesystem::remove_all(home_); }
+  void TearDown() override {
+    std::filesystem::remove_all(home_);
+    ::setenv("HOME", "/dev/null", 1);  // what runs later keeps no log
+  }
 
   std::string home_;
 };
