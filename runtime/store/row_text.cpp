@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "runtime/base/kinds.hpp"
 #include "runtime/store/members.hpp"
 #include "runtime/store/store.hpp"
 
@@ -19,14 +20,6 @@ namespace json = boost::json;
 
 constexpr std::int64_t kTextVersion = 1;
 
-template <class T>
-inline constexpr bool kIsId = false;
-template <class Tag>
-inline constexpr bool kIsId<Id<Tag>> = true;
-template <class T>
-inline constexpr bool kIsVector = false;
-template <class T>
-inline constexpr bool kIsVector<std::vector<T>> = true;
 template <class T>
 inline constexpr bool kIsOptional = false;
 template <class T>

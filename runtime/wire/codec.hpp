@@ -10,21 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/base/kinds.hpp"
 #include "runtime/wire/members.hpp"
 
 /// Values as bytes, by their members(). Integers are base-128 varints of at most ten bytes, signed
 /// ones zigzagged; truth values are one byte; texts and lists are a length and their content.
 namespace cox::wire {
-
-template <class T>
-inline constexpr bool kIsId = false;
-template <class Tag>
-inline constexpr bool kIsId<Id<Tag>> = true;
-
-template <class T>
-inline constexpr bool kIsVector = false;
-template <class T>
-inline constexpr bool kIsVector<std::vector<T>> = true;
 
 /// The fewest bytes that a value of the type takes: what bounds a claimed length.
 template <class T>
