@@ -133,6 +133,10 @@ class Cgroups : public MemoryCgroups {
     [[nodiscard]] bool limit(std::int64_t memory_mib) override {
       return write_control(path_ + shared_->names->limit, std::to_string(memory_mib << 20));
     }
+    [[nodiscard]] bool renew() override {
+      killed_before_ = killed();
+      return shared_->is_as_new(path_);
+    }
     [[nodiscard]] std::string processes_file() const override { return path_ + kProcesses; }
     [[nodiscard]] bool exceeded() const override { return killed() > killed_before_; }
     void include(pid_t process) override {

@@ -30,6 +30,9 @@ inline constexpr const char* kOutOfMemory =
 class MemoryCgroup : public MemoryLimit {
  public:
   [[nodiscard]] virtual bool limit(std::int64_t memory_mib) = 0;
+  /// It becomes another part's, with the process that waits in it. False: what the last one has
+  /// left is charged to it.
+  [[nodiscard]] virtual bool renew() = 0;
   /// The file that takes the number of a process.
   [[nodiscard]] virtual std::string processes_file() const = 0;
 };

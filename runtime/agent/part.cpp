@@ -295,8 +295,7 @@ void Part::over() {
   out_lines_.finish(add(0));
   err_lines_.finish(add(1));
   finish_rank_lines();
-  if (step_) ::kill(step_->pid(), SIGKILL);
-  step_.reset();
+  give_step();
   remotes_.clear();
   if (host_.options.ended_together && exit_code_ != 0) {
     doubt_timer_ = host_.loop.after(kDoubtTime, [this] {

@@ -89,6 +89,7 @@ class Part {
   [[nodiscard]] Result<std::string> make_home() const;
   [[nodiscard]] Result<void> make_own_directory(const std::string& path) const;
   [[nodiscard]] Result<void> make_step(StepPlan plan, StepEvents events);
+  void give_step();
 
   [[nodiscard]] std::string directory_name() const;
   [[nodiscard]] std::string nodes_text() const;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <memory>
 #include <set>
 #include <utility>
@@ -17,6 +18,9 @@ namespace {
 
 constexpr auto kUrgent = std::chrono::milliseconds(1);
 constexpr std::size_t kWantedMax = 4;
+// A user's groups, and whatever else was set in such a process, stay no longer than this.
+constexpr auto kUsedFor = std::chrono::seconds(10);
+constexpr std::size_t kUsedMax = 32;
 
 class Spares : public SpareSteps {
  public:
@@ -24,23 +28,44 @@ class Spares : public SpareSteps {
 
   [[nodiscard]] std::optional<LimitedStep> take(const StepPlan& plan, std::int64_t memory_mib,
                                                 StepEvents& events) override {
-    const auto found = std::find_if(spares_.begin(), spares_.end(),
-                                    [](const auto& spare) { return spare->process.pid != 0; });
-    if (found == spares_.end()) wanted_ = std::min(wanted_ + 1, kWantedMax);
-    make_soon();
-    if (found == spares_.end()) return {};
+    auto spare = take_used(plan);
+    if (!spare) spare = take_fresh();
+    if (!spare) return {};
     const auto text = text_of_plan(plan);
-    if (!text || ((*found)->cgroup && !(*found)->cgroup->limit(memory_mib))) return {};
-    const auto spare = std::move(*found);
-    spares_.erase(found);
+    if (!text || (spare->cgroup && !spare->cgroup->limit(memory_mib))) return {};
     auto step = Step::adopt(loop_, std::move(spare->process), *text, events);
     if (!step) return {};
     return LimitedStep{std::move(step), std::move(spare->cgroup)};
   }
 
+  void give(std::unique_ptr<Step> step, std::unique_ptr<MemoryLimit> memory,
+            const JobUser& user) override {
+    const auto pid = step->pid();
+    auto* const cgroup = dynamic_cast<MemoryCgroup*>(memory.get());
+    const bool is_usable = used_.size() < kUsedMax && (cgroup == nullptr || cgroup->renew());
+    auto process = is_usable ? step->release() : std::nullopt;
+    const auto left = process ? process->begun + kUsedFor - std::chrono::steady_clock::now()
+                              : std::chrono::steady_clock::duration::zero();
+    if (left <= left.zero()) {
+      ::kill(pid, SIGKILL);
+      return;
+    }
+    auto spare = std::make_unique<Spare>(std::move(*process));
+    if (cgroup != nullptr) {
+      (void)memory.release();
+      spare->cgroup.reset(cgroup);
+    }
+    spare->user = user;
+    spare->timer = loop_.after(std::chrono::duration_cast<std::chrono::milliseconds>(left),
+                               [this, pid] { end_used(pid); });
+    listen(*used_.emplace_back(std::move(spare)));
+  }
+
   void child_ended(pid_t pid) override {
     if (nursery_ && nursery_->pid == pid) nursery_.reset();  // somebody killed it: there is another
-    std::erase_if(spares_, [&](const auto& spare) { return spare->process.pid == pid; });
+    const auto is_it = [&](const auto& spare) { return spare->process.pid == pid; };
+    std::erase_if(fresh_, is_it);
+    std::erase_if(used_, is_it);
     // It may be one whose number has not been heard yet.
     if (some_is_unready()) ended_.insert(pid);
   }
@@ -48,16 +73,47 @@ class Spares : public SpareSteps {
   [[nodiscard]] std::vector<pid_t> processes() const override {
     std::vector<pid_t> all;
     if (nursery_) all.push_back(nursery_->pid);
-    for (const auto& spare : spares_) all.push_back(spare->process.pid);
+    for (const auto& spare : fresh_) all.push_back(spare->process.pid);
+    for (const auto& spare : used_) all.push_back(spare->process.pid);
     return all;
   }
 
  private:
   struct Spare {
-    SpareProcess process;  ///< its number is 0 until it is ready
+    explicit Spare(SpareProcess from) : process(std::move(from)) {}
+
+    SpareProcess process;  ///< a fresh one's number is 0 until it is ready
     std::unique_ptr<MemoryCgroup> cgroup;
+    JobUser user;           ///< of one that was used
+    bool is_ready = false;  ///< it waits for a plan
     os::SubscriptionPtr watch;
+    os::SubscriptionPtr timer;
   };
+  using SparePtr = std::unique_ptr<Spare>;
+
+  /// The first that is ready and for which `is_meant`, or null.
+  template <class Condition>
+  static SparePtr take_from(std::vector<SparePtr>& spares, const Condition& is_meant) {
+    const auto found = std::find_if(spares.begin(), spares.end(), [&](const auto& spare) {
+      return spare->is_ready && is_meant(*spare);
+    });
+    if (found == spares.end()) return nullptr;
+    auto spare = std::move(*found);
+    spares.erase(found);
+    return spare;
+  }
+
+  SparePtr take_used(const StepPlan& plan) {
+    return take_from(used_, [&](const Spare& spare) { return spare.user == plan.user; });
+  }
+
+  SparePtr take_fresh() {
+    auto spare = take_from(fresh_, [](const Spare&) { return true; });
+    if (!spare) wanted_ = std::min(wanted_ + 1, kWantedMax);
+    if (spare) spare->process.begun = std::chrono::steady_clock::now();
+    make_soon();
+    return spare;
+  }
 
   /// After what is urgent: the step that is being made.
   void make_soon() {
@@ -66,16 +122,15 @@ class Spares : public SpareSteps {
 
   void make() {
     timer_.reset();
-    while (spares_.size() < wanted_) {
+    while (fresh_.size() < wanted_) {
       auto cgroup = cgroups_.take();
       const auto file = cgroup ? cgroup->processes_file() : std::string();
       auto control = have_nursery() ? order(file) : os::Fd();
       if (!control) return;
-      spares_.push_back(
-          std::make_unique<Spare>(Spare{{0, std::move(control)}, std::move(cgroup), nullptr}));
-      auto& spare = *spares_.back();
-      spare.watch =
-          loop_.when_readable(spare.process.control.get(), [this, &spare] { heard(spare); });
+      auto& spare =
+          *fresh_.emplace_back(std::make_unique<Spare>(SpareProcess{0, std::move(control)}));
+      spare.cgroup = std::move(cgroup);
+      listen(spare);
     }
   }
 
@@ -100,30 +155,44 @@ class Spares : public SpareSteps {
   }
 
   [[nodiscard]] bool some_is_unready() const {
-    return std::any_of(spares_.begin(), spares_.end(),
+    return std::any_of(fresh_.begin(), fresh_.end(),
                        [](const auto& spare) { return spare->process.pid == 0; });
+  }
+
+  void listen(Spare& spare) {
+    spare.watch = loop_.when_readable(spare.process.control.get(), [this, &spare] { heard(spare); });
   }
 
   void heard(Spare& spare) {
     StepMessage message;
-    spare.watch.reset();
     const bool told = receive_step_message(spare.process.control.get(), message);
+    if (told && message.kind != 'A') return;  // of its last part
+    spare.watch.reset();
     const auto pid = static_cast<pid_t>(message.number);
     if (told && !ended_.contains(pid)) {
       spare.process.pid = pid;
+      spare.is_ready = true;
       proven_ = true;
     } else {
       // It could not enter its cgroup, or was killed: a step that is forked when needed tells why.
       gave_up_ = !told && !proven_;
-      std::erase_if(spares_, [&](const auto& each) { return each.get() == &spare; });
+      const auto is_it = [&](const auto& each) { return each.get() == &spare; };
+      if (std::erase_if(fresh_, is_it) == 0) std::erase_if(used_, is_it);
     }
     if (!some_is_unready()) ended_.clear();
+  }
+
+  void end_used(pid_t pid) {
+    const bool was_there =
+        std::erase_if(used_, [&](const auto& spare) { return spare->process.pid == pid; }) > 0;
+    if (was_there) ::kill(pid, SIGKILL);  // whatever state somebody has left it in
   }
 
   os::EventLoop& loop_;
   MemoryCgroups& cgroups_;
   std::optional<SpareProcess> nursery_;
-  std::vector<std::unique_ptr<Spare>> spares_;
+  std::vector<SparePtr> fresh_;
+  std::vector<SparePtr> used_;
   std::set<pid_t> ended_;   ///< children that have, while some spare's number is not known
   std::size_t wanted_ = 0;  ///< one more each time that there was none
   os::SubscriptionPtr timer_;

@@ -31,6 +31,10 @@ class SpareSteps {
   [[nodiscard]] virtual std::optional<LimitedStep> take(const StepPlan& plan,
                                                         std::int64_t memory_mib,
                                                         StepEvents& events) = 0;
+  /// The step of a part that is over, with its limit: another part of the same user's may have it,
+  /// which saves a fork and an end of a process. Where it cannot be, it is killed.
+  virtual void give(std::unique_ptr<Step> step, std::unique_ptr<MemoryLimit> memory,
+                    const JobUser& user) = 0;
   /// Of any child of the agent.
   virtual void child_ended(pid_t pid) = 0;
   /// What has no plan yet, and what forks it.

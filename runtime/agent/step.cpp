@@ -22,12 +22,19 @@ namespace {
 
 class StepEnd : public Step {
  public:
-  StepEnd(os::EventLoop& loop, pid_t pid, os::Fd control, StepEvents events)
-      : pid_(pid), control_(std::move(control)), events_(std::move(events)) {
-    watch_ = loop.when_readable(control_.get(), [this] { receive(); });
+  StepEnd(os::EventLoop& loop, SpareProcess process, bool adopted, StepEvents events)
+      : process_(std::move(process)), adopted_(adopted), events_(std::move(events)) {
+    watch_ = loop.when_readable(process_.control.get(), [this] { receive(); });
   }
 
-  [[nodiscard]] pid_t pid() const override { return pid_; }
+  [[nodiscard]] pid_t pid() const override { return process_.pid; }
+
+  [[nodiscard]] std::optional<SpareProcess> release() override {
+    if (!adopted_ || !watch_) return std::nullopt;
+    watch_.reset();
+    send('U', 0, {}, {});
+    return std::move(process_);
+  }
 
   void begin() override { send('B', 0, {}, {}); }
 
@@ -70,12 +77,12 @@ class StepEnd : public Step {
     message.number = number;
     message.text = std::move(text);
     message.descriptors = std::move(descriptors);
-    send_step_message(control_.get(), message);  // a step that is gone is told of by its exit
+    send_step_message(process_.control.get(), message);  // a step that is gone is told of by its exit
   }
 
   void receive() {
     StepMessage message;
-    if (!receive_step_message(control_.get(), message)) {
+    if (!receive_step_message(process_.control.get(), message)) {
       watch_.reset();
       return;
     }
@@ -123,8 +130,8 @@ class StepEnd : public Step {
     }
   }
 
-  pid_t pid_;
-  os::Fd control_;
+  SpareProcess process_;
+  bool adopted_;
   StepEvents events_;
   os::SubscriptionPtr watch_;
 };
@@ -191,7 +198,8 @@ Result<std::unique_ptr<Step>> Step::fork(os::EventLoop& loop, StepPlan plan, Ste
   const pid_t pid = ::fork();
   if (pid == 0) be_step(plan, ends->theirs.release());
   if (pid < 0) return fail(Errc::unavailable, "no process to be had for the job");
-  return std::make_unique<StepEnd>(loop, pid, std::move(ends->ours), std::move(events));
+  return std::make_unique<StepEnd>(loop, SpareProcess{pid, std::move(ends->ours)}, false,
+                                   std::move(events));
 }
 
 std::unique_ptr<Step> Step::adopt(os::EventLoop& loop, SpareProcess spare, const std::string& plan,
@@ -200,7 +208,7 @@ std::unique_ptr<Step> Step::adopt(os::EventLoop& loop, SpareProcess spare, const
   message.kind = 'Q';
   message.text = plan;
   if (!send_step_message(spare.control.get(), message)) return nullptr;
-  return std::make_unique<StepEnd>(loop, spare.pid, std::move(spare.control), std::move(events));
+  return std::make_unique<StepEnd>(loop, std::move(spare), true, std::move(events));
 }
 
 }  // namespace cox::agent

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -110,6 +111,7 @@ struct StepEvents {
 struct SpareProcess {
   pid_t pid = 0;
   os::Fd control;
+  std::chrono::steady_clock::time_point begun = {};  ///< when it got its first plan
 };
 
 /// The agent's end of a step.
@@ -126,6 +128,9 @@ class Step {
   virtual ~Step() = default;
 
   [[nodiscard]] virtual pid_t pid() const = 0;
+  /// The process of one that was adopted and has nothing below it any more, once it says 'A' ready
+  /// for another plan of the same user's. None: it cannot be, and is to be killed.
+  [[nodiscard]] virtual std::optional<SpareProcess> release() = 0;
   virtual void begin() = 0;
   /// Starts the command with these as its stdout and stderr.
   virtual void launch(os::Fd out, os::Fd err) = 0;
@@ -144,8 +149,9 @@ class Step {
 /// The body of the step process; never returns.
 [[noreturn]] void be_step(const StepPlan& plan, int control);
 /// For each 'N' that names a cgroup's file of processes and brings a control: forks a process that
-/// enters the cgroup, says 'A' with its number and is a step once it is told its plan; as a child
-/// of this one's own parent. A process that does nothing else is small, and costs little to fork.
+/// enters the cgroup, says 'A' with its number and is a step once it is told its plan, and again
+/// once it was released; as a child of this one's own parent. A process that does nothing else is
+/// small, and costs little to fork.
 [[noreturn]] void be_nursery(int control);
 
 /// What is left below a step: processes_below() it, without a look at all of /proc where that is

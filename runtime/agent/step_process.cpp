@@ -172,15 +172,21 @@ class SpawnSettings {
 
 class StepProcess {
  public:
-  StepProcess(const StepPlan& plan, int control) : plan_(plan), control_(control) {
+  /// `is_user`: it is the plan's user's already.
+  StepProcess(const StepPlan& plan, int control, bool is_user)
+      : plan_(plan), control_(control), is_user_(is_user) {
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     ::sigprocmask(SIG_BLOCK, &child, &unblocked_);
-    signals_ = ::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    signals_.reset(::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
   }
+  StepProcess(const StepProcess&) = delete;
+  StepProcess& operator=(const StepProcess&) = delete;
+  ~StepProcess() { ::sigprocmask(SIG_SETMASK, &unblocked_, nullptr); }
 
-  [[noreturn]] void run() {
+  /// Returns when it is to be used for another plan: with nothing left below.
+  void run() {
     StepMessage message;
     if (!receive_step_message(control_, message) || message.kind != 'B') ::_exit(0);
     auto ready = get_ready();
@@ -189,9 +195,9 @@ class StepProcess {
     } else {
       tell('F', 0, 0, ready.error().message);
     }
-    for (;;) {
+    while (!released_) {
       watches_.clear();
-      watches_.push_back({signals_, POLLIN, [this] { reap(); }});
+      watches_.push_back({signals_.get(), POLLIN, [this] { reap(); }});
       watches_.push_back({control_, POLLIN, [this] { receive(); }});
       if (ranks_) ranks_->watch(watches_);
       turn();
@@ -200,7 +206,9 @@ class StepProcess {
 
  private:
   Result<wire::Meeting> get_ready() {
-    if (auto became = become_user(plan_); !became) return fail(became.error());
+    if (!is_user_) {
+      if (auto became = become_user(plan_); !became) return fail(became.error());
+    }
     if (auto prepared = prepare(plan_); !prepared) return fail(prepared.error());
     if (plan_.container) {
       box_.emplace(plan_, control_, unblocked_,
@@ -238,6 +246,7 @@ class StepProcess {
     }
     if (message.kind == 'G' && box_) start_box();
     if (message.kind == 'R') ask_remote(std::move(message));
+    if (message.kind == 'U') release();
     if (!ranks_) return;
     if (message.kind == 'O') {
       ranks_->add_output(static_cast<int>(message.number), std::move(message.descriptors.at(0)),
@@ -369,9 +378,18 @@ class StepProcess {
     }
   }
 
+  void release() {
+    int status = 0;
+    pid_t pid = 0;
+    while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) {
+    }
+    if (pid == 0 || ranks_ || box_) ::_exit(0);
+    released_ = true;
+  }
+
   void reap() {
     signalfd_siginfo info{};
-    while (::read(signals_, &info, sizeof info) > 0) {
+    while (::read(signals_.get(), &info, sizeof info) > 0) {
     }
     int status = 0;
     pid_t pid = 0;
@@ -397,7 +415,9 @@ class StepProcess {
 
   const StepPlan& plan_;
   int control_;
-  int signals_ = -1;
+  bool is_user_;
+  bool released_ = false;
+  os::Fd signals_;
   sigset_t unblocked_{};
   pid_t command_ = 0;
   std::map<pid_t, std::int64_t> remotes_;
@@ -425,33 +445,40 @@ void leave_agent(int control, const char* name) {
 }
 
 constexpr const char* kStepName = "cox-step";
+constexpr const char* kSpareName = "cox-spare";
 
 /// In a child of the nursery, which has left the agent already: enters the cgroup, if any, and is a
 /// step once it hears of which.
 [[noreturn]] void wait_for_plan(const std::string& processes_file, int control) {
   ::setsid();
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  ::prctl(PR_SET_NAME, "cox-spare", 0, 0, 0);
+  ::prctl(PR_SET_NAME, kSpareName, 0, 0, 0);
   if (!processes_file.empty()) {
     const os::Fd file(::open(processes_file.c_str(), O_WRONLY | O_CLOEXEC));
     if (!file || !os::write_all(file.get(), "0")) ::_exit(1);
   }
-  StepMessage message;
-  message.kind = 'A';
-  message.number = ::getpid();
-  if (!send_step_message(control, message)) ::_exit(0);
-  if (!receive_step_message(control, message) || message.kind != 'Q') ::_exit(0);
-  const auto plan = plan_of_text(message.text);
-  if (!plan) ::_exit(1);
-  ::prctl(PR_SET_NAME, kStepName, 0, 0, 0);
-  StepProcess(*plan, control).run();
+  for (std::optional<JobUser> is;;) {
+    StepMessage message;
+    message.kind = 'A';
+    message.number = ::getpid();
+    if (!send_step_message(control, message)) ::_exit(0);
+    if (!receive_step_message(control, message) || message.kind != 'Q') ::_exit(0);
+    const auto plan = plan_of_text(message.text);
+    if (!plan || (is && *is != plan->user)) ::_exit(1);
+    ::prctl(PR_SET_NAME, kStepName, 0, 0, 0);
+    StepProcess(*plan, control, is.has_value()).run();
+    is = plan->user;
+    ::prctl(PR_SET_NAME, kSpareName, 0, 0, 0);
+    if (::chdir("/") != 0) ::_exit(1);
+  }
 }
 
 }  // namespace
 
 void be_step(const StepPlan& plan, int control) {
   leave_agent(control, kStepName);
-  StepProcess(plan, control).run();
+  StepProcess(plan, control, false).run();
+  ::_exit(0);
 }
 
 void be_nursery(int control) {
