@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -30,16 +32,36 @@ bool write_control(const std::string& path, const std::string& value) {
   return file && os::write_all(file.get(), value).has_value();
 }
 
-/// The number behind a word in a file of lines "word number".
-std::int64_t counter(const std::string& path, std::string_view word) {
-  const auto text = os::read_file(path, 65536);
-  if (!text) return 0;
-  for (const auto& line : split(*text, '\n')) {
-    if (line.starts_with(word) && line.size() > word.size() && line[word.size()] == ' ') {
-      return to_int(trim(std::string_view(line).substr(word.size()))).value_or(0);
-    }
+/// A short file of the kernel's, which is read often.
+class ControlFile {
+ public:
+  explicit ControlFile(const std::string& path)
+      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+
+  [[nodiscard]] std::string text() const {
+    std::array<char, 4096> bytes;
+    const auto got = fd_ ? ::pread(fd_.get(), bytes.data(), bytes.size(), 0) : 0;
+    return {bytes.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))};
   }
-  return 0;
+
+  /// The number behind a word, in lines "word number".
+  [[nodiscard]] std::int64_t counter(std::string_view word) const {
+    for (const auto& line : split(text(), '\n')) {
+      if (line.starts_with(word) && line.size() > word.size() && line[word.size()] == ' ') {
+        return to_int(trim(std::string_view(line).substr(word.size()))).value_or(0);
+      }
+    }
+    return 0;
+  }
+
+ private:
+  os::Fd fd_;
+};
+
+/// It says that next to nothing is charged.
+bool says_little(const std::string& usage) {
+  const auto bytes = to_int(trim(usage));
+  return bytes && *bytes <= kLeftMax;
 }
 
 /// What a version of cgroups calls its files.
@@ -101,8 +123,7 @@ class Cgroups : public MemoryCgroups {
     /// What is charged to it stays: files in memory, mostly, which the next part did not read.
     [[nodiscard]] bool is_as_new(const std::string& path) const {
       const auto usage = os::read_file(path + names->usage, 64);
-      const auto bytes = usage ? to_int(trim(*usage)) : std::nullopt;
-      return bytes && *bytes <= kLeftMax && write_control(path + names->limit, names->unlimited);
+      return usage && says_little(*usage) && write_control(path + names->limit, names->unlimited);
     }
 
     /// One that is free by now and as new, or "". Those that are free and not so are removed.
@@ -125,17 +146,27 @@ class Cgroups : public MemoryCgroups {
   class Taken : public MemoryCgroup {
    public:
     Taken(std::shared_ptr<Shared> shared, std::string path)
-        : shared_(std::move(shared)), path_(std::move(path)), killed_before_(killed()) {}
+        : shared_(std::move(shared)),
+          path_(std::move(path)),
+          usage_(path_ + shared_->names->usage),
+          events_(path_ + shared_->names->events),
+          killed_before_(killed()) {}
     Taken(const Taken&) = delete;
     Taken& operator=(const Taken&) = delete;
     ~Taken() override { shared_->given_back.push_back(path_); }
 
     [[nodiscard]] bool limit(std::int64_t memory_mib) override {
-      return write_control(path_ + shared_->names->limit, std::to_string(memory_mib << 20));
+      if (memory_mib == limit_mib_) return true;
+      limit_mib_ = 0;
+      if (!write_control(path_ + shared_->names->limit, std::to_string(memory_mib << 20))) {
+        return false;
+      }
+      limit_mib_ = memory_mib;
+      return true;
     }
     [[nodiscard]] bool renew() override {
       killed_before_ = killed();
-      return shared_->is_as_new(path_);
+      return says_little(usage_.text());
     }
     [[nodiscard]] std::string processes_file() const override { return path_ + kProcesses; }
     [[nodiscard]] bool exceeded() const override { return killed() > killed_before_; }
@@ -146,13 +177,14 @@ class Cgroups : public MemoryCgroups {
     }
 
    private:
-    [[nodiscard]] std::int64_t killed() const {
-      return counter(path_ + shared_->names->events, "oom_kill");
-    }
+    [[nodiscard]] std::int64_t killed() const { return events_.counter("oom_kill"); }
 
     std::shared_ptr<Shared> shared_;
     std::string path_;
+    ControlFile usage_;
+    ControlFile events_;
     std::int64_t killed_before_;
+    std::int64_t limit_mib_ = 0;  ///< as it was set last; 0: not known
   };
 
   std::shared_ptr<Shared> shared_;

@@ -147,6 +147,9 @@ void Part::prepare(wire::Prepare prepare) {
     plan.direct = std::move(*ranks);
     plan.command.front() = home_ + "/" + plan.command.front();
   }
+  const bool is_launched =
+      prepare_->starts_itself && !is_direct() && !has_container() && !only_stands_by();
+  plan.is_launched = is_launched;
 
   StepEvents events;
   events.prepared = [this](const Result<wire::Meeting>& result) { was_prepared(result); };
@@ -169,10 +172,12 @@ void Part::prepare(wire::Prepare prepare) {
     return begin_end(1, made.error().message);
   }
   step_->begin();
+  if (is_launched) was_prepared(wire::Meeting{});
 }
 
 void Part::was_prepared(const Result<wire::Meeting>& result) {
-  if (phase_ != Phase::preparing) return;
+  const bool is_launched = phase_ == Phase::running && started_ms_ == 0;
+  if (phase_ != Phase::preparing && !is_launched) return;
   if (!result) return begin_end(1, result.error().message);
   phase_ = Phase::prepared;
   meeting_ = *result;
@@ -241,6 +246,7 @@ void Part::command_ended(int wait_status, bool empty) {
     os::log_info("{}: its command ended with {}; it stands by", part_text(key_), code);
     return;
   }
+  is_empty_ = empty && !had_remotes_;  // another command may be on its way to it
   begin_end(code, std::move(reason));
 }
 
@@ -255,9 +261,14 @@ void Part::begin_end(int exit_code, std::string reason) {
   clear_processes();
 }
 
+/// What runs below the step. One that has said itself that there is nothing is not looked at.
+std::vector<pid_t> Part::left() const {
+  return step_ && !is_empty_ ? left_below(step_->pid()) : std::vector<pid_t>{};
+}
+
 void Part::clear_processes() {
-  if (step_ && clear_rounds_++ < kClearRoundsMax) {
-    if (const auto left = left_below(step_->pid()); !left.empty()) {
+  if (clear_rounds_++ < kClearRoundsMax) {
+    if (const auto left = this->left(); !left.empty()) {
       for (const auto pid : left) ::kill(pid, SIGKILL);
       clear_timer_ = host_.loop.after(kClearEvery, [this] { clear_processes(); });
       return;
@@ -276,7 +287,7 @@ void Part::clear_processes() {
 /// Called at the end of each pipe, and when the processes are gone: over when both are so.
 void Part::drain() {
   if (phase_ != Phase::ending || any_pipe_open()) return;
-  if (step_ && clear_rounds_ < kClearRoundsMax && !left_below(step_->pid()).empty()) return;
+  if (clear_rounds_ < kClearRoundsMax && !left().empty()) return;
   clear_timer_.reset();
   host_.loop.post([this, alive = alive_] {
     if (*alive) over();

@@ -99,6 +99,7 @@ class Part {
   void command_ended(int wait_status, bool empty);
   void remote_ended(std::uint64_t id, int wait_status);
   void begin_end(int exit_code, std::string reason);
+  [[nodiscard]] std::vector<pid_t> left() const;
   void clear_processes();
   void drain();
   void over();
@@ -166,6 +167,7 @@ class Part {
   std::map<std::uint64_t, std::unique_ptr<Remote>> remotes_;
   std::vector<wire::RankExited> ranks_;  ///< told, kept for tell_all
   bool had_remotes_ = false;
+  bool is_empty_ = false;  ///< nothing is left below the step, by its own word
   bool stopping_ = false;
   os::SubscriptionPtr kill_timer_;
   os::SubscriptionPtr clear_timer_;

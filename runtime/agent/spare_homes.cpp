@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <functional>
@@ -35,26 +36,21 @@ bool is_as_made(int directory, const JobUser& user, dev_t device) {
          ::flistxattr(directory, nullptr, 0) == 0;
 }
 
-/// Removes all that the directory has but what is to be kept. False: it cannot be told, or done.
+/// Removes all that a directory, which nobody has read from, has but what is to be kept. False: it
+/// cannot be told, or done.
 bool remove_but(int directory, const std::function<bool(const std::string&)>& is_kept) {
-  const int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR* const listed = copy < 0 ? nullptr : ::fdopendir(copy);
-  if (listed == nullptr) {
-    if (copy >= 0) ::close(copy);
-    return false;
+  alignas(dirent64) std::array<char, kBytesMax> entries;
+  ssize_t got = 0;
+  while ((got = ::getdents64(directory, entries.data(), entries.size())) > 0) {
+    for (ssize_t at = 0; at < got;) {
+      const auto* const entry = reinterpret_cast<const dirent64*>(entries.data() + at);
+      const std::string name(entry->d_name);
+      const bool own = name == "." || name == "..";
+      if (!own && !is_kept(name) && !os::remove_beneath(directory, name)) return false;
+      at += entry->d_reclen;
+    }
   }
-  bool good = true;
-  errno = 0;
-  for (const dirent* entry = ::readdir(listed); good && entry != nullptr;
-       entry = ::readdir(listed)) {
-    const std::string name(entry->d_name);
-    const bool own = name == "." || name == "..";
-    if (!own && !is_kept(name)) good = os::remove_beneath(directory, name).has_value();
-    errno = 0;
-  }
-  good = good && errno == 0;
-  ::closedir(listed);
-  return good;
+  return got == 0;
 }
 
 }  // namespace

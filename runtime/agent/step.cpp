@@ -36,7 +36,9 @@ class StepEnd : public Step {
     return std::move(process_);
   }
 
-  void begin() override { send('B', 0, {}, {}); }
+  void begin() override {
+    if (!adopted_) send('B', 0, {}, {});
+  }
 
   void launch(os::Fd out, os::Fd err) override {
     std::vector<os::Fd> descriptors;

@@ -61,6 +61,7 @@ struct DirectPlan {
 struct StepPlan {
   JobUser user;
   bool change_user = false;     ///< the agent is root: become the user
+  bool is_launched = false;     ///< launch() comes at once; `prepared` is told of a failure alone
   std::string home;             ///< exists, belongs to the user
   std::string directory;        ///< below home; empty: home itself
   std::string hostfile;         ///< text; empty: none
@@ -121,8 +122,8 @@ class Step {
   /// cgroup first. Errors: unavailable when there is no process to be had.
   [[nodiscard]] static Result<std::unique_ptr<Step>> fork(os::EventLoop& loop, StepPlan plan,
                                                           StepEvents events);
-  /// A process of be_nursery() becomes a step by this text of text_of_plan(). Null, and the events
-  /// untouched: it cannot be told.
+  /// A process of be_nursery() becomes a step by this text of text_of_plan(), and begins. Null, and
+  /// the events untouched: it cannot be told.
   [[nodiscard]] static std::unique_ptr<Step> adopt(os::EventLoop& loop, SpareProcess spare,
                                                    const std::string& plan, StepEvents& events);
   virtual ~Step() = default;

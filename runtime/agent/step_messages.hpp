@@ -13,7 +13,7 @@
 namespace cox::agent {
 
 struct StepMessage {
-  /// To the step: 'Q' the plan, of one that was forked before, 'B' begin, 'L' launch (2
+  /// To the step: 'Q' the plan, of one that was forked before, 'B' begin, of another, 'L' launch (2
   /// descriptors), 'R' remote command (3 descriptors); of ranks 'O' a rank's output (2
   /// descriptors), 'D' launch (port, secret), 'T' stopping; of a container 'G' go; 'U' forget all of
   /// it, and wait for another plan. From it: 'A' it waits for its plan, 'P' prepared (port, secret), 'F' failed to prepare, 'S' started, 'E' not

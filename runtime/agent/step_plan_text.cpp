@@ -31,8 +31,8 @@ static constexpr auto members(wire::Of<DirectPlan> /*of*/) {
 }
 static constexpr auto members(wire::Of<StepPlan> /*of*/) {
   using T = StepPlan;
-  return std::tuple{&T::user,  &T::change_user, &T::home,    &T::directory,  &T::hostfile,
-                    &T::nodes, &T::files,       &T::command, &T::environment};
+  return std::tuple{&T::user,     &T::change_user, &T::is_launched, &T::home,    &T::directory,
+                    &T::hostfile, &T::nodes,       &T::files,       &T::command, &T::environment};
 }
 
 std::optional<std::string> text_of_plan(const StepPlan& plan) {

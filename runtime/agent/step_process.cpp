@@ -187,13 +187,12 @@ class StepProcess {
 
   /// Returns when it is to be used for another plan: with nothing left below.
   void run() {
-    StepMessage message;
-    if (!receive_step_message(control_, message) || message.kind != 'B') ::_exit(0);
     auto ready = get_ready();
-    if (ready) {
-      tell('P', ready->port, 0, ready->secret);
-    } else {
+    is_ready_ = ready.has_value();
+    if (!ready) {
       tell('F', 0, 0, ready.error().message);
+    } else if (!plan_.is_launched) {
+      tell('P', ready->port, 0, ready->secret);
     }
     while (!released_) {
       watches_.clear();
@@ -241,7 +240,7 @@ class StepProcess {
     if (!receive_step_message(control_, message)) ::_exit(0);
     if (message.kind == 'L' && box_) {
       launch_box(message);
-    } else if (message.kind == 'L') {
+    } else if (message.kind == 'L' && is_ready_) {
       launch(message);
     }
     if (message.kind == 'G' && box_) start_box();
@@ -416,6 +415,7 @@ class StepProcess {
   const StepPlan& plan_;
   int control_;
   bool is_user_;
+  bool is_ready_ = false;
   bool released_ = false;
   os::Fd signals_;
   sigset_t unblocked_{};
@@ -477,6 +477,8 @@ constexpr const char* kSpareName = "cox-spare";
 
 void be_step(const StepPlan& plan, int control) {
   leave_agent(control, kStepName);
+  StepMessage message;
+  if (!receive_step_message(control, message) || message.kind != 'B') ::_exit(0);
   StepProcess(plan, control, false).run();
   ::_exit(0);
 }

@@ -34,7 +34,11 @@ class SpareStepsTest : public testing::Test {
     }
   }
 
-  std::optional<LimitedStep> take() { return spares_->take(StepPlan{}, 64, events_); }
+  std::optional<LimitedStep> take() {
+    StepEvents events;
+    events.prepared = [this](const Result<wire::Meeting>& result) { prepared_ = result; };
+    return spares_->take(StepPlan{}, 64, events);
+  }
   [[nodiscard]] bool one_is_ready() const {
     const auto all = spares_->processes();
     return all.size() == 2 && all.back() != 0;
@@ -43,7 +47,7 @@ class SpareStepsTest : public testing::Test {
   os::EventLoop loop_;
   std::unique_ptr<MemoryCgroups> cgroups_ = make_memory_cgroups("");
   std::unique_ptr<SpareSteps> spares_ = make_spare_steps(loop_, *cgroups_);
-  StepEvents events_;
+  std::optional<Result<wire::Meeting>> prepared_;
 };
 
 TEST_F(SpareStepsTest, AreThereOnceOneWasMissed) {
