@@ -35,8 +35,7 @@ bool write_control(const std::string& path, const std::string& value) {
 /// A short file of the kernel's, which is read often.
 class ControlFile {
  public:
-  explicit ControlFile(const std::string& path)
-      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+  explicit ControlFile(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
 
   [[nodiscard]] std::string text() const {
     std::array<char, 4096> bytes;

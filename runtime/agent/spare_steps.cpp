@@ -160,7 +160,8 @@ class Spares : public SpareSteps {
   }
 
   void listen(Spare& spare) {
-    spare.watch = loop_.when_readable(spare.process.control.get(), [this, &spare] { heard(spare); });
+    spare.watch =
+        loop_.when_readable(spare.process.control.get(), [this, &spare] { heard(spare); });
   }
 
   void heard(Spare& spare) {

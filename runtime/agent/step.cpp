@@ -79,7 +79,8 @@ class StepEnd : public Step {
     message.number = number;
     message.text = std::move(text);
     message.descriptors = std::move(descriptors);
-    send_step_message(process_.control.get(), message);  // a step that is gone is told of by its exit
+    send_step_message(process_.control.get(),
+                      message);  // a step that is gone is told of by its exit
   }
 
   void receive() {

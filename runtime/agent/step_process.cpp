@@ -4,7 +4,6 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <sched.h>
-#include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -24,6 +23,7 @@
 #include "runtime/agent/container_run.hpp"
 #include "runtime/agent/direct_run.hpp"
 #include "runtime/agent/exec_words.hpp"
+#include "runtime/agent/spawn_settings.hpp"
 #include "runtime/agent/step.hpp"
 #include "runtime/agent/step_messages.hpp"
 #include "runtime/agent/step_plan_text.hpp"
@@ -134,41 +134,6 @@ int try_names(const std::vector<std::string>& argv, const std::vector<std::strin
   }
   return why;
 }
-
-/// How a step's child becomes another program: with these descriptors and in a group of its own.
-class SpawnSettings {
- public:
-  SpawnSettings(int in, int out, int err, const sigset_t& signals) {
-    ::posix_spawn_file_actions_init(&actions_);
-    ::posix_spawnattr_init(&attributes_);
-    const std::array<int, 3> given{in, out, err};
-    for (int i = 0; i < 3; ++i) {
-      ::posix_spawn_file_actions_adddup2(&actions_, given[static_cast<std::size_t>(i)], i);
-    }
-    ::posix_spawn_file_actions_addclosefrom_np(&actions_, 3);
-    ::posix_spawnattr_setsigmask(&attributes_, &signals);
-    ::posix_spawnattr_setpgroup(&attributes_, 0);
-    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
-  }
-  SpawnSettings(const SpawnSettings&) = delete;
-  SpawnSettings& operator=(const SpawnSettings&) = delete;
-  ~SpawnSettings() {
-    ::posix_spawn_file_actions_destroy(&actions_);
-    ::posix_spawnattr_destroy(&attributes_);
-  }
-
-  /// 0 or errno.
-  [[nodiscard]] int spawn(pid_t& pid, const char* path, const std::vector<char*>& words,
-                          const std::vector<char*>& variables) const {
-    // Most directories of a PATH have no such program: that is no reason to make a process.
-    if (::access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) return errno;
-    return ::posix_spawn(&pid, path, &actions_, &attributes_, words.data(), variables.data());
-  }
-
- private:
-  posix_spawn_file_actions_t actions_{};
-  posix_spawnattr_t attributes_{};
-};
 
 class StepProcess {
  public:

@@ -1,6 +1,7 @@
 """What the awsb* commands promise of jobs, on one cluster of up to three nodes x 2 vCPUs."""
 
 import re
+import subprocess
 
 import harness
 
@@ -43,6 +44,18 @@ def test_jobs_after_one_another_see_nothing_of_each_other(cluster):
     homes = [[line for line in lines if re.match(r"\d+ ", line)] for lines in seen]
     assert homes == [["700 ", "700 .ssh", "700 job-ID"]] * len(seen), seen
     assert all(lines[-1] == "0022" for lines in seen), seen
+
+
+def test_the_process_of_a_job_is_used_again_and_what_a_job_left_is_not(cluster):
+    """One process after another would cost a small job more than the job itself."""
+    leaves = "#!/bin/bash\necho $HOSTNAME $PPID; ulimit -c; ulimit -n\nulimit -c 0; ulimit -n 64\ntrap '' TERM INT\n" \
+             "(trap '' TERM HUP; sleep 72190) & disown\nsleep 72191 & exit 0\n"
+    array = cluster.submit("-a", "24", stdin=leaves)
+    assert cluster.finish(array, seconds=120)["status"] == "SUCCEEDED"
+    told = [cluster.output(f"{array}:{child}") for child in range(24)]
+    assert len({lines[0] for lines in told}) < 24, told
+    assert len({tuple(lines[1:]) for lines in told}) == 1, told  # nobody's limits are the next one's
+    assert subprocess.run(["pgrep", "-fx", "sleep 7219[01]"], capture_output=True, text=True).stdout == ""
 
 
 def test_what_killed_a_job_before_is_not_the_next_ones_end(cluster):

@@ -1,16 +1,19 @@
 #include "runtime/agent/spare_steps.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 
 #include "runtime/base/text.hpp"
 #include "runtime/os/files.hpp"
 #include "tests/unit/os/run_until.hpp"
+#include "tests/unit/os/temporary_directory.hpp"
 
 namespace cox::agent {
 namespace {
@@ -47,7 +50,50 @@ class SpareStepsTest : public testing::Test {
   os::EventLoop loop_;
   std::unique_ptr<MemoryCgroups> cgroups_ = make_memory_cgroups("");
   std::unique_ptr<SpareSteps> spares_ = make_spare_steps(loop_, *cgroups_);
+  static os::Fd null() { return os::Fd(::open("/dev/null", O_RDWR | O_CLOEXEC)); }
+
+  /// A step of this user's that has run a command to its end, with nothing left.
+  LimitedStep used_by(const JobUser& user, const std::string& command) {
+    StepPlan plan;
+    plan.user = user;
+    plan.home = home_.path();
+    plan.is_launched = true;
+    plan.command = {"/bin/sh", "-c", command};
+    StepEvents events;
+    events.prepared = [](const Result<wire::Meeting>& result) {
+      ADD_FAILURE() << result.error().message;
+    };
+    events.not_started = [](int code, const std::string& why) { ADD_FAILURE() << code << why; };
+    events.started = events.emptied = [] {};
+    events.remote_ended = [](std::uint64_t /*id*/, int /*status*/) {};
+    std::optional<int> ended;
+    events.command_ended = [&](int status, bool empty) { ended = empty ? status : -1; };
+    std::optional<LimitedStep> taken;
+    EXPECT_TRUE(os::run_until(loop_, [&] {
+      if (!taken) taken = spares_->take(plan, 64, events);
+      return taken.has_value();
+    }));
+    taken->step->launch(null(), null());
+    EXPECT_TRUE(os::run_until(loop_, [&] { return ended.has_value(); }));
+    EXPECT_EQ(ended, 0);
+    return std::move(*taken);
+  }
+  /// Until it says that it waits, which nothing but its being taken shows.
+  bool waits(pid_t pid) {
+    return os::run_until(loop_, [&] {
+      const auto name = os::read_file(fmt::format("/proc/{}/comm", pid));
+      return name && *name == "cox-spare\n";
+    });
+  }
+  [[nodiscard]] bool is_kept(pid_t pid) const {
+    const auto all = spares_->processes();
+    return std::find(all.begin(), all.end(), pid) != all.end();
+  }
+
+  os::TemporaryDirectory home_;
   std::optional<Result<wire::Meeting>> prepared_;
+  const JobUser ann_{::getuid(), ::getgid(), "ann"};
+  const JobUser bob_{::getuid(), ::getgid(), "bob"};
 };
 
 TEST_F(SpareStepsTest, AreThereOnceOneWasMissed) {
@@ -93,6 +139,47 @@ TEST_F(SpareStepsTest, AreForkedByAnotherNurseryWhereOneWasKilled) {
 
   ASSERT_TRUE(os::run_until(loop_, [&] { return one_is_ready(); }));
   EXPECT_NE(spares_->processes().front(), nursery);
+}
+
+TEST_F(SpareStepsTest, AreUsedAgainForTheSameUserAlone) {
+  auto first = used_by(ann_, "umask 077; cd /tmp");
+  const auto pid = first.step->pid();
+  spares_->give(std::move(first.step), nullptr, ann_);
+  ASSERT_TRUE(waits(pid));
+  loop_.run_for(std::chrono::milliseconds(20));
+
+  const auto others = used_by(bob_, "true");
+  EXPECT_NE(others.step->pid(), pid);
+  const auto again = used_by(ann_, "test $(umask) = 0022 && test $PWD = " + home_.path());
+  EXPECT_EQ(again.step->pid(), pid);
+}
+
+TEST_F(SpareStepsTest, AreNotUsedAgainWithSomethingLeftBelowThem) {
+  auto first = used_by(ann_, "true");
+  const auto pid = first.step->pid();
+  first.step->run_remote(7, "sleep 100", null(), null(), null());
+  std::vector<pid_t> left;
+  ASSERT_TRUE(os::run_until(loop_, [&] { return !(left = left_below(pid)).empty(); }));
+  spares_->give(std::move(first.step), nullptr, ann_);
+
+  bool is_gone = false;
+  ASSERT_TRUE(os::run_until(
+      loop_, [&] { return is_gone = is_gone || ::waitpid(pid, nullptr, WNOHANG) == pid; }));
+  spares_->child_ended(pid);
+  for (const auto each : left) ::kill(each, SIGKILL);
+
+  EXPECT_FALSE(is_kept(pid));
+  EXPECT_NE(used_by(ann_, "true").step->pid(), pid);
+}
+
+TEST_F(SpareStepsTest, AreNotUsedAgainWhereTheyDoNotAnswer) {
+  auto first = used_by(ann_, "true");
+  const auto pid = first.step->pid();
+  ::kill(pid, SIGSTOP);
+  spares_->give(std::move(first.step), nullptr, ann_);
+
+  EXPECT_NE(used_by(ann_, "true").step->pid(), pid);
+  ::kill(pid, SIGKILL);
 }
 
 }  // namespace
