@@ -6,29 +6,38 @@ usage: mpirun_lines.py LINES RESULTS   both JSON: [[name, line], …] → {name:
 import concurrent.futures
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+
+LONGEST = 180  # seconds: a machine may stand still for a while
 
 
 def run(line, mode, where):
     os.makedirs(where, exist_ok=True)
     environment = {**os.environ, "COX_MPIRUN": mode, "OUT": where}
     begin = time.monotonic()
-    try:
-        done = subprocess.run(["/bin/bash", "-c", line], stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
-                              env=environment)
-    except subprocess.TimeoutExpired as late:
-        return {"code": "no end", "out": (late.stdout or b"").decode(errors="replace"),
-                "err": (late.stderr or b"").decode(errors="replace"), "files": {}}
+    with subprocess.Popen(["/bin/bash", "-c", line], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, env=environment, start_new_session=True) as process:
+        code = None
+        for signal_then in (None, signal.SIGTERM, signal.SIGKILL):  # an mpirun that is asked to end leaves nothing behind
+            if signal_then:
+                code = "no end"
+                os.killpg(process.pid, signal_then)
+            try:
+                out, err = process.communicate(timeout=10 if signal_then else LONGEST)
+                break
+            except subprocess.TimeoutExpired as late:
+                out, err = late.stdout or b"", late.stderr or b""
     files = {}
     for directory, _, names in os.walk(where):
         for name in names:
             path = os.path.join(directory, name)
             with open(path, encoding="utf-8", errors="replace") as file:
                 files[os.path.relpath(path, where)] = file.read()
-    return {"code": done.returncode, "out": done.stdout.decode(errors="replace"),
-            "err": done.stderr.decode(errors="replace"), "files": files, "ms": (time.monotonic() - begin) * 1000}
+    return {"code": process.returncode if code is None else code, "out": out.decode(errors="replace"),
+            "err": err.decode(errors="replace"), "files": files, "ms": (time.monotonic() - begin) * 1000}
 
 
 def both(index, name, line):

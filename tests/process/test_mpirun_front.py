@@ -353,6 +353,8 @@ running() {  # as many ranks have said that they are there
 
 
 def test_signals_end_all_ranks_and_leave_nothing(job_of):
+    cluster = job_of.cluster
+    before = shared_memory(cluster)  # what a real mpirun left that was killed
     end, output, job = job_of(ENDS + f"""
 for signal in TERM INT HUP KILL; do
   for mode in real verbose; do
@@ -373,15 +375,16 @@ true""")
     for name in ("TERM", "INT"):
         assert codes[f"{name} verbose"] == codes[f"{name} real"] != "0", codes
     assert codes["KILL verbose"] == "137" and codes["HUP verbose"] != "0", codes
-    cluster = job_of.cluster
-    harness.wait_until(lambda: (not shared_memory(cluster), shared_memory(cluster)), "/dev/shm to be clean", 10)
+
+    def look():
+        left = shared_memory(cluster) - before
+        return not left, left
+    harness.wait_until(look, "/dev/shm to be clean", 10)
 
 
 def shared_memory(cluster):
-    left = []
-    for pid in cluster.node_pids().values():
-        left += [str(p) for p in harness.pathlib.Path(f"/proc/{pid}/root/dev/shm").glob("*")]
-    return left
+    return {str(path) for pid in cluster.node_pids().values()
+            for path in harness.pathlib.Path(f"/proc/{pid}/root/dev/shm").glob("*")}
 
 
 def test_a_signal_for_the_ranks_gets_there(job_of):
