@@ -88,6 +88,15 @@ class Nodes:
         assert LAST_LINE in said, said
         return seconds
 
+    def ssh_head_hydra(self):
+        """The same of MPICH's launcher and a program without MPI: Debian's MPICH hangs at its end now and then."""
+        started = time.monotonic()
+        said = self.ssh_head(f"mpiexec.hydra -launcher ssh -launcher-exec {self.directory}/ssh"
+                             f" -f {self.directory}/hosts.hydra -n 6 hostname")
+        seconds = time.monotonic() - started
+        assert len(said.split()) == 6, said
+        return seconds
+
     def ssh_head(self, command):
         done = subprocess.run(["nsenter", "-t", str(self.head), "-a", "ssh", "-F", self.directory / "ssh_config",
                                "10.0.0.10", command], capture_output=True, text=True, timeout=600)
@@ -179,7 +188,7 @@ def bench_launch(person, rounds):
                 stdin=(SOURCE / "mpi_examples/ring_reduce.c").read_text()).ok()
     person.write("ring.c", (SOURCE / "mpi_examples/ring_reduce.c").read_text())
     nodes = Nodes(cluster)
-    taken = {"script": [], "real": [], "direct": [], "mpirun": [], "ssh": [], "tuned": []}
+    taken = {"script": [], "real": [], "direct": [], "mpirun": [], "ssh": [], "tuned": [], "hydra": []}
     by_mpi = ("-n", "3", "--mpi", "--mpi-launch")
     tuned = ("--mca btl self,vader,tcp --mca pml ob1 -x OMPI_MCA_mpi_yield_when_idle=1",)
     try:
@@ -187,7 +196,7 @@ def bench_launch(person, rounds):
         for number in range(rounds + 1):
             sample = {"ssh": nodes.ssh_head_mpirun(), "script": until_output(cluster, "-n", "3", "-cf", "job.sh"),
                       "real": until_output(cluster, "-n", "3", "-cf", "real.sh"),
-                      "tuned": nodes.ssh_head_mpirun(*tuned),
+                      "tuned": nodes.ssh_head_mpirun(*tuned), "hydra": nodes.ssh_head_hydra(),
                       "direct": until_output(cluster, *by_mpi, "direct", "ring.c"),
                       "mpirun": until_output(cluster, *by_mpi, "mpirun", "ring.c")}
             if number > 0:  # the first round warms the page cache and the compiler's
@@ -201,6 +210,7 @@ def bench_launch(person, rounds):
             row("the same by Open MPI's mpirun through our agents", taken["real"], taken["ssh"], "ssh head mpirun", 0.4),
             row("our mpirun, against Open MPI's through our agents", taken["script"], taken["real"], "COX_MPIRUN=real", None),
             row("the same by awsbsub --mpi, launched directly", taken["direct"], taken["ssh"], "ssh head mpirun", 0.12),
+            row("the same", taken["direct"], taken["hydra"], "ssh head mpiexec.hydra hostname", None),
             row("the same by awsbsub --mpi, through mpirun", taken["mpirun"], taken["ssh"], "ssh head mpirun", None),
             row("--mpi launched directly, against mpirun's road", taken["direct"], taken["mpirun"], "--mpi by mpirun", None),
             row("ssh head mpirun, tuned by hand", taken["tuned"], taken["ssh"], "ssh head mpirun", None)]
@@ -363,7 +373,7 @@ def bench_idle(person):
 
     # Until what the job left to do is done.
     harness.wait_until(lambda: (all(h["runningJobs"] == 0 for h in cluster.hosts()), cluster.hosts()), "idle nodes", 40)
-    time.sleep(1)
+    time.sleep(11)  # a process that was used waits ten seconds for another plan
     before = {name: wakeups(pids) for name, pids in groups.items()}
     time.sleep(IDLE_SECONDS)
     woken = {name: (wakeups(pids) - before[name]) / IDLE_SECONDS / max(1, len(pids)) for name, pids in groups.items()}
@@ -409,9 +419,9 @@ def main():
     report = {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "kernel": platform.release(), "rounds": rounds,
               "rows": rows, "figures": figures, "not_measured": missing}
     print(f"{report['date']}, {report['cores']} cores, kernel {report['kernel']}, {rounds} rounds, medians")
-    print(f"{'what':58} {'seconds':>9} {'peer':>9} {'ratio':>7} {'budget':>7}")
+    print(f"{'what':58} {'seconds':>9} {'peer':>9} {'ratio':>7} {'budget':>7}  peer")
     for r in rows:
-        print(f"{r['what']:58} {r['seconds']:9.3f} {r['peer_seconds'] or '-':>9} {r['ratio'] or '-':>7} {r['budget'] or '-':>7}")
+        print(f"{r['what']:58} {r['seconds']:9.3f} {r['peer_seconds'] or '-':>9} {r['ratio'] or '-':>7} {r['budget'] or '-':>7}  {r['peer'] or ''}".rstrip())
     if figures:
         print(f"\n{'what many jobs, agents and nodes cost':58} {'':>9} {'':>9} {'budget':>7}")
     for f in figures:

@@ -3,6 +3,7 @@ directly. Each row's samples are taken in turn with ours."""
 
 import os
 import pathlib
+import random
 import re
 import statistics
 import subprocess
@@ -99,11 +100,18 @@ def timed(what):
     return time.monotonic() - started
 
 
-def collected(rounds, samples):
+def alone(what):
+    """Seconds of one job on an idle cluster, begun at no certain moment of a loop that some scheduler runs once a second."""
+    time.sleep(1 + random.random())
+    return what()
+
+
+def collected(rounds, samples, before=lambda: None):
     """Name → seconds of each round; a round takes each sample once, and the first warms up."""
     taken = {name: [] for name in samples}
     for number in range(rounds + 1):
         for name, sample in samples.items():
+            before()
             seconds = sample()
             if number > 0:
                 taken[name].append(seconds)
@@ -122,9 +130,9 @@ def bench_many(person, site, rounds, jobs, row):
         "sbatch": lambda: site.batch(f"--array=1-{jobs}"),
         "parallel": lambda: timed(lambda: person.run("sh", "-c", f"seq {jobs} | parallel -j2 -N0 /bin/true").ok()),
         "spawn": lambda: timed(lambda: person.run(sys.executable, "-c", SPAWN, jobs).ok()),
-        "one": lambda: timed(lambda: person.run("awsbsub", "-c", "bench-array", "--wait", "true").ok()),
-        "srun": lambda: timed(lambda: site.run("srun", "-N1", "true")),
-        "one sbatch": lambda: site.batch()})
+        "one": lambda: alone(lambda: timed(lambda: person.run("awsbsub", "-c", "bench-array", "--wait", "true").ok())),
+        "srun": lambda: alone(lambda: timed(lambda: site.run("srun", "-N1", "true"))),
+        "one sbatch": lambda: alone(site.batch)})
     person.run("pcluster", "delete-cluster", "-n", "bench-array", "--wait").ok()
     what = f"an array of {jobs} /bin/true"
     return [row(what, taken["array"], taken["sbatch"], "sbatch --array", round(1 / 15, 3)),
@@ -152,6 +160,7 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
     cluster.ssh("cat > /shared/writer.c && cd /shared && mpicc.openmpi -O2 -o writer writer.c &&"
                 " gcc -DWITHOUT_MPI -O2 -o writer.plain writer.c", stdin=WRITER).ok()
     subprocess.run(["mpicc.openmpi", "-O2", "-o", shared / "writer", source], check=True)
+    subprocess.run(["gcc", "-DWITHOUT_MPI", "-O2", "-o", shared / "writer.plain", source], check=True)
     made = nodes(cluster)
     jobs = []
 
@@ -174,6 +183,15 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
         return timed(lambda: site.run("srun", "-N3", "-n6", "--mpi=pmix", "-o", shared / "out.%t", shared / "writer",
                                       str(megabytes), *more, seconds=600))
 
+    def writers():
+        """Six of them alone, each into a file of its own, line by line."""
+        running = []
+        for rank in range(6):
+            with open(shared / f"plain.{rank}", "wb") as out:
+                running.append(subprocess.Popen(["stdbuf", "-oL", shared / "writer.plain", str(megabytes)], stdout=out,
+                                                env={**os.environ, "PMI_RANK": str(rank), "PMI_SIZE": "6"}))
+        assert [each.wait(timeout=600) for each in running] == [0] * 6
+
     try:
         made.wait_for_sshd()
         taken = collected(rounds, {
@@ -186,7 +204,9 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
             "direct, buffered": lambda: timed(lambda: ours(export=["-e", buffered], env={buffered: "2"})),
             "direct, blocks": lambda: timed(lambda: ours(*blocks)),
             "mpirun, blocks": lambda: mpirun("out.blocks", *blocks),
-            "srun, blocks": lambda: srun(*blocks)})
+            "srun, blocks": lambda: srun(*blocks),
+            "writers": lambda: timed(writers)},
+            before=os.sync)  # nobody's time has the disk at work on what another has written
     finally:
         made.close()
     listing = person.start("awsbout", "-c", "bench-out", "--ranks", "0-5", "--stdout", jobs[-1], stderr=None)
@@ -203,6 +223,7 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
     return ([row(what, taken["direct"], taken["mpirun"], "mpirun > file", 0.1),
              row("the same", taken["direct"], taken["hydra"], "hydra > file, without MPI", None),
              row("the same", taken["direct"], taken["srun"], "srun -o, a file a task", 1),
+             row("the same", taken["direct"], taken["writers"], "the writers alone, by lines", None),
              row("the same, buffered by stdio as under srun", taken["direct, buffered"], taken["srun"], "srun -o, a file a task", 1),
              row("the same, written 64 KiB at a time", taken["direct, blocks"], taken["mpirun, blocks"], "mpirun > file", 0.1),
              row("the same, written 64 KiB at a time", taken["direct, blocks"], taken["srun, blocks"],
@@ -216,7 +237,7 @@ def bench(person, nodes, rounds, short, row):
     """Rows and figures of all of them."""
     site = Site()
     try:
-        rows = bench_many(person, site, rounds, 20 if short else 300, row)
+        rows = bench_many(person, site, rounds, 20 if short else 1000, row)
         more, figures = bench_output(person, site, nodes, 6 if short else 1024, min(rounds, 3), row)
     finally:
         site.close()
