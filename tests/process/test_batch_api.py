@@ -532,16 +532,18 @@ def test_what_makes_no_job(aws, given, said):
 
 
 def test_a_job_and_its_record(aws):
+    begun = int(time.time() * 1000)
     answer = aws.batch.submit_job(jobName="one", jobQueue=aws.arn("job-queue", "queue1"),
                                   jobDefinition=aws.arn("job-definition", aws.definition),
                                   containerOverrides={"command": ["/bin/sh", "-c", "echo out; exit 3"], "vcpus": 1, "memory": 64})
     job = answer["jobId"]
-    assert re.fullmatch(r"[a-z0-9-]{36}", job)
+    assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", job)
     assert (answer["jobName"], answer["jobArn"]) == ("one", aws.arn("job", job))
     end = aws.wait(job)
     assert (end["status"], end["statusReason"]) == ("FAILED", "Essential container in task exited")
     assert (end["container"]["exitCode"], end["container"]["vcpus"], end["container"]["memory"]) == (3, 1, 64)
-    assert end["createdAt"] <= end["startedAt"] <= end["stoppedAt"] and end["createdAt"] > 1_600_000_000_000
+    # The id begins with the time, so that the store's index of ids grows at its end.
+    assert begun <= int(job[:8] + job[9:13], 16) <= end["createdAt"] <= end["startedAt"] <= end["stoppedAt"]
     [attempt] = end["attempts"]
     assert attempt["container"]["exitCode"] == 3 and attempt["statusReason"] == end["statusReason"]
     assert attempt["container"]["logStreamName"] == end["container"]["logStreamName"]
