@@ -200,7 +200,8 @@ void Part::was_started() {
   phase_ = Phase::running;
   started_ms_ = now_ms();
   host_.send(wire::Started{key_, started_ms_});
-  if (stopping_ && !has_container()) signal_all(SIGTERM);  // asked before there was anybody to tell
+  // Asked before there was anybody to tell.
+  if (stopping_ && !has_container()) signal_all(grace_is_over_ ? SIGKILL : SIGTERM);
 }
 
 void Part::stop(const wire::Stop& stop) {
@@ -214,6 +215,9 @@ void Part::stop(const wire::Stop& stop) {
   step_->stopping();
   signal_all(SIGTERM);
   kill_timer_ = host_.loop.after(std::chrono::seconds(stop.grace_s), [this] {
+    grace_is_over_ = true;
+    if (step_ && started_ms_ == 0)
+      ::kill(step_->pid(), SIGCONT);  // it is about to start the command
     signal_all(SIGKILL);
     if (has_container()) give_up_on_podman();
   });

@@ -169,6 +169,7 @@ class Part {
   bool had_remotes_ = false;
   bool is_empty_ = false;  ///< nothing is left below the step, by its own word
   bool stopping_ = false;
+  bool grace_is_over_ = false;  ///< of stopping
   os::SubscriptionPtr kill_timer_;
   os::SubscriptionPtr clear_timer_;
   os::SubscriptionPtr doubt_timer_;  ///< until it ends, the end may not be the part's own

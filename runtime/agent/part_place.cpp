@@ -58,10 +58,11 @@ Result<void> Part::make_step(StepPlan plan, StepEvents events) {
 }
 
 /// One that has run a command, and has nothing left below it, is as good as new for its user.
+/// Another node's command may be on its way to it.
 void Part::give_step() {
   if (!step_) return;
-  const bool is_clean =
-      started_ms_ != 0 && !is_direct() && !has_container() && !(memory_ && memory_->exceeded());
+  const bool is_clean = started_ms_ != 0 && !is_direct() && !has_container() && !had_remotes_ &&
+                        !(memory_ && memory_->exceeded());
   if (is_clean) {
     host_.spare_steps.give(std::move(step_), std::move(memory_), prepare_->user);
   } else {

@@ -28,14 +28,17 @@ class Spares : public SpareSteps {
 
   [[nodiscard]] std::optional<LimitedStep> take(const StepPlan& plan, std::int64_t memory_mib,
                                                 StepEvents& events) override {
+    const auto text = text_of_plan(plan);
+    if (!text) return {};
     auto spare = take_used(plan);
     if (!spare) spare = take_fresh();
     if (!spare) return {};
-    const auto text = text_of_plan(plan);
-    if (!text || (spare->cgroup && !spare->cgroup->limit(memory_mib))) return {};
-    auto step = Step::adopt(loop_, std::move(spare->process), *text, events);
-    if (!step) return {};
-    return LimitedStep{std::move(step), std::move(spare->cgroup)};
+    const auto pid = spare->process.pid;
+    const bool is_limited = !spare->cgroup || spare->cgroup->limit(memory_mib);
+    auto step = is_limited ? Step::adopt(loop_, std::move(spare->process), *text, events) : nullptr;
+    if (step) return LimitedStep{std::move(step), std::move(spare->cgroup)};
+    ::kill(pid, SIGKILL);
+    return {};
   }
 
   void give(std::unique_ptr<Step> step, std::unique_ptr<MemoryLimit> memory,
@@ -170,15 +173,17 @@ class Spares : public SpareSteps {
     if (told && message.kind != 'A') return;  // of its last part
     spare.watch.reset();
     const auto pid = static_cast<pid_t>(message.number);
-    if (told && !ended_.contains(pid)) {
+    // One that was used has its user's rights: what it says is not what it is known by.
+    const bool is_it = spare.process.pid == 0 || spare.process.pid == pid;
+    if (told && is_it && !ended_.contains(pid)) {
       spare.process.pid = pid;
       spare.is_ready = true;
       proven_ = true;
     } else {
       // It could not enter its cgroup, or was killed: a step that is forked when needed tells why.
       gave_up_ = !told && !proven_;
-      const auto is_it = [&](const auto& each) { return each.get() == &spare; };
-      if (std::erase_if(fresh_, is_it) == 0) std::erase_if(used_, is_it);
+      const auto is_meant = [&](const auto& each) { return each.get() == &spare; };
+      if (std::erase_if(fresh_, is_meant) == 0) std::erase_if(used_, is_meant);
     }
     if (!some_is_unready()) ended_.clear();
   }

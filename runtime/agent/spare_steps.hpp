@@ -37,7 +37,7 @@ class SpareSteps {
                     const JobUser& user) = 0;
   /// Of any child of the agent.
   virtual void child_ended(pid_t pid) = 0;
-  /// What has no plan yet, and what forks it.
+  /// What has no plan, yet or any more, and what forks it.
   [[nodiscard]] virtual std::vector<pid_t> processes() const = 0;
 };
 

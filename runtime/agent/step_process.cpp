@@ -209,7 +209,7 @@ class StepProcess {
       launch(message);
     }
     if (message.kind == 'G' && box_) start_box();
-    if (message.kind == 'R') ask_remote(std::move(message));
+    if (message.kind == 'R' && is_ready_) ask_remote(std::move(message));
     if (message.kind == 'U') release();
     if (!ranks_) return;
     if (message.kind == 'O') {
@@ -412,6 +412,30 @@ void leave_agent(int control, const char* name) {
 constexpr const char* kStepName = "cox-step";
 constexpr const char* kSpareName = "cox-spare";
 
+/// What a job's own processes can set in the one that starts them, for good.
+struct Limits {
+  std::array<std::array<rlim_t, 2>, RLIM_NLIMITS> of_resources{};
+  int nice = 0;
+  cpu_set_t processors{};
+
+  bool operator==(const Limits& other) const {
+    return of_resources == other.of_resources && nice == other.nice &&
+           CPU_EQUAL(&processors, &other.processors);
+  }
+};
+
+Limits own_limits() {
+  Limits limits;
+  for (unsigned i = 0; i < limits.of_resources.size(); ++i) {
+    rlimit limit{};
+    ::getrlimit(static_cast<__rlimit_resource>(i), &limit);
+    limits.of_resources[i] = {limit.rlim_cur, limit.rlim_max};
+  }
+  limits.nice = ::getpriority(PRIO_PROCESS, 0);
+  ::sched_getaffinity(0, sizeof limits.processors, &limits.processors);
+  return limits;
+}
+
 /// In a child of the nursery, which has left the agent already: enters the cgroup, if any, and is a
 /// step once it hears of which.
 [[noreturn]] void wait_for_plan(const std::string& processes_file, int control) {
@@ -422,6 +446,7 @@ constexpr const char* kSpareName = "cox-spare";
     const os::Fd file(::open(processes_file.c_str(), O_WRONLY | O_CLOEXEC));
     if (!file || !os::write_all(file.get(), "0")) ::_exit(1);
   }
+  const auto limits = own_limits();
   for (std::optional<JobUser> is;;) {
     StepMessage message;
     message.kind = 'A';
@@ -434,7 +459,7 @@ constexpr const char* kSpareName = "cox-spare";
     StepProcess(*plan, control, is.has_value()).run();
     is = plan->user;
     ::prctl(PR_SET_NAME, kSpareName, 0, 0, 0);
-    if (::chdir("/") != 0) ::_exit(1);
+    if (::chdir("/") != 0 || own_limits() != limits) ::_exit(1);
   }
 }
 

@@ -240,7 +240,7 @@ struct Launch {
   Meeting meeting = {};  ///< of a direct launch
   friend bool operator==(const Launch&, const Launch&) = default;
 };
-/// SIGTERM now, SIGKILL after grace_s. A part that has not started is dropped with `reason`.
+/// SIGTERM now, SIGKILL after grace_s. A part that has not been launched is dropped with `reason`.
 struct Stop {
   PartKey part;
   int grace_s = 30;

@@ -58,6 +58,18 @@ def test_the_process_of_a_job_is_used_again_and_what_a_job_left_is_not(cluster):
     assert subprocess.run(["pgrep", "-fx", "sleep 7219[01]"], capture_output=True, text=True).stdout == ""
 
 
+def test_what_a_job_sets_in_its_parent_is_not_the_next_ones(cluster):
+    looks = "#!/bin/bash\necho $HOSTNAME $PPID\nnice; ulimit -Hn; grep Cpus_allowed: /proc/self/status\n"
+    spoils = looks + "renice -n 5 -p $PPID > /dev/null && prlimit --nofile=99:99 --pid $PPID && echo done\n"
+    array = cluster.submit("-a", "8", stdin=spoils)
+    assert cluster.finish(array)["status"] == "SUCCEEDED"
+    after = cluster.submit("-a", "8", stdin=looks)
+    assert cluster.finish(after)["status"] == "SUCCEEDED"
+    told = [cluster.output(f"{job}:{child}") for job in (array, after) for child in range(8)]
+    assert all(lines[-1] == "done" for lines in told[:8]), told
+    assert len({tuple(lines[1:4]) for lines in told}) == 1, told
+
+
 def test_what_killed_a_job_before_is_not_the_next_ones_end(cluster):
     """Its cgroup counts on; its user and exit code are as the reason says."""
     hog = cluster.submit("-m", "64", "--", "python3", "-c", "x = bytearray(200 << 20); print(len(x))")

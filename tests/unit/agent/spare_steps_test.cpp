@@ -66,16 +66,16 @@ class SpareStepsTest : public testing::Test {
     events.not_started = [](int code, const std::string& why) { ADD_FAILURE() << code << why; };
     events.started = events.emptied = [] {};
     events.remote_ended = [](std::uint64_t /*id*/, int /*status*/) {};
-    std::optional<int> ended;
-    events.command_ended = [&](int status, bool empty) { ended = empty ? status : -1; };
+    const auto ended = std::make_shared<std::optional<int>>();  // the step outlives this
+    events.command_ended = [ended](int status, bool empty) { *ended = empty ? status : -1; };
     std::optional<LimitedStep> taken;
     EXPECT_TRUE(os::run_until(loop_, [&] {
       if (!taken) taken = spares_->take(plan, 64, events);
       return taken.has_value();
     }));
     taken->step->launch(null(), null());
-    EXPECT_TRUE(os::run_until(loop_, [&] { return ended.has_value(); }));
-    EXPECT_EQ(ended, 0);
+    EXPECT_TRUE(os::run_until(loop_, [&] { return ended->has_value(); }));
+    EXPECT_EQ(*ended, 0);
     return std::move(*taken);
   }
   /// Until it says that it waits, which nothing but its being taken shows.
