@@ -23,7 +23,7 @@
 #include "runtime/agent/container_run.hpp"
 #include "runtime/agent/direct_run.hpp"
 #include "runtime/agent/exec_words.hpp"
-#include "runtime/agent/spawn_settings.hpp"
+#include "runtime/agent/spawn.hpp"
 #include "runtime/agent/step.hpp"
 #include "runtime/agent/step_messages.hpp"
 #include "runtime/agent/step_plan_text.hpp"
@@ -235,11 +235,11 @@ class StepProcess {
                               const std::vector<std::string>& environment, int in, int out,
                               int err) {
     if (box_) return start_stopped(argv, environment, in, out, err);
-    const SpawnSettings settings(in, out, err, unblocked_);
+    const Spawn how{in, out, err, unblocked_};
     const auto variables = exec_words(environment);
     pid_t pid = -1;
     const int why = try_names(argv, environment, [&](const char* path, const auto& words) {
-      return settings.spawn(pid, path, words, variables);
+      return spawn(how, pid, path, words, variables);
     });
     return {why == 0 ? pid : -1, why};
   }
