@@ -205,7 +205,10 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
             "direct, blocks": lambda: timed(lambda: ours(*blocks)),
             "mpirun, blocks": lambda: mpirun("out.blocks", *blocks),
             "srun, blocks": lambda: srun(*blocks),
-            "writers": lambda: timed(writers)},
+            "writers": lambda: timed(writers),
+            "disk": lambda: timed(lambda: subprocess.run(
+                ["dd", "if=/dev/zero", f"of={shared}/dd.out", "bs=1M", f"count={megabytes}", "conv=fdatasync"],
+                check=True, stderr=subprocess.DEVNULL))},
             before=os.sync)  # nobody's time has the disk at work on what another has written
     finally:
         made.close()
@@ -227,7 +230,9 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
              row("the same, buffered by stdio as under srun", taken["direct, buffered"], taken["srun"], "srun -o, a file a task", 1),
              row("the same, written 64 KiB at a time", taken["direct, blocks"], taken["mpirun, blocks"], "mpirun > file", 0.1),
              row("the same, written 64 KiB at a time", taken["direct, blocks"], taken["srun, blocks"],
-                 "srun -o, a file a task", 1)],
+                 "srun -o, a file a task", 1),
+             row("the same, written 64 KiB at a time", taken["direct, blocks"], taken["disk"],
+                 "dd to the disk, fdatasync", None)],
             [{"what": "the same: awsbout --tail 10 of one rank", "value": round(tail * 1000, 2), "unit": "ms", "budget": None},
              {"what": "the same: torn lines of ours", "value": ours_torn, "unit": "", "budget": "0"},
              {"what": "the same: torn lines of mpirun > file", "value": by_hand, "unit": "", "budget": None}])
