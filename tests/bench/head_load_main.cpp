@@ -160,15 +160,16 @@ void bench_queue(const std::string& directory, std::uint64_t jobs, Figures& figu
   const auto cpu_before = cpu_seconds_of(cluster.head());
   const auto times = cluster.submit(jobs, 1);
   const auto cpu_after = cpu_seconds_of(cluster.head());
-  // Long enough that the machine's moods are in both alike: a twentieth takes two seconds.
-  const auto part = std::max<std::size_t>(1, times.size() / 4);
-  const auto first_part = times[part - 1];
-  const auto last_part = times.back() - times[times.size() - 1 - part];
+  // How long the last of so many equal parts took, to the first: a twentieth takes two seconds, in
+  // which the machine's moods show; a quarter has them more alike in both.
+  const auto first_to_last = [&](std::size_t parts) {
+    const auto part = std::max<std::size_t>(1, times.size() / parts);
+    return times[part - 1] / (times.back() - times[times.size() - 1 - part]);
+  };
   const auto count = static_cast<double>(jobs);
   figures.add("submits_per_s", count / times.back());
-  figures.add("submits_per_s_first_quarter", static_cast<double>(part) / first_part);
-  figures.add("submits_per_s_last_quarter", static_cast<double>(part) / last_part);
-  figures.add("submit_rate_last_to_first", first_part / last_part);
+  figures.add("submit_rate_last_to_first", first_to_last(20));
+  figures.add("submit_rate_last_to_first_quarter", first_to_last(4));
   figures.add("cpu_us_per_submit", (cpu_after - cpu_before) / count * 1e6);
   figures.add("bytes_per_waiting_job",
               static_cast<double>(memory_of(cluster.head()) - before) / count);

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-LONGEST = 120  # seconds: a machine may stand still for a while
+LONGEST = 60  # seconds
 
 
 def run(line, mode, where):
