@@ -29,6 +29,8 @@ namespace cox::agent {
 
 namespace {
 
+/// Taken of a command's output, once there is nobody for it: more than will ever come.
+constexpr std::int64_t kNobodyReads = std::int64_t{1} << 60;
 constexpr auto kFirstRetry = std::chrono::milliseconds(10);
 constexpr auto kLastRetry = std::chrono::milliseconds(1000);
 constexpr int kTurnsTillSure = 3;
@@ -196,6 +198,7 @@ class AgentCore : public Agent {
     health_.tell_again();
     os::log_info("connected to the head");
     for (const auto& [key, part] : parts_) part->tell_all();
+    for (const auto& each : std::exchange(unsent_, {})) send(each);
   }
   void on(const wire::FilePiece& piece) { part(piece.part).add_piece(piece); }
   void on(wire::Prepare prepare) {
@@ -234,7 +237,8 @@ class AgentCore : public Agent {
   void on(const wire::RemoteStart& message) { start_remote(message); }
   void on(const wire::RemoteInput& message) { input_remote(message); }
   void on(const wire::RemoteOutput& message) { local_.send(message.id, message); }
-  void on(const wire::RemoteExited& message) { local_.send(message.id, message); }
+  void on(const wire::RemoteExited& message) { exited_remote(message); }
+  void on(const wire::RemoteTaken& message) { taken_remote(message); }
   template <class Other>
   void on(const Other&) {
     os::log_warn("the head sent a message that only agents send");
@@ -252,7 +256,9 @@ class AgentCore : public Agent {
           PartHost{loop_, options_, *spool_, *cgroups_, homes_, *spare_steps_,
                    [this](const wire::Message& m) { send(m); },
                    [this] { return link_ && welcome_; }, [this] { return head_sees_files_; },
-                   [this](const wire::Message& m) { answer_remote(m); },
+                   [this](const wire::RemoteAnswer& answer) {
+                     std::visit([this](const auto& m) { answer_remote(m); }, answer);
+                   },
                    [this] { return orphans(); }, [this] { return processors_in_use(); }},
           key);
     }
@@ -281,13 +287,20 @@ class AgentCore : public Agent {
     if (auto* target = part_of(message.from)) target->remote_input(message);
   }
 
+  void taken_remote(const wire::RemoteTaken& message) {
+    if (message.of_input) return local_.send(message.id, message);
+    if (auto* target = part_of(message.from)) target->remote_output_taken(message);
+  }
+
+  void exited_remote(const wire::RemoteExited& message) {
+    remote_targets_.erase(message.id);
+    local_.send(message.id, message);
+  }
+
   /// Back to who asked: here, or on another node through the head.
-  void answer_remote(const wire::Message& message) {
-    const auto* output = std::get_if<wire::RemoteOutput>(&message);
-    const auto* exited = std::get_if<wire::RemoteExited>(&message);
-    const auto& node = output != nullptr ? output->from_node : exited->from_node;
-    if (node != options_.node) return send(message);
-    local_.send(output != nullptr ? output->id : exited->id, message);
+  template <class Message>
+  void answer_remote(const Message& message) {
+    pass_on(message.from_node == options_.node, message);
   }
 
   // cox-rank and cox-rsh.
@@ -305,13 +318,10 @@ class AgentCore : public Agent {
     } else if (auto* start = std::get_if<wire::RemoteStart>(&message)) {
       return remote_asked(id, uid, std::move(*start));
     } else if (auto* input = std::get_if<wire::RemoteInput>(&message)) {
-      const auto asked = remote_targets_.find(id);
-      if (asked == remote_targets_.end()) return true;
-      input->id = id;
-      input->from = asked->second.from;
-      input->from_node = options_.node;
-      input->target_index = asked->second.target_index;
-      pass_on(asked->second.here, *input);
+      pass_to_target(id, std::move(*input));
+    } else if (auto* taken = std::get_if<wire::RemoteTaken>(&message)) {
+      taken->of_input = false;
+      pass_to_target(id, *taken);
     } else {
       return false;
     }
@@ -349,18 +359,37 @@ class AgentCore : public Agent {
   }
 
   template <class Message>
+  void pass_to_target(LocalServer::ConnectionId id, Message message) {
+    const auto asked = remote_targets_.find(id);
+    if (asked == remote_targets_.end()) return;
+    message.id = id;
+    message.from = asked->second.from;
+    message.from_node = options_.node;
+    message.target_index = asked->second.target_index;
+    pass_on(asked->second.here, message);
+  }
+
+  template <class Message>
   void pass_on(bool here, const Message& message) {
     if (here) {
       on(message);
     } else if (link_ && welcome_) {
       send(message);
-    } else if constexpr (std::is_same_v<Message, wire::RemoteStart>) {
-      // The head is away for a moment: the command is sent when it is back.
-      loop_retry_ = loop_.after(kFirstRetry, [this, message] { pass_on(false, message); });
+    } else {
+      unsent_.emplace_back(message);  // the head is away for a moment
     }
   }
 
-  void local_closed(LocalServer::ConnectionId id) { remote_targets_.erase(id); }
+  /// cox-rsh is gone: nobody waits for the command's output, nor has more to say to it.
+  void local_closed(LocalServer::ConnectionId id) {
+    wire::RemoteInput end;
+    end.end = true;
+    pass_to_target(id, end);
+    wire::RemoteTaken all;
+    all.bytes = kNobodyReads;
+    pass_to_target(id, all);
+    remote_targets_.erase(id);
+  }
 
   // Children: steps, and as first process of the node whatever lost its parent.
 
@@ -416,7 +445,7 @@ class AgentCore : public Agent {
   std::chrono::steady_clock::time_point last_contact_ = std::chrono::steady_clock::now();
   std::chrono::milliseconds retry_ = kFirstRetry;
   os::SubscriptionPtr retry_timer_;
-  os::SubscriptionPtr loop_retry_;
+  std::vector<wire::Message> unsent_;  ///< of commands on other nodes
   std::map<wire::PartKey, std::unique_ptr<Part>> parts_;
   std::map<LocalServer::ConnectionId, RemoteTarget> remote_targets_;
 };

@@ -121,7 +121,9 @@ void DirectRun::decide(int node, const HubLink::Frame& frame) {
   if (frame.kind == 'G') hub_->rank_gone(node, value);
   if (frame.kind == 'D') hub_->done(node, value);
   for (int each = node; frame.kind == 'L' && each < tree_.nodes; ++each) {
-    if (tree_.is_within(each, node)) hub_->lost(each);
+    if (!tree_.is_within(each, node)) continue;
+    gone_.insert(each);
+    hub_->lost(each);
   }
   if (frame.kind == 'F') {
     const auto reason = frame.text.substr(std::min(blank + 1, frame.text.size()));
@@ -190,6 +192,12 @@ void DirectRun::hear_hub(const HubLink::Frame& frame) {
     const auto code = to_int(std::string_view(frame.text).substr(0, blank));
     end({static_cast<int>(code.value_or(1)),
          frame.text.substr(std::min(blank + 1, frame.text.size()))});
+  } else if (welcome_ && frame.kind == 'V') {
+    const auto blank = frame.text.find(' ');
+    const auto node = to_int(std::string_view(frame.text).substr(0, blank));
+    if (blank == std::string::npos || blank + 1 >= frame.text.size() || !node) return;
+    hand_down(static_cast<int>(*node), frame.text[blank + 1],
+              std::string_view(frame.text).substr(blank + 2));
   } else if (welcome_ && heard_) {
     heard_(0, frame);
   }
@@ -199,15 +207,15 @@ void DirectRun::hear_hub(const HubLink::Frame& frame) {
 
 void DirectRun::send_frame(int node, char kind, std::string_view text) {
   if (link_) return link_->send(kind, text);
-  for (const auto& guest : guests_) {
-    if (guest->node == node && guest->link.fd() >= 0) guest->link.send(kind, text);
-  }
+  hand_down(node, kind, text);
 }
 
-bool DirectRun::is_connected(int node) const {
-  return std::any_of(guests_.begin(), guests_.end(), [node](const auto& guest) {
-    return guest->node == node && guest->link.fd() >= 0;
-  });
+void DirectRun::hand_down(int node, char kind, std::string_view text) {
+  for (const auto& guest : guests_) {
+    if (!guest->node || guest->link.fd() < 0 || !tree_.is_within(node, *guest->node)) continue;
+    if (*guest->node == node) return guest->link.send(kind, text);
+    return guest->link.send('V', fmt::format("{} {}{}", node, kind, text));
+  }
 }
 
 void DirectRun::give_up(const mpi::RankFailure& how) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -59,9 +60,12 @@ class DirectRun {
   }
   /// From the hub to a node, or from another node to it (0). Goes nowhere while they have not met.
   void send_frame(int node, char kind, std::string_view text);
+  /// To all nodes that meet here. A frame that is for all is handed on by who hears it.
+  void tell_guests(char kind, std::string_view text);
   /// Bytes on their way to the hub.
   [[nodiscard]] std::size_t unsent() const { return link_ ? link_->unsent() : 0; }
-  [[nodiscard]] bool is_connected(int node) const;  ///< with the hub
+  /// On the hub: the node, or one between, is no longer connected.
+  [[nodiscard]] bool is_gone(int node) const { return gone_.contains(node); }
   /// Other nodes have to wait with what they say.
   void hold_guests(bool hold) { hold_guests_ = hold; }
   /// Of another node: it is connected with its hub, or on its way.
@@ -124,7 +128,7 @@ class DirectRun {
   void read_guest(Guest& guest);
   void greet(Guest& guest, const std::string& text);
   void hear(int guest, const HubLink::Frame& frame);
-  void tell_guests(char kind, std::string_view text);
+  void hand_down(int node, char kind, std::string_view text);
   // As hub.
   void decide(int node, const HubLink::Frame& frame);
   void entered(int node, const std::string& keys);
@@ -152,6 +156,7 @@ class DirectRun {
   std::optional<Clock::time_point> kill_at_;
 
   std::optional<mpi::LaunchHub> hub_;  ///< on the main node
+  std::set<int> gone_;                 ///< there: nodes that were lost
   os::Fd listener_;                    ///< there, and where further nodes meet
   std::vector<std::unique_ptr<Guest>> guests_;
   bool hold_guests_ = false;

@@ -19,6 +19,7 @@
 ///
 /// A node between the hub and others is the hub to them: what they say it hands on as
 ///   'U' index kind text  and that one is gone as  'U' index 'L'
+/// and what is for one of them comes to it as  'V' index kind text
 namespace cox::agent {
 
 class HubLink {

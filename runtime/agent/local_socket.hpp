@@ -10,7 +10,8 @@
 /// What cox-rank and cox-rsh say to the agent of their node, over its unix socket: frames as
 /// between head and agents (a 32-bit little-endian length and one message). cox-rank sends Output
 /// and at the end RankExited, and waits for ExitedAck; cox-rsh sends RemoteStart and RemoteInput,
-/// and gets RemoteOutput and RemoteExited. The part is named by COX_PART.
+/// and gets RemoteOutput and RemoteExited; both say by RemoteTaken how far they are. The part is
+/// named by COX_PART.
 namespace cox::agent {
 
 inline constexpr const char* kPartVariable = "COX_PART";     ///< "<job>/<attempt>/<node index>"

@@ -17,6 +17,7 @@
 #include "runtime/agent/mpirun_program.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/mpi/direct_plan.hpp"
+#include "runtime/mpi/hub_tree.hpp"
 #include "runtime/mpi/mpirun_place.hpp"
 #include "runtime/os/files.hpp"
 
@@ -220,6 +221,7 @@ Result<MpirunOrder> make_order(const mpi::MpirunLine& line, const mpi::MpirunSit
   order.node_of_rank = places->node_of_rank;
   order.program_of_rank = places->program_of_rank;
   order.universe = places->slots;
+  order.fan_out = mpi::kHubFanOut;
   order.oversubscribed.assign(places->oversubscribed.begin(), places->oversubscribed.end());
   order.names = places->names;
   order.report_ranks = std::getenv("OMPI_MCA_orte_fork_agent") != nullptr;

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@
 #include <variant>
 
 #include "runtime/agent/local_socket.hpp"
+#include "runtime/agent/mpirun_ask.hpp"
 #include "runtime/agent/mpirun_loop.hpp"
 #include "runtime/agent/mpirun_node.hpp"
 #include "runtime/agent/mpirun_output.hpp"
@@ -26,7 +28,8 @@
 
 // Frames of ours between the nodes of a launch, beside those of hub_link.hpp:
 //   to the hub:  'r' ready; 'o' rank stream bytes; 'y' a rank's end; 'a' so many bytes of the input
-//                were taken; 'z' all that ranks printed was sent; 'b' a line of mpirun's own
+//                were taken; 'z' all that ranks printed was sent; 'b' a line of mpirun's own;
+//                'x' node why: one that was asked cannot
 //   from it:     's' start; 'i' bytes of the input, none: its end; 'k' a signal for the ranks
 namespace cox::agent {
 
@@ -85,27 +88,29 @@ class Launch {
                },
                [this](const RankEnd& end) { rank_ended(end); },
                [this](const std::string& line) { output_.say(line); }},
-              loop_.mask()) {}
+              loop_.mask()),
+        asked_(task_.part, [this](int node, const std::string& why) { refused(node, why); }) {}
 
   LaunchEnd run() {
     auto meeting = node_.prepare();
     if (!meeting) return give_up(meeting.error().message);
     meeting_ = *meeting;
     node_.run().on_frame([this](int node, const HubLink::Frame& frame) { hear(node, frame); });
-    if (auto asked = ask_nodes(); !asked) return give_up(asked.error().message);
+    others_.resize(task_.order.hosts.size() - 1);
+    if (auto asked = asked_.ask(task_.order, meeting_); !asked) {
+      return give_up(asked.error().message);
+    }
     if (auto met = meet(); !met) return give_up(met.error().message);
     return follow();
   }
 
  private:
-  /// Another node: it was asked through the agents, and answers over the hub.
+  /// Another node.
   struct Other {
-    os::Fd agent;
-    std::string incoming;
-    std::string complaint;
     bool ready = false;
     bool dry = false;
   };
+  [[nodiscard]] Other& other(int node) { return others_.at(static_cast<std::size_t>(node) - 1); }
 
   LaunchEnd give_up(const std::string& why) {
     node_.finish();
@@ -113,32 +118,6 @@ class Launch {
   }
 
   // Before anything is started.
-
-  Result<void> ask_nodes() {
-    const auto nodes = task_.order.hosts.size();
-    for (std::size_t i = 1; i < nodes; ++i) {
-      auto& other = others_.emplace_back();
-      other.agent.reset(connect_to_agent());
-      if (!other.agent) return fail(Errc::unavailable, "the node's agent cannot be reached");
-      auto order = task_.order;
-      order.node_index = static_cast<int>(i);
-      order.port = meeting_.port;
-      order.secret = meeting_.secret;
-      const auto bytes = encode_order(order);
-      wire::RemoteStart start;
-      start.from = task_.part;
-      start.host = order.addresses[i];
-      start.command = "exec cox-mpirun --node";
-      const auto asked =
-          framed(start) +
-          framed(wire::RemoteInput{
-              0, task_.part, {}, 0, fmt::format("{}:{}", bytes.size(), bytes), false});
-      if (!os::write_all(other.agent.get(), asked)) {
-        return fail(Errc::unavailable, "the node's agent is gone");
-      }
-    }
-    return {};
-  }
 
   Result<void> meet() {
     const std::optional deadline = Clock::now() + kMeetTime;
@@ -151,37 +130,13 @@ class Launch {
       if (!refusal_.empty()) return fail(Errc::unavailable, "{}", refusal_);
       if (Clock::now() > *deadline) return fail(Errc::unavailable, "a node did not answer");
     }
-    for (std::size_t i = 1; i <= others_.size(); ++i) {
-      node_.run().send_frame(static_cast<int>(i), 's', "");
-    }
+    node_.run().tell_guests('s', "");
     return {};
   }
 
-  void read_agent(std::size_t index) {
-    auto& other = others_[index];
-    std::array<char, 16 * 1024> piece{};
-    const auto got = ::recv(other.agent.get(), piece.data(), piece.size(), 0);
-    if (got < 0 && errno == EINTR) return;
-    if (got <= 0) return refused(other, "the node's agent is gone");
-    other.incoming.append(piece.data(), static_cast<std::size_t>(got));
-    for (;;) {
-      const auto message = take_frame(other.incoming);
-      if (!message) return refused(other, message.error().message);
-      if (!*message) return;
-      if (const auto* said = std::get_if<wire::RemoteOutput>(&**message)) {
-        other.complaint += said->bytes;
-      } else if (const auto* exited = std::get_if<wire::RemoteExited>(&**message)) {
-        const auto& host = task_.order.hosts[index + 1];
-        const auto why = trim(exited->reason.empty() ? other.complaint : exited->reason);
-        return refused(other, fmt::format("{}: {}", host, why));
-      }
-    }
-  }
-
   /// Counts before all are ready; afterwards its link to the hub tells what becomes of a node.
-  void refused(Other& other, const std::string& why) {
-    other.agent.reset();
-    if (!other.ready && refusal_.empty()) refusal_ = why;
+  void refused(int node, const std::string& why) {
+    if (!other(node).ready && refusal_.empty()) refusal_ = why;
   }
 
   // While ranks run.
@@ -213,7 +168,7 @@ class Launch {
   [[nodiscard]] bool is_over() const {
     if (!node_.is_dry()) return false;
     for (std::size_t i = 0; i < others_.size(); ++i) {
-      if (!others_[i].dry && node_.is_connected(static_cast<int>(i) + 1)) return false;
+      if (!others_[i].dry && !node_.run().is_gone(static_cast<int>(i) + 1)) return false;
     }
     return true;
   }
@@ -223,10 +178,7 @@ class Launch {
     node_.run().hold_guests(output_.is_full());
     node_.watch(watches_, !output_.is_full());
     output_.watch(watches_);
-    for (std::size_t i = 0; i < others_.size(); ++i) {
-      if (!others_[i].agent) continue;
-      watches_.push_back({others_[i].agent.get(), POLLIN, [this, i] { read_agent(i); }});
-    }
+    asked_.watch(watches_);
     if (input_open_ && input_on_its_way_ < kInputOnItsWay) {
       watches_.push_back({STDIN_FILENO, POLLIN, [this] { read_input(); }});
     }
@@ -248,9 +200,15 @@ class Launch {
 
   void hear(int node, const HubLink::Frame& frame) {
     if (node < 1 || static_cast<std::size_t>(node) > others_.size()) return;
-    auto& other = others_[static_cast<std::size_t>(node) - 1];
-    if (frame.kind == 'r') other.ready = true;
-    if (frame.kind == 'z') other.dry = true;
+    if (frame.kind == 'r') other(node).ready = true;
+    if (frame.kind == 'z') other(node).dry = true;
+    if (frame.kind == 'x') {
+      const auto blank = std::min(frame.text.find(' '), frame.text.size());
+      const auto who = to_int(std::string_view(frame.text).substr(0, blank)).value_or(0);
+      if (who > 0 && static_cast<std::size_t>(who) <= others_.size()) {
+        refused(static_cast<int>(who), frame.text.substr(std::min(blank + 1, frame.text.size())));
+      }
+    }
     if (frame.kind == 'b') output_.say(frame.text);
     if (frame.kind == 'y') rank_ended(rank_end_in(frame.text));
     if (frame.kind == 'a') {
@@ -272,10 +230,7 @@ class Launch {
     if (signal == SIGUSR1 || signal == SIGUSR2) {
       output_.say(fmt::format("{}: Forwarding signal {} to job\n", task_.called, signal));
       node_.run().signal_ranks(signal);
-      for (std::size_t i = 1; i <= others_.size(); ++i) {
-        node_.run().send_frame(static_cast<int>(i), 'k', std::to_string(signal));
-      }
-      return;
+      return node_.run().tell_guests('k', std::to_string(signal));
     }
     stopped_ = true;
     node_.run().give_up({1, ""});
@@ -313,6 +268,7 @@ class Launch {
   MpirunLoop loop_;
   MpirunOutput output_;
   MpirunNode node_;
+  AskedNodes asked_;
   wire::Meeting meeting_;
   std::vector<Other> others_;  ///< by node of the launch, from 1
   std::string refusal_;
@@ -364,7 +320,7 @@ class RankInput {
 /// Another node's side.
 class NodeLaunch {
  public:
-  explicit NodeLaunch(MpirunOrder order)
+  NodeLaunch(MpirunOrder order, wire::PartKey part)
       : meeting_{order.port, order.secret},
         loop_({SIGCHLD, SIGTERM, SIGINT, SIGHUP}),
         node_(std::move(order),
@@ -373,12 +329,18 @@ class NodeLaunch {
                },
                [this](const RankEnd& end) { node_.run().send_frame(0, 'y', text_of(end)); },
                [this](const std::string& line) { node_.run().send_frame(0, 'b', line); }},
-              loop_.mask()) {}
+              loop_.mask()),
+        asked_(std::move(part), [this](int node, const std::string& why) {
+          node_.run().send_frame(0, 'x', fmt::format("{} {}", node, why));
+        }) {}
 
   Result<void> run() {
-    if (auto ready = node_.prepare(); !ready) {
+    const auto open = node_.prepare();
+    const auto asked =
+        open ? asked_.ask(node_.order(), {open->port, meeting_.secret}) : Result<void>();
+    if (!open || !asked) {
       node_.finish();
-      return fail(ready.error());
+      return fail(open ? asked.error() : open.error());
     }
     auto& run = node_.run();
     run.on_frame([this](int, const HubLink::Frame& frame) { hear(frame); });
@@ -396,7 +358,10 @@ class NodeLaunch {
  private:
   void turn() {
     watches_.clear();
-    node_.watch(watches_, node_.run().unsent() < kUnsentMax);
+    const bool is_full = node_.run().unsent() >= kUnsentMax;
+    node_.run().hold_guests(is_full);
+    node_.watch(watches_, !is_full);
+    asked_.watch(watches_);
     input_.watch(watches_, [this](std::size_t bytes) {
       node_.run().send_frame(0, 'a', std::to_string(bytes));
     });
@@ -408,6 +373,7 @@ class NodeLaunch {
   }
 
   void hear(const HubLink::Frame& frame) {
+    if (frame.kind == 's' || frame.kind == 'k') node_.run().tell_guests(frame.kind, frame.text);
     if (frame.kind == 's' && !std::exchange(started_, true)) {
       const bool reads = node_.order().node_of_rank.front() == node_.order().node_index;
       auto begun = node_.launch(meeting_, reads ? input_.open() : os::Fd());
@@ -423,6 +389,7 @@ class NodeLaunch {
   MpirunLoop loop_;
   RankInput input_;
   MpirunNode node_;
+  AskedNodes asked_;
   std::vector<Watch> watches_;
   bool started_ = false;
 };
@@ -454,8 +421,11 @@ Result<MpirunOrder> read_order() {
 LaunchEnd launch_ranks(LaunchTask task) { return Launch(std::move(task)).run(); }
 
 int run_mpirun_node() {
-  auto order = read_order();
-  auto ended = order ? NodeLaunch(std::move(*order)).run() : Result<void>(fail(order.error()));
+  const char* variable = std::getenv(kPartVariable);
+  const auto part = variable != nullptr ? parse_part(variable) : std::nullopt;
+  auto order = part ? read_order() : fail(Errc::not_found, "this is no node of a job");
+  auto ended =
+      order ? NodeLaunch(std::move(*order), *part).run() : Result<void>(fail(order.error()));
   if (ended) return 0;
   [[maybe_unused]] const auto said = os::write_all(STDERR_FILENO, ended.error().message + "\n");
   return 1;

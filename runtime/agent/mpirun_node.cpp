@@ -140,7 +140,11 @@ Result<wire::Meeting> MpirunNode::prepare() {
   direct.program_of_rank = order_.program_of_rank;
   direct.hosts = order_.hosts;
   direct.address = order_.addresses[static_cast<std::size_t>(order_.node_index)];
-  direct.hub_address = order_.addresses.front();
+  direct.fan_out = order_.fan_out;
+  const mpi::HubTree tree{static_cast<int>(order_.hosts.size()), order_.fan_out};
+  if (order_.node_index > 0) {
+    direct.hub_address = order_.addresses[static_cast<std::size_t>(tree.parent(order_.node_index))];
+  }
   direct.name = order_.name;
   direct.pmi_library = pmi_library(options);
   direct.session_directory = session_ = session_directory(order_);

@@ -36,7 +36,7 @@ class MpirunNode {
   /// memory. Nothing runs before launch(). Errors: why this node cannot.
   [[nodiscard]] Result<wire::Meeting> prepare();
   [[nodiscard]] DirectRun& run() { return *run_; }
-  [[nodiscard]] bool is_connected(int node) const { return run_->is_connected(node); }
+  [[nodiscard]] const DirectRun& run() const { return *run_; }
   [[nodiscard]] const MpirunOrder& order() const { return order_; }
   /// What rank 0 reads, where it is here; nothing: /dev/null.
   [[nodiscard]] Result<void> launch(const wire::Meeting& meeting, os::Fd input);

@@ -89,6 +89,7 @@ std::string encode_order(const MpirunOrder& order) {
   writer.field(order.node_index);
   writer.field(order.name);
   writer.field(order.port);
+  writer.field(order.fan_out);
   writer.field(order.secret);
   writer.fields(order.hosts);
   writer.fields(order.addresses);
@@ -112,6 +113,7 @@ Result<MpirunOrder> decode_order(std::string_view bytes) {
   reader.field(order.node_index);
   reader.field(order.name);
   reader.field(order.port);
+  reader.field(order.fan_out);
   reader.field(order.secret);
   reader.fields(order.hosts);
   reader.fields(order.addresses);

@@ -21,7 +21,8 @@ struct MpirunOrder {
 
   int node_index = 0;  ///< whose order it is; 0: mpirun's own
   std::string name;    ///< of the launch, unique; a word
-  int port = 0;        ///< of the hub
+  int port = 0;        ///< of the node where it meets the others
+  int fan_out = 0;     ///< of the tree in which they meet (mpi::HubTree)
   std::string secret;
   std::vector<std::string> hosts;      ///< by node
   std::vector<std::string> addresses;  ///< by node

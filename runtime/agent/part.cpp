@@ -33,15 +33,6 @@ std::int64_t now_ms() { return os::SystemClock().now().value; }
 }  // namespace
 
 /// A command that cox-rsh asked for.
-struct Part::Remote {
-  std::uint64_t id = 0;
-  wire::PartKey from;
-  NodeId from_node;
-  os::Fd input;
-  std::unique_ptr<OutputPipe> out;
-  std::unique_ptr<OutputPipe> err;
-};
-
 Part::Part(PartHost host, wire::PartKey key)
     : host_(std::move(host)),
       key_(std::move(key)),
@@ -399,66 +390,6 @@ void Part::acknowledged(const wire::OutputAck& ack) {
   if (found == logs_.end()) return;
   found->second->acknowledged(ack.sequence);
   pump();
-}
-
-void Part::run_remote(const wire::RemoteStart& start) {
-  const auto refuse = [&](const std::string& why) {
-    host_.answer_remote(wire::RemoteExited{start.id, start.from, start.from_node, 255, why});
-  };
-  if (!step_ || phase_ == Phase::ending || phase_ == Phase::over) {
-    return refuse("the job has ended on that node");
-  }
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return refuse("no pipe to be had");
-  os::Fd input(ends[0]);
-  auto remote = std::make_unique<Remote>();
-  remote->id = start.id;
-  remote->from = start.from;
-  remote->from_node = start.from_node;
-  remote->input.reset(ends[1]);
-  ::fcntl(ends[1], F_SETFL, O_NONBLOCK);
-  const auto pipe_for = [&](std::uint8_t stream) {
-    return std::make_unique<OutputPipe>(
-        host_.loop,
-        [this, stream, id = start.id, from = start.from,
-         node = start.from_node](std::string_view piece) {
-          host_.answer_remote(wire::RemoteOutput{id, from, node, stream, std::string(piece)});
-        },
-        [] {});
-  };
-  remote->out = pipe_for(0);
-  remote->err = pipe_for(1);
-  auto out = remote->out->open();
-  auto err = remote->err->open();
-  if (!out || !err) return refuse("no pipe to be had");
-  had_remotes_ = true;
-  const auto id = start.id;
-  remotes_[id] = std::move(remote);
-  step_->run_remote(id, start.command, std::move(input), std::move(out), std::move(err));
-}
-
-void Part::remote_input(const wire::RemoteInput& input) {
-  const auto found = remotes_.find(input.id);
-  if (found == remotes_.end() || !found->second->input) return;
-  // More than a pipe holds at once is rare here (mpirun sends its daemons nothing); it is written
-  // whole, the job's own processes are at the other end.
-  const int fd = found->second->input.get();
-  ::fcntl(fd, F_SETFL, 0);
-  if (!input.bytes.empty() && !os::write_all(fd, input.bytes)) found->second->input.reset();
-  if (input.end) found->second->input.reset();
-}
-
-/// The command's first process has ended. Its descendants (a daemon) may live on; what it wrote is
-/// passed on before its end is told.
-void Part::remote_ended(std::uint64_t id, int wait_status) {
-  const auto found = remotes_.find(id);
-  if (found == remotes_.end()) return;
-  auto& remote = *found->second;
-  remote.out->drain();
-  remote.err->drain();
-  host_.answer_remote(
-      wire::RemoteExited{id, remote.from, remote.from_node, os::exit_code_of(wait_status), ""});
-  remotes_.erase(found);
 }
 
 }  // namespace cox::agent

@@ -33,7 +33,7 @@ struct PartHost {
   std::function<bool()> connected;
   std::function<bool()> head_sees_files;
   /// Where a remote command's output and end go: back to the node that asked.
-  std::function<void(const wire::Message&)> answer_remote;
+  std::function<void(const wire::RemoteAnswer&)> answer_remote;
   /// Processes below the agent that belong to no step that is alive.
   std::function<std::vector<pid_t>()> orphans;
   /// How many containers have each processor.
@@ -59,6 +59,7 @@ class Part {
   void rank_ended(const wire::RankExited& message);
   void run_remote(const wire::RemoteStart& start);
   void remote_input(const wire::RemoteInput& input);
+  void remote_output_taken(const wire::RemoteTaken& taken);
   void acknowledged(const wire::OutputAck& ack);
   void unseen(const wire::OutputUnseen& unseen);
   /// The connection is new: says everything again that the head may not know.
@@ -97,7 +98,11 @@ class Part {
   void was_prepared(const Result<wire::Meeting>& result);
   void was_started();
   void command_ended(int wait_status, bool empty);
-  void remote_ended(std::uint64_t id, int wait_status);
+  // part_remote.cpp: commands that other nodes of the job have asked for.
+  [[nodiscard]] Remote* remote_of(std::uint64_t id, const NodeId& from_node);
+  void write_remote(Remote& remote);
+  void took_input(Remote& remote, std::int64_t bytes);
+  void remote_ended(std::uint64_t number, int wait_status);
   void begin_end(int exit_code, std::string reason);
   [[nodiscard]] std::vector<pid_t> left() const;
   void clear_processes();
@@ -163,8 +168,9 @@ class Part {
   std::vector<int> processors_;  ///< that it may use; empty: all
   std::size_t init_bytes_ = 0;   ///< of podman's own, at the beginning of the output
   std::string progress_;         ///< told, kept for tell_all
-  std::map<int, std::unique_ptr<SpooledLog>> logs_;  ///< by rank; -1: the part's own
-  std::map<std::uint64_t, std::unique_ptr<Remote>> remotes_;
+  std::map<int, std::unique_ptr<SpooledLog>> logs_;           ///< by rank; -1: the part's own
+  std::map<std::uint64_t, std::unique_ptr<Remote>> remotes_;  ///< by a number of the part's own
+  std::uint64_t next_remote_ = 1;
   std::vector<wire::RankExited> ranks_;  ///< told, kept for tell_all
   bool had_remotes_ = false;
   bool is_empty_ = false;  ///< nothing is left below the step, by its own word

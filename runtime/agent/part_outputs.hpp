@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <string>
 #include <string_view>
 
 #include "runtime/agent/line_cutter.hpp"
@@ -20,6 +22,21 @@ struct Part::RankOutput {
   OutputPipe err;
   LineCutter out_lines;
   LineCutter err_lines;
+};
+
+/// A command that a node of the job has asked for.
+struct Part::Remote {
+  std::uint64_t id = 0;  ///< the asking node's
+  wire::PartKey from;
+  NodeId from_node;
+  os::Fd input;
+  std::string pending;  ///< of its input: for a pipe that is full
+  bool input_ends = false;
+  std::int64_t untold = 0;  ///< of its input: was taken
+  os::SubscriptionPtr writable;
+  std::unique_ptr<OutputPipe> out;
+  std::unique_ptr<OutputPipe> err;
+  std::int64_t on_their_way = 0;  ///< bytes of its output
 };
 
 }  // namespace cox::agent

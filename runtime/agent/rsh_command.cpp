@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "runtime/agent/local_socket.hpp"
@@ -60,11 +61,13 @@ class Talk {
  private:
   bool step() {
     std::array<pollfd, 2> watched{
-        {{agent_, POLLIN, 0}, {input_open_ ? STDIN_FILENO : -1, POLLIN, 0}}};
+        {{agent_, POLLIN, 0}, {may_send() ? STDIN_FILENO : -1, POLLIN, 0}}};
     if (::poll(watched.data(), watched.size(), -1) < 0) return errno == EINTR;
     if (watched[1].revents != 0) read_input();
     return watched[0].revents == 0 || read_agent();
   }
+
+  [[nodiscard]] bool may_send() const { return input_open_ && on_their_way_ < wire::kRemoteWindow; }
 
   void end_input() {
     input_open_ = false;
@@ -76,6 +79,7 @@ class Talk {
     const auto got = ::read(STDIN_FILENO, piece.data(), piece.size());
     if (got < 0 && errno == EINTR) return;
     if (got <= 0) return end_input();
+    on_their_way_ += got;
     write_all(
         agent_,
         framed(wire::RemoteInput{
@@ -94,6 +98,9 @@ class Talk {
       if (!*message) return true;
       if (const auto* output = std::get_if<wire::RemoteOutput>(&**message)) {
         write_all(output->stream == 0 ? STDOUT_FILENO : STDERR_FILENO, output->bytes);
+        took(static_cast<std::int64_t>(output->bytes.size()));
+      } else if (const auto* taken = std::get_if<wire::RemoteTaken>(&**message)) {
+        on_their_way_ -= taken->bytes;
       } else if (const auto* exited = std::get_if<wire::RemoteExited>(&**message)) {
         if (!exited->reason.empty()) complain(exited->reason);
         code_ = exited->exit_code;
@@ -101,9 +108,20 @@ class Talk {
     }
   }
 
+  void took(std::int64_t bytes) {
+    untold_ += bytes;
+    if (untold_ < wire::kRemoteTold) return;
+    wire::RemoteTaken taken;
+    taken.from = part_;
+    taken.bytes = std::exchange(untold_, 0);
+    write_all(agent_, framed(taken));
+  }
+
   int agent_;
   wire::PartKey part_;
   bool input_open_ = true;
+  std::int64_t on_their_way_ = 0;  ///< bytes of the input
+  std::int64_t untold_ = 0;        ///< of the output: were written
   std::string buffer_;
   std::optional<int> code_;
 };

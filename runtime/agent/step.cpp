@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
+#include <deque>
 #include <map>
 #include <utility>
 
@@ -20,19 +22,23 @@ namespace cox::agent {
 
 namespace {
 
+constexpr std::size_t kUnsentMax = 8u << 20;
+
 class StepEnd : public Step {
  public:
   StepEnd(os::EventLoop& loop, SpareProcess process, bool adopted, StepEvents events)
-      : process_(std::move(process)), adopted_(adopted), events_(std::move(events)) {
+      : loop_(loop), process_(std::move(process)), adopted_(adopted), events_(std::move(events)) {
     watch_ = loop.when_readable(process_.control.get(), [this] { receive(); });
   }
 
   [[nodiscard]] pid_t pid() const override { return process_.pid; }
 
   [[nodiscard]] std::optional<SpareProcess> release() override {
-    if (!adopted_ || !watch_) return std::nullopt;
+    if (!adopted_ || !watch_ || !unsent_.empty()) return std::nullopt;
     watch_.reset();
-    send('U', 0, {}, {});
+    StepMessage forget;
+    forget.kind = 'U';
+    if (try_to_send(process_.control.get(), forget) != Sent::yes) return std::nullopt;
     return std::move(process_);
   }
 
@@ -72,15 +78,30 @@ class StepEnd : public Step {
   }
 
  private:
-  void send(char kind, std::int64_t number, std::string text,
-            std::vector<os::Fd> descriptors) const {
+  void send(char kind, std::int64_t number, std::string text, std::vector<os::Fd> descriptors) {
     StepMessage message;
     message.kind = kind;
     message.number = number;
     message.text = std::move(text);
     message.descriptors = std::move(descriptors);
-    send_step_message(process_.control.get(),
-                      message);  // a step that is gone is told of by its exit
+    unsent_bytes_ += message.text.size();
+    unsent_.push_back(std::move(message));
+    if (!room_) send_rest();
+    // The job can stop its step, which is its user's. The agent is there for others too.
+    if (unsent_bytes_ > kUnsentMax) ::kill(process_.pid, SIGKILL);
+  }
+
+  /// A step that is gone is told of by its exit.
+  void send_rest() {
+    while (!unsent_.empty()) {
+      if (try_to_send(process_.control.get(), unsent_.front()) == Sent::no_room) {
+        if (!room_) room_ = loop_.when_writable(process_.control.get(), [this] { send_rest(); });
+        return;
+      }
+      unsent_bytes_ -= unsent_.front().text.size();
+      unsent_.pop_front();
+    }
+    const auto done = std::move(room_);  // it may be the caller
   }
 
   void receive() {
@@ -133,10 +154,14 @@ class StepEnd : public Step {
     }
   }
 
+  os::EventLoop& loop_;
   SpareProcess process_;
   bool adopted_;
   StepEvents events_;
   os::SubscriptionPtr watch_;
+  std::deque<StepMessage> unsent_;
+  std::size_t unsent_bytes_ = 0;  ///< of their texts
+  os::SubscriptionPtr room_;
 };
 
 std::optional<pid_t> parent_of(pid_t pid) {

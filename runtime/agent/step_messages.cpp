@@ -37,7 +37,9 @@ Result<StepSockets> step_sockets() {
   return StepSockets{os::Fd(ends[0]), os::Fd(ends[1])};
 }
 
-bool send_step_message(int socket, const StepMessage& message) {
+namespace {
+
+Sent send_with(int socket, const StepMessage& message, int flags) {
   Head head{message.kind, message.number, message.flag};
   const auto size = message.text.size() < kStepTextMax ? message.text.size() : kStepTextMax;
   iovec parts[2] = {{&head, sizeof head}, {const_cast<char*>(message.text.data()), size}};
@@ -59,9 +61,20 @@ bool send_step_message(int socket, const StepMessage& message) {
   }
   ssize_t sent = 0;
   do {
-    sent = ::sendmsg(socket, &envelope, MSG_NOSIGNAL);
+    sent = ::sendmsg(socket, &envelope, MSG_NOSIGNAL | flags);
   } while (sent < 0 && errno == EINTR);
-  return sent > 0;
+  if (sent < 0 && errno == EAGAIN) return Sent::no_room;
+  return sent > 0 ? Sent::yes : Sent::nobody_there;
+}
+
+}  // namespace
+
+bool send_step_message(int socket, const StepMessage& message) {
+  return send_with(socket, message, 0) == Sent::yes;
+}
+
+Sent try_to_send(int socket, const StepMessage& message) {
+  return send_with(socket, message, MSG_DONTWAIT);
 }
 
 bool receive_step_message(int socket, StepMessage& message) {

@@ -39,8 +39,10 @@ struct StepSockets {
 };
 [[nodiscard]] Result<StepSockets> step_sockets();
 
-/// False when the other end is gone.
+/// Waits for room. False when the other end is gone.
 bool send_step_message(int socket, const StepMessage& message);
+enum class Sent { yes, no_room, nobody_there };
+[[nodiscard]] Sent try_to_send(int socket, const StepMessage& message);
 /// False at the end of the connection.
 bool receive_step_message(int socket, StepMessage& message);
 

@@ -371,6 +371,15 @@ void HeadCore::on(const NodeId& node, const wire::RemoteExited& message) {
   if (part_on(message.from_node, message.from) != nullptr) send(message.from_node, message);
 }
 
+void HeadCore::on(const NodeId& node, const wire::RemoteTaken& message) {
+  if (message.of_input) {
+    if (!takes_part(node, message.from.job)) return;
+    if (part_on(message.from_node, message.from) != nullptr) send(message.from_node, message);
+  } else if (part_on(node, message.from) != nullptr && message.from_node == node) {
+    relay(message.from, message.target_index, node, message.id, message);
+  }
+}
+
 /// A host that is full, out of memory or has a wrong clock gets no job until that is mended.
 void HeadCore::on(const NodeId& node, const wire::Health& message) {
   const auto* known = state_.node(node);

@@ -237,6 +237,7 @@ class HeadCore : public Head {
   void on(const NodeId& node, const wire::RemoteInput& message);
   void on(const NodeId& node, const wire::RemoteOutput& message);
   void on(const NodeId& node, const wire::RemoteExited& message);
+  void on(const NodeId& node, const wire::RemoteTaken& message);
   void on(const NodeId& node, const wire::Health& message);
   void on(const NodeId& node, const wire::OutputKept& message);
   template <class Other>

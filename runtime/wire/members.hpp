@@ -107,6 +107,10 @@ constexpr auto members(Of<RemoteOutput> /*of*/) {
   using T = RemoteOutput;
   return std::tuple{&T::id, &T::from, &T::from_node, &T::stream, &T::bytes};
 }
+constexpr auto members(Of<RemoteTaken> /*of*/) {
+  using T = RemoteTaken;
+  return std::tuple{&T::id, &T::from, &T::from_node, &T::target_index, &T::of_input, &T::bytes};
+}
 constexpr auto members(Of<RemoteExited> /*of*/) {
   using T = RemoteExited;
   return std::tuple{&T::id, &T::from, &T::from_node, &T::exit_code, &T::reason};

@@ -21,7 +21,7 @@
 /// receiver does not know, or that is over, are answered by what is true, never by an error.
 namespace cox::wire {
 
-inline constexpr std::uint32_t kVersion = 6;             ///< raised at every change of a message
+inline constexpr std::uint32_t kVersion = 7;             ///< raised at every change of a message
 inline constexpr std::size_t kFrameBytesMax = 4u << 20;  ///< larger frames end the session
 
 /// Where an agent's logs are, beneath its scratch directory: "<name>.log" each.
@@ -168,6 +168,20 @@ struct RemoteOutput {
   std::string bytes;
   friend bool operator==(const RemoteOutput&, const RemoteOutput&) = default;
 };
+/// So much of the command's input was taken, or of its output: who sends has at most
+/// kRemoteWindow bytes on their way.
+struct RemoteTaken {
+  std::uint64_t id = 0;
+  PartKey from;
+  NodeId from_node;
+  int target_index = 0;
+  bool of_input = false;
+  std::int64_t bytes = 0;
+  friend bool operator==(const RemoteTaken&, const RemoteTaken&) = default;
+};
+inline constexpr std::int64_t kRemoteWindow = 1 << 20;
+/// How much is taken before it is told.
+inline constexpr std::int64_t kRemoteTold = 128 << 10;
 struct RemoteExited {
   std::uint64_t id = 0;
   PartKey from;
@@ -273,10 +287,13 @@ struct Health {
   friend bool operator==(const Health&, const Health&) = default;
 };
 
+/// What a command on another node sends back.
+using RemoteAnswer = std::variant<RemoteOutput, RemoteTaken, RemoteExited>;
+
 using Message =
     std::variant<Hello, Prepared, Started, Exited, Output, RankExited, RemoteStart, RemoteInput,
                  RemoteOutput, RemoteExited, Welcome, FilePiece, Prepare, Launch, Stop, OutputAck,
-                 ExitedAck, Preparing, Health, OutputKept, OutputUnseen>;
+                 ExitedAck, Preparing, Health, OutputKept, OutputUnseen, RemoteTaken>;
 
 /// The bytes of a message, without the frame's length. Pure.
 [[nodiscard]] std::string encode(const Message& message);

@@ -148,6 +148,24 @@ double pass_through(Cluster& cluster, const std::string& last) {
   return seconds;
 }
 
+/// The rate of submissions to a long queue, to that of an empty one beside it: so many for each, in
+/// turn and a slice at a time, so that the machine's moods meet both.
+double rate_beside_empty(Cluster& long_queue, const std::string& directory, std::uint64_t jobs) {
+  constexpr std::uint64_t kSlices = 20;
+  Cluster empty({directory, 4, 4}, Jobs::stay, kClients);
+  (void)empty.submit(kPassing, 1);
+  const auto slice = std::max<std::uint64_t>(1, jobs / kSlices);
+  double long_s = 0;
+  double empty_s = 0;
+  for (std::uint64_t i = 0; i < kSlices; ++i) {
+    const bool long_first = i % 2 == 0;
+    if (long_first) long_s += long_queue.submit(slice, 1).back();
+    empty_s += empty.submit(slice, 1).back();
+    if (!long_first) long_s += long_queue.submit(slice, 1).back();
+  }
+  return empty_s / long_s;
+}
+
 /// A long queue before nodes that are full.
 void bench_queue(const std::string& directory, std::uint64_t jobs, Figures& figures) {
   Cluster cluster({directory, 4, 4}, Jobs::stay, kClients);
@@ -158,19 +176,18 @@ void bench_queue(const std::string& directory, std::uint64_t jobs, Figures& figu
   const auto last = cluster.submit_one(1);
   const auto before = memory_of(cluster.head());
   const auto cpu_before = cpu_seconds_of(cluster.head());
-  const auto times = cluster.submit(jobs, 1);
+  const auto at_the_end = jobs / 20;
+  const auto filling = jobs - at_the_end;
+  const auto times = cluster.submit(filling, 1);
   const auto cpu_after = cpu_seconds_of(cluster.head());
-  // How long the last of so many equal parts took, to the first: a twentieth takes two seconds, in
-  // which the machine's moods show; a quarter has them more alike in both.
-  const auto first_to_last = [&](std::size_t parts) {
-    const auto part = std::max<std::size_t>(1, times.size() / parts);
-    return times[part - 1] / (times.back() - times[times.size() - 1 - part]);
-  };
   const auto count = static_cast<double>(jobs);
-  figures.add("submits_per_s", count / times.back());
-  figures.add("submit_rate_last_to_first", first_to_last(20));
-  figures.add("submit_rate_last_to_first_quarter", first_to_last(4));
-  figures.add("cpu_us_per_submit", (cpu_after - cpu_before) / count * 1e6);
+  const auto quarter = std::max<std::size_t>(1, times.size() / 4);
+  figures.add("submits_per_s", static_cast<double>(filling) / times.back());
+  figures.add("submit_rate_last_to_first_quarter",
+              times[quarter - 1] / (times.back() - times[times.size() - 1 - quarter]));
+  figures.add("cpu_us_per_submit", (cpu_after - cpu_before) / static_cast<double>(filling) * 1e6);
+  figures.add("submit_rate_to_empty_queue",
+              rate_beside_empty(cluster, directory + "-empty", at_the_end));
   figures.add("bytes_per_waiting_job",
               static_cast<double>(memory_of(cluster.head()) - before) / count);
   const auto array =

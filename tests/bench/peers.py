@@ -179,15 +179,15 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
                             f" --mca btl_tcp_if_include eth0 --allow-run-as-root --machinefile {made.directory}/hostfile"
                             f" /shared/writer {megabytes} {' '.join(more)} > /shared/{into}")
 
-    def srun(*more):
-        return timed(lambda: site.run("srun", "-N3", "-n6", "--mpi=pmix", "-o", shared / "out.%t", shared / "writer",
-                                      str(megabytes), *more, seconds=600))
+    def srun(*more, options=()):
+        return timed(lambda: site.run("srun", "-N3", "-n6", "--mpi=pmix", *options, "-o", shared / "out.%t",
+                                      shared / "writer", str(megabytes), *more, seconds=600))
 
-    def writers():
-        """Six of them alone, each into a file of its own, line by line."""
+    def writers(into):
+        """Six of them alone, line by line: each into a file of its own, or nowhere."""
         running = []
         for rank in range(6):
-            with open(shared / f"plain.{rank}", "wb") as out:
+            with open(into.format(rank), "wb") as out:
                 running.append(subprocess.Popen(["stdbuf", "-oL", shared / "writer.plain", str(megabytes)], stdout=out,
                                                 env={**os.environ, "PMI_RANK": str(rank), "PMI_SIZE": "6"}))
         assert [each.wait(timeout=600) for each in running] == [0] * 6
@@ -201,11 +201,13 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
                                           f" {made.directory}/hosts.hydra -n 6 /shared/writer.plain {megabytes}"
                                           " > /shared/out.hydra"),
             "srun": srun,
+            "srun, by lines": lambda: srun(options=["--unbuffered"]),
             "direct, buffered": lambda: timed(lambda: ours(export=["-e", buffered], env={buffered: "2"})),
             "direct, blocks": lambda: timed(lambda: ours(*blocks)),
             "mpirun, blocks": lambda: mpirun("out.blocks", *blocks),
             "srun, blocks": lambda: srun(*blocks),
-            "writers": lambda: timed(writers),
+            "writers": lambda: timed(lambda: writers(str(shared / "plain.{}"))),
+            "writers, to nowhere": lambda: timed(lambda: writers("/dev/null")),
             "disk": lambda: timed(lambda: subprocess.run(
                 ["dd", "if=/dev/zero", f"of={shared}/dd.out", "bs=1M", f"count={megabytes}", "conv=fdatasync"],
                 check=True, stderr=subprocess.DEVNULL))},
@@ -225,8 +227,10 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
     what = f"{megabytes} MB of six ranks' output, launch included"
     return ([row(what, taken["direct"], taken["mpirun"], "mpirun > file", 0.1),
              row("the same", taken["direct"], taken["hydra"], "hydra > file, without MPI", None),
-             row("the same", taken["direct"], taken["srun"], "srun -o, a file a task", 1),
-             row("the same", taken["direct"], taken["writers"], "the writers alone, by lines", None),
+             row("the same; by 4 KiB under srun", taken["direct"], taken["srun"], "srun -o, a file a task", 1),
+             row("the same", taken["direct"], taken["srun, by lines"], "srun --unbuffered -o: by lines too", 1),
+             row("the same", taken["direct"], taken["writers"], "the writers alone, by lines into a file each", None),
+             row("the same", taken["direct"], taken["writers, to nowhere"], "the writers alone, by lines to /dev/null", None),
              row("the same, buffered by stdio as under srun", taken["direct, buffered"], taken["srun"], "srun -o, a file a task", 1),
              row("the same, written 64 KiB at a time", taken["direct, blocks"], taken["mpirun, blocks"], "mpirun > file", 0.1),
              row("the same, written 64 KiB at a time", taken["direct, blocks"], taken["srun, blocks"],

@@ -85,6 +85,49 @@ echo text | ssh $(tail -1 $HOME/hostfile | cut -d' ' -f1) 'cat; exit 6'; echo co
     assert lines[3:] == ["text", "code 6"]
 
 
+def test_ssh_from_two_nodes_to_a_third_at_once(cluster):
+    """Each of them gets its own command's output, end and input, though nodes count their commands alike."""
+    job = cluster.script("""third=$(sed -n 3p $HOME/hostfile | cut -d' ' -f1)
+if [ $AWS_BATCH_JOB_NODE_INDEX = 2 ]; then until [ -e /shared/over-0 -a -e /shared/over-1 ]; do sleep 0.05; done; exit 0; fi
+for i in 1 2 3; do
+  echo "input $i of $AWS_BATCH_JOB_NODE_INDEX" | ssh -o StrictHostKeyChecking=no $third "
+    touch /shared/at-$i-$AWS_BATCH_JOB_NODE_INDEX
+    until [ -e /shared/at-$i-0 -a -e /shared/at-$i-1 ]; do sleep 0.01; done
+    cat; exit $((40 + AWS_BATCH_JOB_NODE_INDEX))"
+  echo code $?
+done
+touch /shared/over-$AWS_BATCH_JOB_NODE_INDEX
+""", nodes=3)
+    end = cluster.finish(job)
+    assert end["status"] == "SUCCEEDED", end[""]
+    for node in (0, 1):
+        lines = cluster.output(f"{job}#{node}")
+        assert lines == [line for i in (1, 2, 3) for line in (f"input {i} of {node}", f"code {40 + node}")], lines
+
+
+def test_ssh_with_a_slow_reader_holds_up_nobody_else(cluster):
+    """Who writes waits, on either side; the nodes' agents do not, and nothing is lost."""
+    job = cluster.script("""[ $AWS_BATCH_JOB_NODE_INDEX = 0 ] || { trap 'exit 0' TERM; sleep 120 & wait; }
+there=$(sed -n 2p $HOME/hostfile | cut -d' ' -f1)
+ssh="ssh -o StrictHostKeyChecking=no $there"
+{ dd if=/dev/zero bs=1M count=40 2> /dev/null; touch /shared/all-in; } |
+  $ssh 'until [ -e /shared/gate ]; do sleep 0.05; done; wc -c' > $HOME/in &
+$ssh 'dd if=/dev/zero bs=1M count=40 2> /dev/null; touch /shared/all-out' |
+  { until [ -e /shared/gate ]; do sleep 0.05; done; wc -c; } > $HOME/out &
+for i in $(seq 50); do $ssh "echo alive"; sleep 0.02; done | sort | uniq -c
+[ -e /shared/all-in -o -e /shared/all-out ] && echo "more was on its way than fits"
+touch /shared/gate
+wait
+cat $HOME/in $HOME/out
+echo much | $ssh 'exec <&-; sleep 0.2; echo read nothing'
+{ yes | $ssh 'head -n 2'; } 2>&1
+""", nodes=2)
+    end = cluster.finish(job)
+    lines = [line.strip() for line in cluster.output(f"{job}#0")]
+    assert end["status"] == "SUCCEEDED", end[""] + "\n".join(lines)
+    assert lines == ["50 alive", str(40 << 20), str(40 << 20), "read nothing", "y", "y"], lines
+
+
 @pytest.mark.parametrize("how", ["threads", "windows"])
 def test_big_messages_threads_and_windows(cluster, how):
     """The tuned settings must not break one-sided, threaded or large transfers. Both at once is what Open MPI 4.1

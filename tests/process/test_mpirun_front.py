@@ -460,3 +460,56 @@ true""", "-m", memory)
     assert counted == [["counted", "300000", "0123456789abcdefghijklmnopqrstuvwxyz"]], output[:20]
     assert words_of(output, "was") == ["read 20000"], output[:20]
     assert words_of(output, "then") == ["3"], output[:20]
+
+
+WIDE = """#!/bin/bash
+export P=/shared/probe COX_MPIRUN=verbose
+if [[ $AWS_BATCH_JOB_NODE_INDEX != 0 ]]; then
+  [[ $AWS_BATCH_JOB_NODE_INDEX = 17 ]] || cp $P /tmp/in-seventeen
+  touch /shared/there-$AWS_BATCH_JOB_NODE_INDEX
+  while [[ ! -e /shared/over ]]; do sleep 0.1; done
+  exit 0
+fi
+cp $P /tmp/in-seventeen
+for node in $(seq 17); do until [[ -e /shared/there-$node ]]; do sleep 0.05; done; done
+hosts=($(cut -d' ' -f1 $HOME/hostfile))
+left() { for host in ${hosts[@]}; do ssh $host 'pgrep -x probe; find /dev/shm -mindepth 2'; done; }
+running() {
+  for i in $(seq 600); do [[ $(grep -c ^rank $1 2> /dev/null) -ge 18 ]] && return; sleep 0.05; done
+  echo "left only $(cat $1)"
+}
+ALL="--allow-run-as-root --map-by node --hostfile $HOME/hostfile"
+mpirun $ALL -n 18 $P 2> $HOME/err | sort -V | awk '{ print $1, $2, $3, $4, $5, $6 } END { print "ranks", NR }'
+sed 's/^/said /' $HOME/err
+(echo ${hosts[17]} slots=1; head -n 17 $HOME/hostfile | sed 's/slots=2/slots=1/') > $HOME/turned
+seq 20000 | mpirun --allow-run-as-root --hostfile $HOME/turned $P input 2>> $HOME/err | grep -c '^read [0-9]*$' | sed 's/^/read /'
+mpirun $ALL -n 18 $P exit 17 5 > $HOME/out 2>> $HOME/err; echo "code $?"
+mpirun $ALL -n 18 $P wait > $HOME/out-1 2>> $HOME/err & pid=$!
+running $HOME/out-1; kill -USR1 $pid; wait $pid; echo "signalled $?"
+mpirun $ALL -n 18 $P wait > $HOME/out-2 2>> $HOME/err & pid=$!
+running $HOME/out-2; ssh ${hosts[1]} 'pkill -KILL -x cox-mpirun'; wait $pid; echo "lost $?"
+mpirun $ALL -n 18 /tmp/in-seventeen > $HOME/out-3 2> $HOME/err; echo "missing $?"
+grep ^cox-mpirun $HOME/err | sed 's/^/said /'
+for i in $(seq 100); do [[ -z $(left) ]] && break; sleep 0.1; done
+echo "left $(left | tr '\\n' ' ')"
+touch /shared/over
+"""
+
+
+def test_nodes_beyond_sixteen_meet_at_another_node(shared_person):
+    """The eighteenth node meets the others at the second: what it says, and what it is told, goes by that one."""
+    cluster = shared_person.create("wide", minimum=36, maximum=36)
+    source = shared_person.write("probe.c", PROBE)
+    shared_person.run("mpicc", "-O1", "-o", cluster.directory / "shared/data/probe", source).ok()
+    job = cluster.script(WIDE, nodes=18)
+    end = cluster.finish(job, seconds=200)
+    output = cluster.output(f"{job}#0")
+    text = end[""] + "\n".join(output)
+    assert end["status"] == "SUCCEEDED", text
+    assert output[:19] == [*(f"rank {rank} of 18 sum 153" for rank in range(18)), "ranks 18"], text
+    assert words_of(output, "read") == ["20000"] and words_of(output, "code") == ["5"], text
+    assert words_of(output, "signalled") == ["138"] and words_of(output, "lost") == ["137"], text
+    said = words_of(output, "said")
+    assert said[0] == "cox-mpirun: 18 ranks were launched directly", text
+    assert re.search(r"takes it: ip-10-0-\d+-\d+: there is no program /tmp/in-seventeen", said[1]), text
+    assert words_of(output, "missing") != ["0"] and words_of(output, "left") == [""], text

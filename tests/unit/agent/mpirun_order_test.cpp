@@ -10,6 +10,7 @@ MpirunOrder some_order() {
   order.node_index = 1;
   order.name = "job-1.0.7";
   order.port = 4711;
+  order.fan_out = 16;
   order.secret = "s";
   order.hosts = {"ip-4", "ip-5"};
   order.addresses = {"10.0.0.4", "10.0.0.5"};

@@ -175,6 +175,30 @@ TEST_F(StepTest, OfANurseryIsOursAndRunsWhatItIsToldLater) {
   EXPECT_EQ(out.rest(), "b c\n");
 }
 
+/// A job may stop its step.
+TEST_F(StepTest, ThatStandsStillHoldsNobodyUp) {
+  begin(plan_of({"sleep", "60"}));
+  const Pipe pipe;
+  const auto ask = [&](std::uint64_t id) {
+    const auto end = [&] { return os::Fd(::fcntl(pipe.in.get(), F_DUPFD_CLOEXEC, 0)); };
+    step_->run_remote(id, "exit 0 #" + std::string(60'000, 'x'),
+                      os::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)), end(), end());
+  };
+  ::kill(step_->pid(), SIGSTOP);
+  for (std::uint64_t id = 1; id <= 20; ++id) ask(id);
+  EXPECT_EQ(told_, std::vector<std::string>{"prepared"});
+
+  ::kill(step_->pid(), SIGCONT);
+  for (std::uint64_t id = 1; id <= 20; ++id) wait_for(fmt::format("remote {} ended 0", id));
+
+  ::kill(step_->pid(), SIGSTOP);
+  for (std::uint64_t id = 21; id <= 200; ++id) ask(id);
+  int status = 0;
+  ASSERT_EQ(::waitpid(step_->pid(), &status, 0), step_->pid());
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  step_.reset();
+}
+
 TEST_F(StepTest, IsNotMadeOfAProcessThatHasEnded) {
   auto control = step_sockets().value();
   control.theirs.reset();
