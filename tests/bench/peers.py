@@ -106,16 +106,23 @@ def alone(what):
     return what()
 
 
-def collected(rounds, samples, before=lambda: None):
+def collected(rounds, samples):
     """Name → seconds of each round; a round takes each sample once, and the first warms up."""
-    taken = {name: [] for name in samples}
+    return collected_until(lambda: None, rounds, samples)[0]
+
+
+def collected_until(settled, rounds, samples):
+    """As collected(), and name → seconds until settled() has returned as well. None begins before the last one has settled."""
+    taken, ended = ({name: [] for name in samples} for _ in range(2))
+    settled()
     for number in range(rounds + 1):
         for name, sample in samples.items():
-            before()
             seconds = sample()
+            more = timed(settled)
             if number > 0:
                 taken[name].append(seconds)
-    return taken
+                ended[name].append(seconds + more)
+    return taken, ended
 
 
 def bench_many(person, site, rounds, jobs, row):
@@ -179,9 +186,9 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
                             f" --mca btl_tcp_if_include eth0 --allow-run-as-root --machinefile {made.directory}/hostfile"
                             f" /shared/writer {megabytes} {' '.join(more)} > /shared/{into}")
 
-    def srun(*more, options=()):
-        return timed(lambda: site.run("srun", "-N3", "-n6", "--mpi=pmix", *options, "-o", shared / "out.%t",
-                                      shared / "writer", str(megabytes), *more, seconds=600))
+    def srun(*more):
+        return timed(lambda: site.run("srun", "-N3", "-n6", "--mpi=pmix", "-o", shared / "out.%t", shared / "writer",
+                                      str(megabytes), *more, seconds=600))
 
     def writers(into):
         """Six of them alone, line by line: each into a file of its own, or nowhere."""
@@ -194,14 +201,14 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
 
     try:
         made.wait_for_sshd()
-        taken = collected(rounds, {
+        # Ours is on the disk when the job has ended; a peer's only once the system has put it there.
+        taken, on_disk = collected_until(os.sync, rounds, {
             "direct": lambda: timed(ours),
             "mpirun": lambda: mpirun("out"),
             "hydra": lambda: made.on_head(f"mpiexec.hydra -launcher ssh -launcher-exec {made.directory}/ssh -f"
                                           f" {made.directory}/hosts.hydra -n 6 /shared/writer.plain {megabytes}"
                                           " > /shared/out.hydra"),
             "srun": srun,
-            "srun, by lines": lambda: srun(options=["--unbuffered"]),
             "direct, buffered": lambda: timed(lambda: ours(export=["-e", buffered], env={buffered: "2"})),
             "direct, blocks": lambda: timed(lambda: ours(*blocks)),
             "mpirun, blocks": lambda: mpirun("out.blocks", *blocks),
@@ -210,8 +217,7 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
             "writers, to nowhere": lambda: timed(lambda: writers("/dev/null")),
             "disk": lambda: timed(lambda: subprocess.run(
                 ["dd", "if=/dev/zero", f"of={shared}/dd.out", "bs=1M", f"count={megabytes}", "conv=fdatasync"],
-                check=True, stderr=subprocess.DEVNULL))},
-            before=os.sync)  # nobody's time has the disk at work on what another has written
+                check=True, stderr=subprocess.DEVNULL))})
     finally:
         made.close()
     listing = person.start("awsbout", "-c", "bench-out", "--ranks", "0-5", "--stdout", jobs[-1], stderr=None)
@@ -228,7 +234,6 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
     return ([row(what, taken["direct"], taken["mpirun"], "mpirun > file", 0.1),
              row("the same", taken["direct"], taken["hydra"], "hydra > file, without MPI", None),
              row("the same; by 4 KiB under srun", taken["direct"], taken["srun"], "srun -o, a file a task", 1),
-             row("the same", taken["direct"], taken["srun, by lines"], "srun --unbuffered -o: by lines too", 1),
              row("the same", taken["direct"], taken["writers"], "the writers alone, by lines into a file each", None),
              row("the same", taken["direct"], taken["writers, to nowhere"], "the writers alone, by lines to /dev/null", None),
              row("the same, buffered by stdio as under srun", taken["direct, buffered"], taken["srun"], "srun -o, a file a task", 1),
@@ -236,7 +241,12 @@ def bench_output(person, site, nodes, megabytes, rounds, row):
              row("the same, written 64 KiB at a time", taken["direct, blocks"], taken["srun, blocks"],
                  "srun -o, a file a task", 1),
              row("the same, written 64 KiB at a time", taken["direct, blocks"], taken["disk"],
-                 "dd to the disk, fdatasync", None)],
+                 "dd to the disk, fdatasync", None),
+             row("the same, until the system has all of it on the disk", on_disk["direct, blocks"],
+                 on_disk["mpirun, blocks"], "mpirun > file", 0.1),
+             row("the same, until the system has all of it on the disk", on_disk["direct, blocks"],
+                 on_disk["srun, blocks"], "srun -o, a file a task", 1),
+             row("the same, by lines, until it is on the disk", on_disk["direct"], on_disk["mpirun"], "mpirun > file", 0.1)],
             [{"what": "the same: awsbout --tail 10 of one rank", "value": round(tail * 1000, 2), "unit": "ms", "budget": None},
              {"what": "the same: torn lines of ours", "value": ours_torn, "unit": "", "budget": "0"},
              {"what": "the same: torn lines of mpirun > file", "value": by_hand, "unit": "", "budget": None}])
