@@ -76,7 +76,10 @@ void Part::remote_input(const wire::RemoteInput& input) {
   const auto size = static_cast<std::int64_t>(input.bytes.size());
   remote->input_ends = remote->input_ends || input.end;
   if (!remote->input || remote->pending.size() > kPendingMax) {
-    remote->input.reset();  // or it reads no more: the rest goes nowhere, as with a pipe
+    // Or it reads no more: the rest goes nowhere, as with a pipe.
+    remote->writable.reset();
+    remote->input.reset();
+    remote->pending.clear();
     return took_input(*remote, size);
   }
   remote->pending += input.bytes;
@@ -98,7 +101,7 @@ void Part::write_remote(Remote& remote) {
     remote.pending.erase(0, size);
     took_input(remote, static_cast<std::int64_t>(size));
   }
-  const auto done = std::move(remote.writable);  // it may be the caller
+  remote.writable.reset();
   if (remote.input_ends) remote.input.reset();
 }
 

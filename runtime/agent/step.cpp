@@ -101,7 +101,7 @@ class StepEnd : public Step {
       unsent_bytes_ -= unsent_.front().text.size();
       unsent_.pop_front();
     }
-    const auto done = std::move(room_);  // it may be the caller
+    room_.reset();
   }
 
   void receive() {
