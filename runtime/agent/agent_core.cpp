@@ -29,8 +29,11 @@ namespace cox::agent {
 
 namespace {
 
-/// Taken of a command's output, once there is nobody for it: more than will ever come.
-constexpr std::int64_t kNobodyReads = std::int64_t{1} << 60;
+/// What a local program may say at once of a command on another node; it travels within a frame.
+constexpr std::size_t kRemoteWordsMax = 1u << 20;
+/// Of a command's input: who sends more does not keep to the window.
+constexpr std::int64_t kInputUnderWayMax = 32 << 20;
+constexpr const char* kMuchWasLost = "the head was lost while much was under way";
 constexpr auto kFirstRetry = std::chrono::milliseconds(10);
 constexpr auto kLastRetry = std::chrono::milliseconds(1000);
 constexpr int kTurnsTillSure = 3;
@@ -152,6 +155,7 @@ class AgentCore : public Agent {
         link_.reset();
         if (welcome_) last_contact_ = std::chrono::steady_clock::now();
         welcome_ = false;
+        end_remote_streams();
         for (const auto& [key, part] : parts_) part->connection_lost();
         if (!options_.head_file.empty() && was_turned_away()) return loop_.stop();
         dial_later(why);
@@ -236,7 +240,12 @@ class AgentCore : public Agent {
   }
   void on(const wire::RemoteStart& message) { start_remote(message); }
   void on(const wire::RemoteInput& message) { input_remote(message); }
-  void on(const wire::RemoteOutput& message) { local_.send(message.id, message); }
+  void on(const wire::RemoteOutput& message) {
+    const auto asked = remote_targets_.find(message.id);
+    if (asked == remote_targets_.end()) return;
+    asked->second.moved += static_cast<std::int64_t>(message.bytes.size());
+    local_.send(message.id, message);
+  }
   void on(const wire::RemoteExited& message) { exited_remote(message); }
   void on(const wire::RemoteTaken& message) { taken_remote(message); }
   template <class Other>
@@ -288,8 +297,13 @@ class AgentCore : public Agent {
   }
 
   void taken_remote(const wire::RemoteTaken& message) {
-    if (message.of_input) return local_.send(message.id, message);
-    if (auto* target = part_of(message.from)) target->remote_output_taken(message);
+    const auto asked = remote_targets_.find(message.id);
+    if (!message.of_input) {
+      if (auto* target = part_of(message.from)) target->remote_output_taken(message);
+    } else if (asked != remote_targets_.end()) {
+      asked->second.input_under_way -= message.bytes;
+      local_.send(message.id, message);
+    }
   }
 
   void exited_remote(const wire::RemoteExited& message) {
@@ -316,9 +330,11 @@ class AgentCore : public Agent {
       target->rank_ended(*ended);
       local_.send(id, wire::ExitedAck{ended->part});
     } else if (auto* start = std::get_if<wire::RemoteStart>(&message)) {
-      return remote_asked(id, uid, std::move(*start));
+      if (start->host.size() + start->command.size() > kRemoteWordsMax) return false;
+      start->environment.clear();
+      return !remote_targets_.contains(id) && remote_asked(id, uid, std::move(*start));
     } else if (auto* input = std::get_if<wire::RemoteInput>(&message)) {
-      pass_to_target(id, std::move(*input));
+      return remote_input(id, std::move(*input));
     } else if (auto* taken = std::get_if<wire::RemoteTaken>(&message)) {
       taken->of_input = false;
       pass_to_target(id, *taken);
@@ -353,9 +369,21 @@ class AgentCore : public Agent {
     }
     start.target_index = peer->node_index;
     const bool on_this_node = peer->node == options_.node;
-    remote_targets_[id] = {start.from, peer->node_index, on_this_node};
+    remote_targets_[id] = {start.from, peer->node_index, on_this_node, 0, 0};
     pass_on(on_this_node, start);
     return true;
+  }
+
+  bool remote_input(LocalServer::ConnectionId id, wire::RemoteInput input) {
+    const auto asked = remote_targets_.find(id);
+    if (asked == remote_targets_.end()) return true;
+    const auto size = static_cast<std::int64_t>(input.bytes.size());
+    asked->second.moved += size;
+    asked->second.input_under_way += size;
+    const bool fits =
+        input.bytes.size() <= kRemoteWordsMax && asked->second.input_under_way <= kInputUnderWayMax;
+    if (fits) pass_to_target(id, std::move(input));
+    return fits;
   }
 
   template <class Message>
@@ -382,13 +410,24 @@ class AgentCore : public Agent {
 
   /// cox-rsh is gone: nobody waits for the command's output, nor has more to say to it.
   void local_closed(LocalServer::ConnectionId id) {
-    wire::RemoteInput end;
-    end.end = true;
-    pass_to_target(id, end);
-    wire::RemoteTaken all;
-    all.bytes = kNobodyReads;
-    pass_to_target(id, all);
+    pass_to_target(id, wire::RemoteInput{0, {}, {}, 0, "", true});
+    pass_to_target(id, wire::RemoteTaken{0, {}, {}, 0, false, wire::kNobodyReads});
     remote_targets_.erase(id);
+  }
+
+  /// What was in the head's hands is gone. Of little, nothing mostly was; a long stream would have
+  /// a hole, or stand still.
+  void end_remote_streams() {
+    std::vector<wire::RemoteExited> ends;
+    for (const auto& [id, asked] : remote_targets_) {
+      if (asked.here || asked.moved < wire::kRemoteTold) continue;
+      ends.push_back({id, asked.from, options_.node, 255, kMuchWasLost});
+    }
+    for (const auto& end : ends) {
+      local_closed(end.id);
+      local_.send(end.id, end);
+    }
+    for (const auto& [key, part] : parts_) part->end_remote_streams(kMuchWasLost);
   }
 
   // Children: steps, and as first process of the node whatever lost its parent.
@@ -423,6 +462,8 @@ class AgentCore : public Agent {
     wire::PartKey from;
     int target_index = 0;
     bool here = false;
+    std::int64_t moved = 0;  ///< bytes of its input and output
+    std::int64_t input_under_way = 0;
   };
 
   os::EventLoop& loop_;

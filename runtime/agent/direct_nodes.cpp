@@ -219,7 +219,12 @@ void DirectRun::hand_down(int node, char kind, std::string_view text) {
 }
 
 void DirectRun::give_up(const mpi::RankFailure& how) {
-  if (!hub_) return end(how);
+  launched_ = true;  // nothing is started any more
+  if (!hub_) {
+    if (link_ && !over_) link_->send('F', fmt::format("{} {}", how.exit_code, how.reason));
+    end(how);
+    return finish_if_empty();
+  }
   hub_->failed(how);
   settle();
 }

@@ -15,6 +15,10 @@
 
 namespace cox::agent {
 
+namespace {
+constexpr std::size_t kPieceBytes = 256u << 10;
+}  // namespace
+
 Result<void> AskedNodes::ask(const MpirunOrder& own, const wire::Meeting& meeting) {
   const mpi::HubTree tree{static_cast<int>(own.hosts.size()), own.fan_out};
   for (int node = own.node_index + 1; node < tree.nodes; ++node) {
@@ -30,13 +34,15 @@ Result<void> AskedNodes::ask(const MpirunOrder& own, const wire::Meeting& meetin
     order.port = meeting.port;
     order.secret = meeting.secret;
     const auto bytes = encode_order(order);
+    const auto text = fmt::format("{}:{}", bytes.size(), bytes);
     wire::RemoteStart start;
     start.from = part_;
     start.host = own.addresses[at];
     start.command = "exec cox-mpirun --node";
-    const auto words =
-        framed(start) + framed(wire::RemoteInput{
-                            0, part_, {}, 0, fmt::format("{}:{}", bytes.size(), bytes), false});
+    auto words = framed(start);
+    for (std::size_t begun = 0; begun < text.size(); begun += kPieceBytes) {
+      words += framed(wire::RemoteInput{0, part_, {}, 0, text.substr(begun, kPieceBytes), false});
+    }
     if (!os::write_all(asked.agent.get(), words)) {
       return fail(Errc::unavailable, "the node's agent is gone");
     }

@@ -367,7 +367,10 @@ class NodeLaunch {
     });
     loop_.turn(watches_, node_.wait_ms(), [this](int signal) {
       if (signal == SIGCHLD) return node_.reap();
-      node_.run().give_up({1, ""});
+      const auto& order = node_.order();
+      node_.run().give_up(
+          {1, fmt::format("{} was told to end its ranks",
+                          order.hosts[static_cast<std::size_t>(order.node_index)])});
     });
     node_.tick();
   }

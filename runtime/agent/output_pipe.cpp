@@ -1,8 +1,10 @@
 #include "runtime/agent/output_pipe.hpp"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -70,13 +72,20 @@ void OutputPipe::read_on(std::size_t got) {
 }
 
 void OutputPipe::drain() {
-  std::array<char, 4096> piece{};
-  while (read_end_) {
-    const auto got = ::read(read_end_.get(), piece.data(), piece.size());
+  if (!read_end_) return;
+  // Not until it is empty: another process may fill it again and again.
+  int left = 0;
+  ::ioctl(read_end_.get(), FIONREAD, &left);
+  std::array<char, 16384> piece{};
+  while (read_end_ && left > 0) {
+    const auto most = std::min(piece.size(), static_cast<std::size_t>(left));
+    const auto got = ::read(read_end_.get(), piece.data(), most);
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return finish();
+    if (got <= 0) break;
+    left -= static_cast<int>(got);
     bytes_({piece.data(), static_cast<std::size_t>(got)});
   }
+  if (read_end_) finish();
 }
 
 void OutputPipe::finish() {

@@ -28,6 +28,8 @@ class OutputPipe {
   void hurry();
   /// Reads what is there now and ends, whoever still holds the other end.
   void drain();
+  /// Ends without reading: who writes learns that nobody does.
+  void close() { finish(); }
 
  private:
   void look();

@@ -302,6 +302,9 @@ void Part::over() {
   err_lines_.finish(add(1));
   finish_rank_lines();
   give_step();
+  for (const auto& [number, remote] : remotes_) {
+    tell_remote_end(*remote, 255, "the job has ended on that node");
+  }
   remotes_.clear();
   if (host_.options.ended_together && exit_code_ != 0) {
     doubt_timer_ = host_.loop.after(kDoubtTime, [this] {

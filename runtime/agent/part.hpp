@@ -60,6 +60,8 @@ class Part {
   void run_remote(const wire::RemoteStart& start);
   void remote_input(const wire::RemoteInput& input);
   void remote_output_taken(const wire::RemoteTaken& taken);
+  /// Other nodes' commands that have moved more than a little end for who asked.
+  void end_remote_streams(const std::string& why);
   void acknowledged(const wire::OutputAck& ack);
   void unseen(const wire::OutputUnseen& unseen);
   /// The connection is new: says everything again that the head may not know.
@@ -102,6 +104,7 @@ class Part {
   [[nodiscard]] Remote* remote_of(std::uint64_t id, const NodeId& from_node);
   void write_remote(Remote& remote);
   void took_input(Remote& remote, std::int64_t bytes);
+  void tell_remote_end(const Remote& remote, int exit_code, const std::string& why) const;
   void remote_ended(std::uint64_t number, int wait_status);
   void begin_end(int exit_code, std::string reason);
   [[nodiscard]] std::vector<pid_t> left() const;

@@ -37,6 +37,7 @@ struct Part::Remote {
   std::unique_ptr<OutputPipe> out;
   std::unique_ptr<OutputPipe> err;
   std::int64_t on_their_way = 0;  ///< bytes of its output
+  std::int64_t moved = 0;         ///< bytes of its input and output
 };
 
 }  // namespace cox::agent

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 #include "runtime/agent/part_outputs.hpp"
@@ -18,6 +19,8 @@ namespace {
 
 /// Of a command's input: beyond this who sends it does not keep to the window.
 constexpr std::size_t kPendingMax = 32u << 20;
+/// Each takes descriptors of the agent's.
+constexpr std::size_t kRemotesMax = 256;
 
 }  // namespace
 
@@ -29,6 +32,7 @@ void Part::run_remote(const wire::RemoteStart& start) {
     return refuse("the job has ended on that node");
   }
   if (start.command.size() > kStepTextMax) return refuse("the command is too long");
+  if (remotes_.size() >= kRemotesMax) return refuse("too many commands run there for the job");
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return refuse("no pipe to be had");
   os::Fd input(ends[0]);
@@ -45,6 +49,7 @@ void Part::run_remote(const wire::RemoteStart& start) {
         host_.loop,
         [this, stream, at = remote.get()](std::string_view piece) {
           at->on_their_way += static_cast<std::int64_t>(piece.size());
+          at->moved += static_cast<std::int64_t>(piece.size());
           host_.answer_remote(
               wire::RemoteOutput{at->id, at->from, at->from_node, stream, std::string(piece)});
           if (at->on_their_way < wire::kRemoteWindow) return;
@@ -74,6 +79,7 @@ void Part::remote_input(const wire::RemoteInput& input) {
   auto* remote = remote_of(input.id, input.from_node);
   if (remote == nullptr) return;
   const auto size = static_cast<std::int64_t>(input.bytes.size());
+  remote->moved += size;
   remote->input_ends = remote->input_ends || input.end;
   if (!remote->input || remote->pending.size() > kPendingMax) {
     // Or it reads no more: the rest goes nowhere, as with a pipe.
@@ -120,7 +126,12 @@ void Part::took_input(Remote& remote, std::int64_t bytes) {
 void Part::remote_output_taken(const wire::RemoteTaken& taken) {
   auto* remote = remote_of(taken.id, taken.from_node);
   if (remote == nullptr) return;
-  remote->on_their_way -= std::max<std::int64_t>(taken.bytes, 0);
+  if (taken.bytes == wire::kNobodyReads) {
+    remote->out->close();
+    return remote->err->close();
+  }
+  remote->on_their_way =
+      std::max<std::int64_t>(remote->on_their_way - std::max<std::int64_t>(taken.bytes, 0), 0);
   if (remote->on_their_way >= wire::kRemoteWindow) return;
   remote->out->resume();
   remote->err->resume();
@@ -134,9 +145,21 @@ void Part::remote_ended(std::uint64_t number, int wait_status) {
   auto& remote = *found->second;
   remote.out->drain();
   remote.err->drain();
-  host_.answer_remote(wire::RemoteExited{remote.id, remote.from, remote.from_node,
-                                         os::exit_code_of(wait_status), ""});
+  tell_remote_end(remote, os::exit_code_of(wait_status), "");
   remotes_.erase(found);
+}
+
+void Part::tell_remote_end(const Remote& remote, int exit_code, const std::string& why) const {
+  host_.answer_remote(wire::RemoteExited{remote.id, remote.from, remote.from_node, exit_code, why});
+}
+
+void Part::end_remote_streams(const std::string& why) {
+  for (auto at = remotes_.begin(); at != remotes_.end();) {
+    const auto& remote = *at->second;
+    const bool ends = remote.from_node != host_.options.node && remote.moved >= wire::kRemoteTold;
+    if (ends) tell_remote_end(remote, 255, why);
+    at = ends ? remotes_.erase(at) : std::next(at);
+  }
 }
 
 }  // namespace cox::agent

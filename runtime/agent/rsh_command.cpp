@@ -97,7 +97,11 @@ class Talk {
       if (!message) return false;
       if (!*message) return true;
       if (const auto* output = std::get_if<wire::RemoteOutput>(&**message)) {
-        write_all(output->stream == 0 ? STDOUT_FILENO : STDERR_FILENO, output->bytes);
+        const int to = output->stream == 0 ? STDOUT_FILENO : STDERR_FILENO;
+        if (!write_all(to, output->bytes)) {
+          code_ = kNotReached;  // nobody reads: the other end learns of it when this one is gone
+          return true;
+        }
         took(static_cast<std::int64_t>(output->bytes.size()));
       } else if (const auto* taken = std::get_if<wire::RemoteTaken>(&**message)) {
         on_their_way_ -= taken->bytes;

@@ -345,6 +345,7 @@ void HeadCore::relay(const wire::PartKey& from, int target_index, const NodeId& 
   const NodeId target =
       known ? job->current()->nodes[static_cast<std::size_t>(target_index)].node : NodeId{};
   if (!known || !sessions_.contains(target)) {
+    if (std::holds_alternative<wire::RemoteTaken>(message)) return;
     send(from_node, wire::RemoteExited{id, from, from_node, 255, "the node cannot be reached"});
     return;
   }

@@ -169,7 +169,7 @@ struct RemoteOutput {
   friend bool operator==(const RemoteOutput&, const RemoteOutput&) = default;
 };
 /// So much of the command's input was taken, or of its output: who sends has at most
-/// kRemoteWindow bytes on their way.
+/// kRemoteWindow bytes on their way. kNobodyReads: of its output nothing will be any more.
 struct RemoteTaken {
   std::uint64_t id = 0;
   PartKey from;
@@ -179,6 +179,7 @@ struct RemoteTaken {
   std::int64_t bytes = 0;
   friend bool operator==(const RemoteTaken&, const RemoteTaken&) = default;
 };
+inline constexpr std::int64_t kNobodyReads = -1;
 inline constexpr std::int64_t kRemoteWindow = 1 << 20;
 /// How much is taken before it is told.
 inline constexpr std::int64_t kRemoteTold = 128 << 10;

@@ -1,6 +1,8 @@
 """awsbsub --mpi, the examples, and what a script may do with ssh and mpirun."""
 
+import os
 import re
+import signal
 
 import pytest
 
@@ -121,11 +123,36 @@ wait
 cat $HOME/in $HOME/out
 echo much | $ssh 'exec <&-; sleep 0.2; echo read nothing'
 { yes | $ssh 'head -n 2'; } 2>&1
+$ssh yes | head -n 2
+$ssh 'yes & sleep 0.1; exit 3' > /dev/null
+echo "code $?"
+$ssh yes > /dev/null &
+until $ssh 'pgrep -x yes' > /dev/null; do sleep 0.05; done
+kill $!
+for i in $(seq 200); do $ssh 'pgrep -x yes' > /dev/null || break; sleep 0.05; done
+[ $i -lt 200 ] && echo "nobody writes for nobody"
 """, nodes=2)
     end = cluster.finish(job)
     lines = [line.strip() for line in cluster.output(f"{job}#0")]
     assert end["status"] == "SUCCEEDED", end[""] + "\n".join(lines)
-    assert lines == ["50 alive", str(40 << 20), str(40 << 20), "read nothing", "y", "y"], lines
+    assert lines == ["50 alive", str(40 << 20), str(40 << 20), "read nothing", "y", "y", "y", "y", "code 3", "nobody writes for nobody"], lines
+
+
+def test_a_long_stream_by_ssh_ends_with_the_head_and_says_so(person):
+    """What was in the head's hands is lost with it: that is told, not passed over."""
+    cluster = person.create("stream", minimum=4)
+    job = cluster.script("""[ $AWS_BATCH_JOB_NODE_INDEX = 0 ] || { trap 'exit 0' TERM; sleep 120 & wait; }
+there=$(sed -n 2p $HOME/hostfile | cut -d' ' -f1)
+ssh -o StrictHostKeyChecking=no $there 'cat /dev/zero' 2> $HOME/said | { head -c 3000000 > /dev/null; echo streams; cat > /dev/null; }
+echo "code ${PIPESTATUS[0]}"
+cat $HOME/said
+for i in $(seq 100); do ssh -o StrictHostKeyChecking=no $there 'echo and serves again' 2> /dev/null && break; sleep 0.05; done
+""", nodes=2)
+    harness.wait_until(lambda: (cluster.output(f"{job}#0") == ["streams"], cluster.details(job)[""]), "the stream", 30)
+    os.kill(max(cluster.daemons()), signal.SIGKILL)
+    end = cluster.finish(job, seconds=60)
+    assert cluster.output(f"{job}#0") == ["streams", "code 255", "cox-rsh: the head was lost while much was under way",
+                                          "and serves again"], end[""]
 
 
 @pytest.mark.parametrize("how", ["threads", "windows"])

@@ -434,16 +434,20 @@ def test_a_failing_rank_fails_the_job_with_its_code(job_of):
 
 def test_a_lost_node_ends_the_launch(job_of):
     end, output, _ = job_of(ENDS + f"""
-COX_MPIRUN=verbose mpirun {HOSTS} $P wait > $HOME/out 2> $HOME/err &
-pid=$!
-running $HOME/out 6
-ssh $C 'pkill -KILL -x cox-mpirun'
-wait $pid
-echo "code $?"
-nothing_left
+for signal in KILL TERM; do
+  COX_MPIRUN=verbose mpirun {HOSTS} $P wait > $HOME/out-$signal 2> $HOME/err-$signal &
+  pid=$!
+  running $HOME/out-$signal 6
+  ssh $C "pkill -$signal -x cox-mpirun"
+  wait $pid
+  echo "code $?"
+  nothing_left
+done
+grep 'told to end' $HOME/err-TERM | sed 's/^/said /'
 true""")
     assert end["status"] == "SUCCEEDED", end[""] + "\n".join(output)
-    assert words_of(output, "code") == ["137"] and not words_of(output, "left"), output
+    assert words_of(output, "code") == ["137", "1"] and not words_of(output, "left"), output
+    assert re.search(r"said .*ip-[\d-]+ was told to end its ranks", "\n".join(output)), output
 
 
 def test_much_output_comes_whole(job_of):
