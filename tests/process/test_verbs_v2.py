@@ -198,6 +198,9 @@ def test_a_cluster_that_comes_up_tells_its_head_nodes_address(person):
     assert status.out == "Status: CREATE_IN_PROGRESS\n" and status.err == "", status.story()
     entered = person.run("pcluster", "ssh", "slow").fails(1)
     assert entered.err == "ERROR: cluster slow is CREATE_IN_PROGRESS: its head node cannot be entered\n", entered.story()
+    waiting = person.start("pcluster", "status", "slow")
+    told = waiting.stdout.readline().decode()  # it waits: what has happened so far comes at once
+    assert re.fullmatch(r"Status: \S+ - \w+\n", told), told
     (person.state / "slow/shared/data/go").write_text("")
-    waited = person.run("pcluster", "status", "slow").ok()
-    assert "Status: slow - CREATE_COMPLETE\n" in waited.out and "MasterServer: RUNNING" in waited.out, waited.story()
+    out, err = (text.decode() for text in waiting.communicate(timeout=60 * harness.PATIENCE))
+    assert waiting.returncode == 0 and "Status: slow - CREATE_COMPLETE\n" in out and "MasterServer: RUNNING" in out, told + out + err
