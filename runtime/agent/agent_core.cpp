@@ -19,6 +19,7 @@
 #include "runtime/agent/metadata_service.hpp"
 #include "runtime/agent/open_mpi.hpp"
 #include "runtime/agent/part.hpp"
+#include "runtime/agent/remote_target.hpp"
 #include "runtime/agent/topology_probe.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/os/files.hpp"
@@ -243,7 +244,7 @@ class AgentCore : public Agent {
   void on(const wire::RemoteOutput& message) {
     const auto asked = remote_targets_.find(message.id);
     if (asked == remote_targets_.end()) return;
-    asked->second.moved += static_cast<std::int64_t>(message.bytes.size());
+    asked->second.moved.add(static_cast<std::int64_t>(message.bytes.size()));
     local_.send(message.id, message);
   }
   void on(const wire::RemoteExited& message) { exited_remote(message); }
@@ -369,7 +370,7 @@ class AgentCore : public Agent {
     }
     start.target_index = peer->node_index;
     const bool on_this_node = peer->node == options_.node;
-    remote_targets_[id] = {start.from, peer->node_index, on_this_node, 0, 0};
+    remote_targets_[id] = {start.from, peer->node_index, on_this_node, {}, 0};
     pass_on(on_this_node, start);
     return true;
   }
@@ -378,7 +379,7 @@ class AgentCore : public Agent {
     const auto asked = remote_targets_.find(id);
     if (asked == remote_targets_.end()) return true;
     const auto size = static_cast<std::int64_t>(input.bytes.size());
-    asked->second.moved += size;
+    asked->second.moved.add(size);
     asked->second.input_under_way += size;
     const bool fits =
         input.bytes.size() <= kRemoteWordsMax && asked->second.input_under_way <= kInputUnderWayMax;
@@ -420,7 +421,7 @@ class AgentCore : public Agent {
   void end_remote_streams() {
     std::vector<wire::RemoteExited> ends;
     for (const auto& [id, asked] : remote_targets_) {
-      if (asked.here || asked.moved < wire::kRemoteTold) continue;
+      if (asked.here || asked.moved.count() < wire::kRemoteTold) continue;
       ends.push_back({id, asked.from, options_.node, 255, kMuchWasLost});
     }
     for (const auto& end : ends) {
@@ -457,14 +458,6 @@ class AgentCore : public Agent {
     spare_steps_->child_ended(pid);
     for (const auto& [key, part] : parts_) part->child_ended(pid, status);
   }
-
-  struct RemoteTarget {
-    wire::PartKey from;
-    int target_index = 0;
-    bool here = false;
-    std::int64_t moved = 0;  ///< bytes of its input and output
-    std::int64_t input_under_way = 0;
-  };
 
   os::EventLoop& loop_;
   AgentOptions options_;

@@ -60,7 +60,7 @@ class Part {
   void run_remote(const wire::RemoteStart& start);
   void remote_input(const wire::RemoteInput& input);
   void remote_output_taken(const wire::RemoteTaken& taken);
-  /// Other nodes' commands that have moved more than a little end for who asked.
+  /// Other nodes' commands that have moved more than a little lately end for who asked.
   void end_remote_streams(const std::string& why);
   void acknowledged(const wire::OutputAck& ack);
   void unseen(const wire::OutputUnseen& unseen);

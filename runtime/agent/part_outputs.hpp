@@ -9,6 +9,7 @@
 #include "runtime/agent/line_cutter.hpp"
 #include "runtime/agent/output_pipe.hpp"
 #include "runtime/agent/part.hpp"
+#include "runtime/agent/recent_bytes.hpp"
 
 namespace cox::agent {
 
@@ -37,7 +38,7 @@ struct Part::Remote {
   std::unique_ptr<OutputPipe> out;
   std::unique_ptr<OutputPipe> err;
   std::int64_t on_their_way = 0;  ///< bytes of its output
-  std::int64_t moved = 0;         ///< bytes of its input and output
+  RecentBytes moved;              ///< of its input and output
 };
 
 }  // namespace cox::agent

@@ -49,7 +49,7 @@ void Part::run_remote(const wire::RemoteStart& start) {
         host_.loop,
         [this, stream, at = remote.get()](std::string_view piece) {
           at->on_their_way += static_cast<std::int64_t>(piece.size());
-          at->moved += static_cast<std::int64_t>(piece.size());
+          at->moved.add(static_cast<std::int64_t>(piece.size()));
           host_.answer_remote(
               wire::RemoteOutput{at->id, at->from, at->from_node, stream, std::string(piece)});
           if (at->on_their_way < wire::kRemoteWindow) return;
@@ -79,7 +79,7 @@ void Part::remote_input(const wire::RemoteInput& input) {
   auto* remote = remote_of(input.id, input.from_node);
   if (remote == nullptr) return;
   const auto size = static_cast<std::int64_t>(input.bytes.size());
-  remote->moved += size;
+  remote->moved.add(size);
   remote->input_ends = remote->input_ends || input.end;
   if (!remote->input || remote->pending.size() > kPendingMax) {
     // Or it reads no more: the rest goes nowhere, as with a pipe.
@@ -156,7 +156,8 @@ void Part::tell_remote_end(const Remote& remote, int exit_code, const std::strin
 void Part::end_remote_streams(const std::string& why) {
   for (auto at = remotes_.begin(); at != remotes_.end();) {
     const auto& remote = *at->second;
-    const bool ends = remote.from_node != host_.options.node && remote.moved >= wire::kRemoteTold;
+    const bool ends =
+        remote.from_node != host_.options.node && remote.moved.count() >= wire::kRemoteTold;
     if (ends) tell_remote_end(remote, 255, why);
     at = ends ? remotes_.erase(at) : std::next(at);
   }
