@@ -1,14 +1,17 @@
 #include "runtime/logs/log_store.hpp"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -402,6 +405,38 @@ TEST(LogStore, SyncsOnAnotherThreadWhileLinesCome) {
   done = true;
   syncer.join();
   EXPECT_TRUE(store->sync());
+}
+
+/// Bytes of a file that are in memory.
+std::size_t bytes_in_memory(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const auto size = std::filesystem::file_size(path);
+  void* place = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
+  ::close(fd);
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> pages((size + page - 1) / page);
+  EXPECT_EQ(::mincore(place, size, pages.data()), 0);
+  ::munmap(place, size);
+  return page *
+         static_cast<std::size_t>(std::count_if(
+             pages.begin(), pages.end(), [](unsigned char each) { return (each & 1) != 0; }));
+}
+
+TEST(LogStore, KeepsOfWhatIsOnTheDiskOnlyTheEndInMemory) {
+  const TemporaryDirectory directory("/var/tmp");  // a disk, which /tmp need not be
+  const auto store = open_store(directory);
+  constexpr std::size_t kLine = 1u << 20;
+  constexpr std::uint64_t kLines = 32;
+  for (std::uint64_t n = 1; n <= kLines; ++n) {
+    ASSERT_TRUE(store->append(kLog, std::vector{line(n, std::string(kLine, 'x'))}));
+  }
+  ASSERT_GE(bytes_in_memory(file_of(directory)), kLines * kLine / 2);
+
+  ASSERT_TRUE(store->sync());
+
+  EXPECT_LE(bytes_in_memory(file_of(directory)), kLines * kLine / 4);
+  EXPECT_GE(bytes_in_memory(file_of(directory)), kLine / 2);
+  EXPECT_THAT(store->read(kLog, {}).value(), SizeIs(kLines));
 }
 
 TEST(LogStore, RefusesADirectoryThatCannotBe) {

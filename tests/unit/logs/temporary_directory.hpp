@@ -10,8 +10,9 @@ namespace cox::logs {
 /// A directory of its own for one test, removed with it.
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    auto pattern = (std::filesystem::temp_directory_path() / "cox-logs-XXXXXX").string();
+  explicit TemporaryDirectory(
+      const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+    auto pattern = (parent / "cox-logs-XXXXXX").string();
     if (::mkdtemp(pattern.data()) != nullptr) path_ = pattern;
   }
   ~TemporaryDirectory() {
