@@ -2,8 +2,6 @@
 
 import os
 import pathlib
-import pwd
-import subprocess
 
 import pytest
 
@@ -17,13 +15,7 @@ def people():
 
 
 def account(kind):
-    if kind != "user":
-        return None
-    try:
-        pwd.getpwnam(harness.TEST_USER)
-    except KeyError:
-        subprocess.run(["useradd", "--create-home", "--shell", "/bin/bash", harness.TEST_USER], check=True)
-    return harness.TEST_USER
+    return harness.ordinary_user() if kind == "user" else None
 
 
 @pytest.fixture(params=people())

@@ -20,6 +20,15 @@ PATIENCE = float(os.environ.get("COX_TEST_PATIENCE", "1"))
 TEST_USER = "coxtest"
 
 
+def ordinary_user():
+    """The name of the ordinary user that root tests as; made if absent."""
+    try:
+        pwd.getpwnam(TEST_USER)
+    except KeyError:
+        subprocess.run(["useradd", "--create-home", "--shell", "/bin/bash", TEST_USER], check=True)
+    return TEST_USER
+
+
 @dataclasses.dataclass
 class Done:
     """A command that ended: its exit status and what it printed."""

@@ -96,7 +96,7 @@ class Host:
 
     def start(self):
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "NAME": self.name, "OWN": str(self.own),
-                       "SHARED": str(self.site.shared), "USERS": harness.TEST_USER, **self.site.environment()}
+                       "SHARED": str(self.site.shared), "USERS": harness.ordinary_user(), **self.site.environment()}
         log = open(self.own / "log", "ab")
         self.process = subprocess.Popen(
             ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child", "/bin/sh", "-c", self.init],
