@@ -78,6 +78,7 @@ void SpooledLog::keep(bool kept) {
   kept = kept && !refused_;
   if (kept_ != kept) forget_waiting();
   kept_ = kept;
+  was_kept_ |= kept;
 }
 
 void SpooledLog::send_instead() {
@@ -171,6 +172,7 @@ void SpooledLog::acknowledged(std::uint64_t sequence) {
     in_flight_bytes_ -= in_flight_.front().second;
     in_flight_.pop_front();
   }
+  if (!was_kept_) spool_.forget(name_, acknowledged_);
 }
 
 }  // namespace cox::agent

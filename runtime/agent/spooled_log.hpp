@@ -75,6 +75,7 @@ class SpooledLog {
   std::deque<std::pair<std::uint64_t, std::size_t>> in_flight_;  ///< last number, bytes
   std::size_t in_flight_bytes_ = 0;
   bool kept_ = false;
+  bool was_kept_ = false;  ///< the head's store may have its file
   bool refused_ = false;
 };
 

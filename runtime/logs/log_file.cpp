@@ -15,6 +15,9 @@ namespace {
 /// damaged was written shortly before it.
 constexpr std::uint64_t kVerifiedBytes = 4u << 20;
 
+/// Room is given back by so much at a time.
+constexpr std::uint64_t kForgottenBytes = 4u << 20;
+
 /// A text of fewer bytes is copied to its record's others; a longer one is written from where it
 /// is.
 constexpr std::size_t kCopiedBytes = 4u << 10;
@@ -213,6 +216,35 @@ Result<std::size_t> LogFile::append(std::span<const OutputLine> lines, std::vect
   if (addition.lines == 0) return 0;
   if (auto written = write(addition); !written) return fail(written.error());
   return addition.lines;
+}
+
+/// By whole blocks, up to a checkpoint; that and the first record stay. An opening of the log looks
+/// at its magic, and from its end back to a checkpoint that is kVerifiedBytes away.
+void LogFile::forget(std::uint64_t sequence) {
+  if (foreign_ || size_ < kVerifiedBytes + kForgottenBytes + forgotten_) return;
+  const auto most = size_ - kVerifiedBytes - kBlockBytes;
+  auto newer = open_block_.first_sequence != 0 ? open_block_.first_sequence : last_sequence_ + 1;
+  std::uint64_t end = 0;
+  for (const auto& block : closed_) {
+    if (newer <= sequence + 1 && block.end <= most) {
+      end = block.end;
+      break;
+    }
+    newer = block.first_sequence;
+  }
+  if (end < forgotten_ + kForgottenBytes) return;
+  if (forgotten_ == 0) {
+    RecordWalk walk(file_->fd(), kFileMagic.size(), size_);
+    walk.go_to(kFileMagic.size());
+    if (!walk.next() || walk.place() >= end) return;
+    forgotten_ = walk.place();
+  }
+  struct stat status {};
+  if (::fstat(file_->fd(), &status) != 0 || status.st_nlink != 1) return;
+  // What holds the file may refuse: then it only takes more room.
+  ::fallocate(file_->fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+              static_cast<off_t>(forgotten_), static_cast<off_t>(end - forgotten_));
+  forgotten_ = end;
 }
 
 /// A file of the version before is one of this from its first name of another log on.

@@ -40,6 +40,8 @@ class LogFile {
   /// As LogStore::append. Returns how many lines were added.
   [[nodiscard]] Result<std::size_t> append(std::span<const OutputLine> lines,
                                            std::vector<Run>* runs);
+  /// As LogStore::forget.
+  void forget(std::uint64_t sequence);
   /// Lines that stand in another log, where they follow on what is known of that here. Returns how
   /// many were added.
   [[nodiscard]] Result<std::size_t> append_elsewhere(const std::string& log,
@@ -90,11 +92,12 @@ class LogFile {
   std::uint64_t size_ = 0;
   std::uint64_t last_sequence_ = 0;
   Millis last_at_;
-  Block open_block_;           ///< the records behind the last checkpoint
-  std::vector<Block> closed_;  ///< blocks that are known, the newest first, without gaps
-  bool foreign_ = false;       ///< another process writes it
-  bool behind_ = false;        ///< the blocks are not those of size_ yet
-  bool is_before_ = false;     ///< of the version before, which names no other logs
+  Block open_block_;             ///< the records behind the last checkpoint
+  std::vector<Block> closed_;    ///< blocks that are known, the newest first, without gaps
+  std::uint64_t forgotten_ = 0;  ///< up to here, the first record apart, room was given back
+  bool foreign_ = false;         ///< another process writes it
+  bool behind_ = false;          ///< the blocks are not those of size_ yet
+  bool is_before_ = false;       ///< of the version before, which names no other logs
   std::optional<std::map<std::string, std::uint64_t>> known_;  ///< as known_of, once it was asked
 };
 

@@ -107,6 +107,7 @@ class DirectoryLogStore final : public LogStore {
 
   Result<void> append(const LogName& log, std::span<const OutputLine> lines,
                       std::vector<Run>* runs) override;
+  void forget(const LogName& log, std::uint64_t sequence) override;
   Result<std::vector<Run>> runs(const LogName& log, std::uint64_t after,
                                 std::size_t most) const override;
   Result<void> merge(const LogName& log, const LogName& source,
@@ -137,6 +138,8 @@ class DirectoryLogStore final : public LogStore {
   [[nodiscard]] Result<LogFile*> open_adopted(const LogName& log) const;
   LogFile* keep_open(const LogName& log, LogFile file) const;
   void written(const LogName& log, const LogFile& file) const;
+  [[nodiscard]] Result<void> added_to(const LogName& log, const LogFile& file,
+                                      const Result<std::size_t>& added) const;
   [[nodiscard]] Result<std::optional<std::string>> text_of(const Elsewhere& there) const;
   void close(const LogName& log) const;
   void tell_followers(const LogName& log) const;
@@ -247,8 +250,11 @@ Result<void> DirectoryLogStore::append(const LogName& log, std::span<const Outpu
     found = open(log, IfAbsent::create);
   }
   if (!found) return fail(found.error());
-  LogFile& file = **found;
-  const auto added = file.append(lines, runs);
+  return added_to(log, **found, (*found)->append(lines, runs));
+}
+
+Result<void> DirectoryLogStore::added_to(const LogName& log, const LogFile& file,
+                                         const Result<std::size_t>& added) const {
   if (!added) {
     auto error = within(log, added.error());
     // The disk has refused: what is there is found out anew.
@@ -257,6 +263,10 @@ Result<void> DirectoryLogStore::append(const LogName& log, std::span<const Outpu
   }
   if (*added > 0) written(log, file);
   return {};
+}
+
+void DirectoryLogStore::forget(const LogName& log, std::uint64_t sequence) {
+  if (const auto file = open(log, IfAbsent::fail)) (*file)->forget(sequence);
 }
 
 Result<std::vector<Run>> DirectoryLogStore::runs(const LogName& log, std::uint64_t after,
@@ -281,14 +291,7 @@ Result<void> DirectoryLogStore::merge(const LogName& log, const LogName& source,
     missing = std::move(*all);
     newest = missing;
   }
-  const auto added = (*merged)->append_elsewhere(source, newest);
-  if (!added) {
-    auto error = within(log, added.error());
-    if (error.code == Errc::internal) close(log);
-    return fail(std::move(error));
-  }
-  if (*added > 0) written(log, **merged);
-  return {};
+  return added_to(log, **merged, (*merged)->append_elsewhere(source, newest));
 }
 
 Result<void> DirectoryLogStore::adopt(const LogName& log, int fd) {

@@ -52,6 +52,10 @@ class LogStore {
   [[nodiscard]] virtual Result<void> append(const LogName& log, std::span<const OutputLine> lines,
                                             std::vector<Run>* runs = nullptr) = 0;
 
+  /// Lines up to this number will not be asked for again: the disk's and the memory's room for them
+  /// may be given back, all but the newest some MB. A log that others have adopted stays whole.
+  virtual void forget(const LogName& log, std::uint64_t sequence) = 0;
+
   /// Runs of a log behind this number, `most` of them at most.
   /// Errors: as read.
   [[nodiscard]] virtual Result<std::vector<Run>> runs(const LogName& log, std::uint64_t after,
