@@ -226,8 +226,8 @@ def by_hand_and_ours(rounds, cluster, **by_hand):
         "direct": lambda: until_output(cluster, "-n", "3", "--mpi", "--mpi-launch", "direct", "--ranks-per-node", "2", "ring.c")})
 
 
-def bench_hosts(rounds):
-    """The 6-rank ring on three hosts reached by ssh, against mpirun over ssh by hand on the same hosts."""
+def bench_hosts(rounds, megabytes):
+    """The 6-rank ring, and so many MB of output, on three hosts reached by ssh, against mpirun over ssh by hand there."""
     site = ssh_site.Site(3)
     person = ssh_site.SitePerson(site)
     try:
@@ -235,25 +235,35 @@ def bench_hosts(rounds):
         person.write("job.sh", HOSTS_SCRIPT, 0o755)
         person.write("ring.c", (SOURCE / "mpi_examples/ring_reduce.c").read_text())
         (site.shared / "hostfile").write_text("".join(f"{host.address} slots=2\n" for host in site.hosts))
-        subprocess.run(["mpicc.openmpi", "-O2", "-o", site.shared / "ring", SOURCE / "mpi_examples/ring_reduce.c"], check=True)
+        writer = person.write("writer.c", peers.WRITER)
+        for name, source in {"ring": SOURCE / "mpi_examples/ring_reduce.c", "writer": writer}.items():
+            subprocess.run(["mpicc.openmpi", "-O2", "-o", site.shared / name, source], check=True)
         ssh = ["ssh", "-o", "BatchMode=yes", "-i", site.directory / "key", "-o", f"UserKnownHostsFile={site.known_hosts}"]
         agent = " ".join(str(word) for word in ssh)
         by_hand = (f"mpirun.openmpi --mca plm_rsh_agent '{agent}' --mca btl_tcp_if_include eth0 --allow-run-as-root"
-                   " --machinefile /mnt/data/hostfile /mnt/data/ring")
+                   " --machinefile /mnt/data/hostfile /mnt/data/")
 
         def hand():
             started = time.monotonic()
-            done = person.run(*ssh, site.hosts[0].address, by_hand).ok()
+            done = person.run(*ssh, site.hosts[0].address, by_hand + "ring").ok()
             assert LAST_LINE in done.out, done.story()
             return time.monotonic() - started
 
+        blocks = [str(megabytes), "65536"]
         taken = by_hand_and_ours(rounds, cluster, hand=hand)
+        taken |= peers.collected(min(rounds, 3), {
+            "output": lambda: timed(lambda: person.run("awsbsub", "-c", "bench-hosts", "-n", "3", "--mpi", "--mpi-launch", "direct",
+                                                       "--ranks-per-node", "2", "--wait", "writer.c", *blocks, seconds=600).ok()),
+            "output by hand": lambda: timed(lambda: person.run(*ssh, site.hosts[0].address, by_hand + "writer", *blocks,
+                                                               "> /mnt/data/out", seconds=600).ok())})
     finally:
         person.close()
         site.close()
     peer = "ssh host mpirun"
     return [row("6-rank ring over ssh hosts by a script's own mpirun", taken["script"], taken["hand"], peer, 0.5),
-            row("the same by awsbsub --mpi, launched directly", taken["direct"], taken["hand"], peer, 0.5)]
+            row("the same by awsbsub --mpi, launched directly", taken["direct"], taken["hand"], peer, 0.5),
+            row(f"{megabytes} MB of output there, 64 KiB at a time", taken["output"], taken["output by hand"],
+                "ssh host mpirun > file", None)]
 
 
 def sbatch_mpirun(person, site):
@@ -407,7 +417,7 @@ def main():
     try:
         if not options.only_site:
             rows = bench_create(person, rounds, many) + bench_launch(person, rounds) + bench_small_jobs(person, rounds)
-            rows += bench_hosts(rounds)
+            rows += bench_hosts(rounds, peers.megabytes_of_output(options.short))
         if not missing:
             rows += bench_site(rounds)
         if not missing and not options.only_site:

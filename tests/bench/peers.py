@@ -149,6 +149,10 @@ def bench_many(person, site, rounds, jobs, row):
             row("the same", taken["one"], taken["one sbatch"], "sbatch, to an empty queue", 0.02)]
 
 
+def megabytes_of_output(short):
+    return 6 if short else 1024
+
+
 def counted(lines):
     """How many lines there are, and how many of them are not one whole line of one rank."""
     total = torn = 0
@@ -257,7 +261,7 @@ def bench(person, nodes, rounds, short, row):
     site = Site()
     try:
         rows = bench_many(person, site, rounds, 20 if short else 1000, row)
-        more, figures = bench_output(person, site, nodes, 6 if short else 1024, min(rounds, 3), row)
+        more, figures = bench_output(person, site, nodes, megabytes_of_output(short), min(rounds, 3), row)
     finally:
         site.close()
     return rows + more, figures
