@@ -357,7 +357,7 @@ def bench_scale(short):
         each = figures_of("head_load", "--agents", agents, "--directory", directory)
         figures.append(figure(f"{agents} agents: a job on each, submit to end, per job",
                               (each["all_running_s"] + each["all_ended_s"]) / agents * 1000, "ms"))
-    through = figures_of("head_load", "--through", 200 if short else 20_000, "--directory", directory)
+    through = figures_of("head_load", "--through", 200 if short else 10_000, "--directory", directory)
     figures += [figure("small jobs through 16 slots", through["jobs_per_s_singles"], "per s"),
                 figure("the same, one at a time", through["one_at_a_time_ms"], "ms")]
     turns = figures_of("turn_cost", nodes, jobs)
@@ -398,6 +398,30 @@ def bench_idle(person):
             figure("idle agent: each is woken", woken["agent"], "per s", "0")]
 
 
+class Report:
+    """What was measured, shown and kept at once: a part that fails takes nothing of the others with it."""
+
+    def __init__(self, rounds, missing, path):
+        self.path = path
+        self.kept = {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "kernel": platform.release(), "rounds": rounds,
+                     "rows": [], "figures": [], "not_measured": missing}
+        print(f"{self.kept['date']}, {self.kept['cores']} cores, kernel {self.kept['kernel']}, {rounds} rounds, medians")
+        print(f"{'what':58} {'seconds':>9} {'peer':>9} {'ratio':>7} {'budget':>7}  peer", flush=True)
+        for what in missing:
+            print(f"not measured: {what}")
+
+    def add(self, rows, figures=()):
+        for r in rows:
+            print(f"{r['what']:58} {r['seconds']:9.3f} {r['peer_seconds'] or '-':>9} {r['ratio'] or '-':>7} {r['budget'] or '-':>7}"
+                  f"  {r['peer'] or ''}".rstrip(), flush=True)
+        for f in figures:
+            print(f"{f['what']:58} {f['value']:9.6g} {f['unit']:>9} {'':>7} {f['budget'] or '-':>7}", flush=True)
+        self.kept["rows"] += rows
+        self.kept["figures"] += figures
+        if self.path:
+            self.path.write_text(json.dumps(self.kept, indent=2) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
@@ -412,36 +436,23 @@ def main():
     many = 12 if options.short else 50
 
     person = harness.Person()
-    rows, figures = [], []
     missing = [] if shutil.which("slurmctld") else ["inside Slurm: there is no slurmctld here (Debian: slurmctld, slurmd, munge)"]
+    report = Report(rounds, missing, options.json)
     try:
         if not options.only_site:
-            rows = bench_create(person, rounds, many) + bench_launch(person, rounds) + bench_small_jobs(person, rounds)
-            rows += bench_hosts(rounds, peers.megabytes_of_output(options.short))
+            report.add(bench_create(person, rounds, many))
+            report.add(bench_launch(person, rounds))
+            report.add(bench_small_jobs(person, rounds))
+            report.add(bench_hosts(rounds, peers.megabytes_of_output(options.short)))
         if not missing:
-            rows += bench_site(rounds)
+            report.add(bench_site(rounds))
         if not missing and not options.only_site:
-            more = peers.bench(person, Nodes, rounds, options.short, row)
-            rows += more[0]
-            figures += more[1]
+            report.add(*peers.bench(person, Nodes, rounds, options.short, row))
         if not options.only_site:
-            figures = bench_scale(options.short) + bench_idle(person) + figures
+            report.add([], bench_scale(options.short))
+            report.add([], bench_idle(person))
     finally:
         person.close()
-    report = {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "kernel": platform.release(), "rounds": rounds,
-              "rows": rows, "figures": figures, "not_measured": missing}
-    print(f"{report['date']}, {report['cores']} cores, kernel {report['kernel']}, {rounds} rounds, medians")
-    print(f"{'what':58} {'seconds':>9} {'peer':>9} {'ratio':>7} {'budget':>7}  peer")
-    for r in rows:
-        print(f"{r['what']:58} {r['seconds']:9.3f} {r['peer_seconds'] or '-':>9} {r['ratio'] or '-':>7} {r['budget'] or '-':>7}  {r['peer'] or ''}".rstrip())
-    if figures:
-        print(f"\n{'what many jobs, agents and nodes cost':58} {'':>9} {'':>9} {'budget':>7}")
-    for f in figures:
-        print(f"{f['what']:58} {f['value']:9.6g} {f['unit']:>9} {f['budget'] or '-':>7}")
-    for what in missing:
-        print(f"not measured: {what}")
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
     return 0
 
 
