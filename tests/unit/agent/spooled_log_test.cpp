@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
+#include <sys/stat.h>
 
 #include "tests/unit/os/temporary_directory.hpp"
 
@@ -11,6 +12,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::SizeIs;
 
 const wire::PartKey kPart{JobId{"j"}, 1, 0};
 
@@ -206,6 +208,37 @@ TEST(SpooledLog, HoldsBackKeptLinesThatAreNotDurable) {
   ASSERT_FALSE(more.empty());
   EXPECT_EQ(more.front(), sent.back() + 1);
   EXPECT_FALSE(spooled.log.behind());
+}
+
+TEST(SpooledLog, GivesBackTheRoomOfLinesThatTheHeadHas) {
+  Spooled spooled;
+  constexpr int kLines = 40;
+  for (int i = 0; i < kLines; ++i) {
+    spooled.write(1, 1u << 20);
+    const auto sent = spooled.pump();
+    if (i + 1 < kLines) spooled.log.acknowledged(sent.back());
+  }
+
+  struct stat status {};
+  ASSERT_EQ(::stat((spooled.directory / "spool/j/1/0/main.log").c_str(), &status), 0);
+  EXPECT_GE(status.st_size, kLines << 20);
+  EXPECT_LE(status.st_blocks * 512, (kLines / 2) << 20);
+  spooled.log.rewind();
+  EXPECT_THAT(spooled.pump(), ElementsAre(kLines));
+  EXPECT_EQ(spooled.batches.back().records.at(0).text, std::string(1u << 20, 'x'));
+}
+
+TEST(SpooledLog, LeavesAFileWholeThatTheHeadMayHave) {
+  Kept spooled;
+  constexpr std::size_t kLines = 40;
+  for (std::size_t i = 0; i < kLines; ++i) {
+    spooled.write(1, 1u << 20);
+    spooled.log.acknowledged(spooled.pump_runs().back());
+  }
+  spooled.log.keep(false);  // another head, which does not see the file
+  spooled.log.acknowledged(kLines);
+
+  EXPECT_THAT(spooled.spool->read("j/1/0/main", {}).value(), SizeIs(kLines));
 }
 
 TEST(SpooledLog, LooksUpKeptLinesThatAreTooManyToRemember) {
