@@ -421,7 +421,8 @@ class AgentCore : public Agent {
   void end_remote_streams() {
     std::vector<wire::RemoteExited> ends;
     for (const auto& [id, asked] : remote_targets_) {
-      if (asked.here || asked.moved.count() < wire::kRemoteTold) continue;
+      if (asked.here || std::max(asked.moved.count(), asked.input_under_way) < wire::kRemoteTold)
+        continue;
       ends.push_back({id, asked.from, options_.node, 255, kMuchWasLost});
     }
     for (const auto& end : ends) {

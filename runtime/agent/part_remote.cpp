@@ -156,8 +156,8 @@ void Part::tell_remote_end(const Remote& remote, int exit_code, const std::strin
 void Part::end_remote_streams(const std::string& why) {
   for (auto at = remotes_.begin(); at != remotes_.end();) {
     const auto& remote = *at->second;
-    const bool ends =
-        remote.from_node != host_.options.node && remote.moved.count() >= wire::kRemoteTold;
+    const bool ends = remote.from_node != host_.options.node &&
+                      std::max(remote.moved.count(), remote.on_their_way) >= wire::kRemoteTold;
     if (ends) tell_remote_end(remote, 255, why);
     at = ends ? remotes_.erase(at) : std::next(at);
   }

@@ -6,8 +6,7 @@
 
 namespace cox::agent {
 
-/// How much came lately: all of the last period, and of the one before it no more than that
-/// period's.
+/// How much came lately: in the last period at least, in the last three at most.
 class RecentBytes {
  public:
   using Time = std::chrono::steady_clock::time_point;

@@ -1,6 +1,9 @@
 #include "runtime/agent/spooled_log.hpp"
 
+#include <algorithm>
 #include <utility>
+
+#include "runtime/os/log.hpp"
 
 namespace cox::agent {
 
@@ -153,8 +156,10 @@ void SpooledLog::pump(const std::function<void(const wire::Message&)>& send) {
       logs::ReadSpec what;
       what.after_sequence = sent_;
       what.first = 2000;
+      what.in_runs = true;
       auto lines = spool_.read(name_, what);
-      if (!lines || lines->empty()) return;
+      if (!lines) return tell_unreadable(lines.error());
+      if (lines->empty()) return;
       for (auto& line : *lines) {
         if (bytes >= kBatchBytes) break;
         bytes += line.text.size() + sizeof line;
@@ -166,12 +171,21 @@ void SpooledLog::pump(const std::function<void(const wire::Message&)>& send) {
   }
 }
 
+/// Once: it is met again with every line that comes.
+void SpooledLog::tell_unreadable(const Error& error) {
+  if (error.code == Errc::not_found || unreadable_) return;  // store() told of the former
+  unreadable_ = true;
+  os::log_error("output of {} cannot be sent: {}", name_, error.message);
+}
+
 void SpooledLog::acknowledged(std::uint64_t sequence) {
   acknowledged_ = std::max(acknowledged_, sequence);
   while (!in_flight_.empty() && in_flight_.front().first <= sequence) {
     in_flight_bytes_ -= in_flight_.front().second;
     in_flight_.pop_front();
   }
+  // It may be of lines that went by the connection before, further than this one has come.
+  sent_ = std::max(sent_, std::min(acknowledged_, last_));
   if (!was_kept_) spool_.forget(name_, acknowledged_);
 }
 

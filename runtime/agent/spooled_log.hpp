@@ -55,6 +55,7 @@ class SpooledLog {
   static constexpr std::size_t kWaitingRunsMax = 8192;  ///< in memory
 
   [[nodiscard]] bool store_one();
+  void tell_unreadable(const Error& error);
   void wait_to_be_told(const std::vector<logs::Run>& runs);
   void wait_to_be_sent(std::vector<OutputLine> lines);
   void pump_runs(const std::function<void(const wire::Message&)>& send);
@@ -77,6 +78,7 @@ class SpooledLog {
   bool kept_ = false;
   bool was_kept_ = false;  ///< the head's store may have its file
   bool refused_ = false;
+  bool unreadable_ = false;
 };
 
 }  // namespace cox::agent

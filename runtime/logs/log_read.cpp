@@ -43,6 +43,23 @@ void take_first(const RecordView& record, std::uint64_t after, std::size_t most,
   }
 }
 
+/// The same lines as one run. Returns how many they are.
+std::size_t take_run(const RecordView& record, std::uint64_t after, std::size_t most,
+                     std::vector<OutputLine>& lines) {
+  auto rest = record.text;
+  auto sequence = record.sequence;
+  for (; sequence <= after; ++sequence) {
+    const auto end = rest.find('\n');
+    if (end == std::string_view::npos) return 0;
+    rest.remove_prefix(end + 1);
+  }
+  auto count = static_cast<std::size_t>(lines_in(rest));
+  for (; count > most; --count) rest = rest.substr(0, rest.rfind('\n'));
+  lines.push_back(line_of(record, sequence, rest));
+  lines.back().lines = static_cast<std::uint32_t>(count);
+  return count;
+}
+
 /// The same from the record's end, the last line first.
 void take_last(const RecordView& record, std::uint64_t after, std::size_t most,
                std::vector<OutputLine>& lines) {
@@ -165,10 +182,12 @@ Result<std::vector<OutputLine>> LogFile::read_forward(const ReadSpec& what,
   if (!where) return fail(where.error());
   std::vector<OutputLine> lines;
   std::string kept;
+  const auto after = what.after_sequence.value_or(0);
+  auto most = what.first.value_or(std::string_view::npos);
   for (const auto& range : *where) {
     RecordWalk walk(file_->fd(), range.begin, range.end);
     walk.go_to(range.begin);
-    while (!what.first || lines.size() < *what.first) {
+    while (most > 0) {
       const auto record = walk.next();
       if (!record) return fail(record.error());
       if (!*record) break;
@@ -176,8 +195,13 @@ Result<std::vector<OutputLine>> LogFile::read_forward(const ReadSpec& what,
       const auto here = with_text(**record, elsewhere, kept);
       if (!here) return fail(here.error());
       if (!*here) continue;
-      const auto most = what.first ? *what.first - lines.size() : std::string_view::npos;
-      take_first(**here, what.after_sequence.value_or(0), most, lines);
+      if (what.in_runs) {
+        most -= take_run(**here, after, most, lines);
+      } else {
+        const auto before = lines.size();
+        take_first(**here, after, most, lines);
+        most -= lines.size() - before;
+      }
     }
   }
   return lines;

@@ -66,8 +66,7 @@ Result<void> sync_one(const std::string& path, const File* open, bool directory)
   ::fstat(open->fd(), &before);
   const int status = directory ? ::fsync(open->fd()) : ::fdatasync(open->fd());
   if (status != 0) return fail(file_error(errno, fmt::format("fsync of {}", path)));
-  // Of what is on the disk little is read again soon: its memory serves the next lines, and the
-  // jobs' own files stay where they are.
+  // Little of it is read again soon: its memory serves the next lines, and jobs' files.
   if (S_ISREG(before.st_mode) && before.st_size > kCachedBytes) {
     ::posix_fadvise(open->fd(), 0, before.st_size - kCachedBytes, POSIX_FADV_DONTNEED);
   }
@@ -266,7 +265,8 @@ Result<void> DirectoryLogStore::added_to(const LogName& log, const LogFile& file
 }
 
 void DirectoryLogStore::forget(const LogName& log, std::uint64_t sequence) {
-  if (const auto file = open(log, IfAbsent::fail)) (*file)->forget(sequence);
+  const auto found = open_by_name_.find(log);
+  if (found != open_by_name_.end()) found->second->file.forget(sequence);
 }
 
 Result<std::vector<Run>> DirectoryLogStore::runs(const LogName& log, std::uint64_t after,

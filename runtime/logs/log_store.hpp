@@ -30,6 +30,9 @@ struct ReadSpec {
   std::optional<std::size_t> first = {};             ///< at most so many, from the start
   std::optional<std::size_t> last = {};              ///< at most so many, the newest; in time order
   std::optional<StreamKind> stream = {};             ///< only of this stream
+  /// Lines that were read together come as one run. Counts are of lines all the same; not for
+  /// `last`.
+  bool in_runs = false;
 };
 
 struct LogInfo {
@@ -53,7 +56,8 @@ class LogStore {
                                             std::vector<Run>* runs = nullptr) = 0;
 
   /// Lines up to this number will not be asked for again: the disk's and the memory's room for them
-  /// may be given back, all but the newest some MB. A log that others have adopted stays whole.
+  /// may be given back, all but the first and the newest some MB. Before anybody adopts the log:
+  /// one that has been adopted stays whole. Costs nothing where the log is not open just now.
   virtual void forget(const LogName& log, std::uint64_t sequence) = 0;
 
   /// Runs of a log behind this number, `most` of them at most.

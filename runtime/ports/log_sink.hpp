@@ -20,7 +20,7 @@ struct OutputLine {
   Millis at;                   ///< when the source read it
   StreamKind stream = StreamKind::out;
   std::string text;         ///< of a run the lines, '\n' between them
-  std::uint32_t lines = 1;  ///< in `text`; 1 wherever a log was read
+  std::uint32_t lines = 1;  ///< in `text`; 1 where a log is read line by line
 
   friend bool operator==(const OutputLine&, const OutputLine&) = default;
 };

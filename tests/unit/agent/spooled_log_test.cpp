@@ -72,6 +72,22 @@ TEST(SpooledLog, NumbersTheLinesOfARun) {
   EXPECT_THAT(spooled.pump(), ElementsAre(3, 4));
 }
 
+TEST(SpooledLog, SendsRunsAgainAsTheyWereRead) {
+  Spooled spooled;
+  spooled.log.add(5, 0, "a\nb\nc", 3);
+  spooled.log.add(6, 1, "d\ne", 2);
+  ASSERT_TRUE(spooled.log.store());
+  spooled.pump();
+  spooled.log.acknowledged(1);
+
+  spooled.log.rewind();
+
+  EXPECT_THAT(spooled.pump(), ElementsAre(2, 4));
+  EXPECT_EQ(spooled.batches.back().records,
+            (std::vector<wire::OutputRecord>{{2, 5, 0, "b\nc"}, {4, 6, 1, "d\ne"}}));
+  EXPECT_TRUE(spooled.log.all_sent());
+}
+
 TEST(SpooledLog, SendsNothingThatIsNotOnDisk) {
   Spooled spooled;
   spooled.log.add(5, 0, "a");
@@ -226,6 +242,25 @@ TEST(SpooledLog, GivesBackTheRoomOfLinesThatTheHeadHas) {
   spooled.log.rewind();
   EXPECT_THAT(spooled.pump(), ElementsAre(kLines));
   EXPECT_EQ(spooled.batches.back().records.at(0).text, std::string(1u << 20, 'x'));
+}
+
+/// The head had taken them by the connection before, and its disk was slow.
+TEST(SpooledLog, GoesOnBehindALateAcknowledgement) {
+  Spooled spooled;
+  std::uint64_t taken = 0;
+  for (int i = 0; i < 30; ++i) {
+    spooled.write(1, 1u << 20);
+    for (const auto number : spooled.pump()) taken = number;
+    spooled.log.acknowledged(static_cast<std::uint64_t>(i) > 4 ? taken - 4 : 0);
+  }
+  spooled.write(10, 1u << 20);
+  spooled.log.rewind();
+  ASSERT_LT(spooled.pump().back(), 38u);
+
+  spooled.log.acknowledged(38);
+
+  EXPECT_THAT(spooled.pump(), ElementsAre(39, 40));
+  EXPECT_TRUE(spooled.log.all_sent());
 }
 
 TEST(SpooledLog, LeavesAFileWholeThatTheHeadMayHave) {
