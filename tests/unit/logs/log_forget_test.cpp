@@ -29,7 +29,7 @@ const std::string& noise() {
   static const auto text = [] {
     std::mt19937 random(7);
     std::string made;
-    while (made.size() < kLine) made += static_cast<char>('\x80' | (random() & 0x7f));
+    while (made.size() < kLine) made += static_cast<char>(0x80U | (random() & 0x7fU));
     return made;
   }();
   return text;
