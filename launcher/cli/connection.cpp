@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 #include <cstdlib>
 
@@ -26,10 +28,13 @@ std::string node_cluster() {
   return name ? std::string(trim(*name)) : std::string();
 }
 
-/// May be asked twice with one effect. Pure.
-bool only_reads(const os::HttpRequest& request) {
-  return request.method == "GET" || request.target.starts_with("/v1/describe") ||
-         request.target.starts_with("/v1/list");
+/// May be asked twice with one effect: it reads, or says what is to be. Pure.
+bool may_be_repeated(const os::HttpRequest& request) {
+  constexpr std::array kTargets{"/v1/describe", "/v1/list", "/v1/terminatejob", "/v1/canceljob",
+                                "/cox/v1/fleet"};
+  return request.method == "GET" ||
+         std::any_of(kTargets.begin(), kTargets.end(),
+                     [&](const char* each) { return request.target.starts_with(each); });
 }
 
 }  // namespace
@@ -84,7 +89,7 @@ Result<void> Connection::open_again(const Error& why) {
 
 Result<json::value> Connection::call(const os::HttpRequest& request) {
   auto response = client_.call(request);
-  if (!response && only_reads(request)) {
+  if (!response && may_be_repeated(request)) {
     if (auto opened = open_again(response.error()); !opened) return fail(opened.error());
     response = client_.call(request);
   }

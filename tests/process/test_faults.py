@@ -61,12 +61,13 @@ def test_what_is_asked_of_a_head_that_ends_is_asked_again(person):
     cluster = person.create("faults", minimum=0)
     job = cluster.submit("echo", "kept")
     cluster.finish(job)
-    for words, told in ((["awsbstat", "-d", job], "SUCCEEDED"), (["awsbout", job], "kept"), (["awsbqueues"], "queue1"),
-                        (["awsbhosts"], "ec2InstanceId")):
+    for words, told in ((["awsbstat", "-c", "faults", "-d", job], "SUCCEEDED"), (["awsbout", "-c", "faults", job], "kept"),
+                        (["awsbqueues", "-c", "faults"], "queue1"), (["awsbhosts", "-c", "faults"], "ec2InstanceId"),
+                        (["awsbkill", "-c", "faults", job], ""), (["pcluster", "start", "faults"], "Enabling")):
         daemons = cluster.daemons()
         for pid in daemons:
             os.kill(pid, signal.SIGSTOP)
-        asking = person.start(words[0], "-c", cluster.name, *words[1:])
+        asking = person.start(*words)
 
         def waits():
             proc = pathlib.Path(f"/proc/{asking.pid}")
