@@ -57,7 +57,7 @@ class LogStore {
 
   /// Lines up to this number will not be asked for again: the disk's and the memory's room for them
   /// may be given back, all but the first and the newest some MB. Before anybody adopts the log:
-  /// one that has been adopted stays whole. Costs nothing where the log is not open just now.
+  /// one that has been adopted stays whole. Does nothing where the log is not open just now.
   virtual void forget(const LogName& log, std::uint64_t sequence) = 0;
 
   /// Runs of a log behind this number, `most` of them at most.
