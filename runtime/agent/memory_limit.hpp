@@ -30,9 +30,9 @@ inline constexpr const char* kOutOfMemory =
 class MemoryCgroup : public MemoryLimit {
  public:
   [[nodiscard]] virtual bool limit(std::int64_t memory_mib) = 0;
-  /// It becomes another part's, with the process that waits in it. False: what the last one has
-  /// left is charged to it.
-  [[nodiscard]] virtual bool renew() = 0;
+  /// It may become another part's, with the process that waits in it. False: something was killed
+  /// for its memory, or what the last part has left is charged to it.
+  [[nodiscard]] virtual bool is_as_new() const = 0;
   /// The file that takes the number of a process.
   [[nodiscard]] virtual std::string processes_file() const = 0;
 };

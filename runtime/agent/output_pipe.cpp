@@ -13,6 +13,7 @@ namespace cox::agent {
 
 namespace {
 constexpr std::size_t kReadBytes = 256u << 10;
+/// Fewer wakeups; but most small jobs write nothing, and room takes time to make.
 constexpr int kPipeBytes = 1 << 20;
 constexpr std::chrono::milliseconds kRest{2};
 constexpr std::chrono::milliseconds kBusy{5};  ///< reads so near to each other make a busy writer
@@ -27,7 +28,6 @@ os::Fd OutputPipe::open() {
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return os::Fd();
   read_end_.reset(ends[0]);
   ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  ::fcntl(ends[0], F_SETPIPE_SZ, kPipeBytes);  // fewer wakeups; a refusal costs nothing
   look();
   return os::Fd(ends[1]);
 }
@@ -58,6 +58,8 @@ void OutputPipe::read() {
   const auto got = ::read(read_end_.get(), piece.data(), piece.size());
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return look();
   if (got <= 0) return finish();
+  if (!is_wide_) ::fcntl(read_end_.get(), F_SETPIPE_SZ, kPipeBytes);  // a refusal costs nothing
+  is_wide_ = true;
   read_on(static_cast<std::size_t>(got));
   bytes_({piece.data(), static_cast<std::size_t>(got)});  // may pause
 }

@@ -44,6 +44,7 @@ class OutputPipe {
   os::SubscriptionPtr watch_;
   os::SubscriptionPtr rest_;  ///< looks away until it ends
   std::chrono::steady_clock::time_point read_at_;
+  bool is_wide_ = false;
   bool paused_ = false;
   bool hurried_ = false;
 };

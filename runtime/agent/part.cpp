@@ -24,6 +24,9 @@ namespace {
 
 constexpr auto kClearEvery = std::chrono::milliseconds(2);
 constexpr int kClearRoundsMax = 2500;  // five seconds: beyond that something cannot be killed
+/// A command that has ended within this is told of once: its start shares a message, a turn of the
+/// head's and a commit with its end.
+constexpr auto kStartedTime = std::chrono::milliseconds(5);
 constexpr auto kDrainTime = std::chrono::seconds(2);
 /// How long a failure is kept back where the agent may be about to be ended too.
 constexpr auto kDoubtTime = std::chrono::milliseconds(400);
@@ -138,9 +141,7 @@ void Part::prepare(wire::Prepare prepare) {
     plan.direct = std::move(*ranks);
     plan.command.front() = home_ + "/" + plan.command.front();
   }
-  const bool is_launched =
-      prepare_->starts_itself && !is_direct() && !has_container() && !only_stands_by();
-  plan.is_launched = is_launched;
+  plan.is_launched = is_launched_at_once();
 
   StepEvents events;
   events.prepared = [this](const Result<wire::Meeting>& result) { was_prepared(result); };
@@ -163,7 +164,7 @@ void Part::prepare(wire::Prepare prepare) {
     return begin_end(1, made.error().message);
   }
   step_->begin();
-  if (is_launched) was_prepared(wire::Meeting{});
+  if (is_launched_at_once()) was_prepared(wire::Meeting{});
 }
 
 void Part::was_prepared(const Result<wire::Meeting>& result) {
@@ -190,9 +191,19 @@ void Part::launch(const wire::Launch& launch) {
 void Part::was_started() {
   phase_ = Phase::running;
   started_ms_ = now_ms();
-  host_.send(wire::Started{key_, started_ms_});
+  if (is_launched_at_once()) {
+    started_timer_ = host_.loop.after(kStartedTime, [this] { tell_started(); });
+  } else {
+    host_.send(wire::Started{key_, started_ms_});
+  }
   // Asked before there was anybody to tell.
   if (stopping_ && !has_container()) signal_all(grace_is_over_ ? SIGKILL : SIGTERM);
+}
+
+/// What waits to be told; nothing else of the part's is told before it.
+void Part::tell_started() {
+  if (started_timer_) host_.send(wire::Started{key_, started_ms_});
+  started_timer_.reset();
 }
 
 void Part::stop(const wire::Stop& stop) {
@@ -350,6 +361,7 @@ SpooledLog& Part::log(int rank) {
 }
 
 void Part::pump() {
+  if (!logs_.empty()) tell_started();
   for (auto& [rank, log] : logs_) {
     if (const auto stored = log->store(); !stored) {
       os::log_error("output of {}: {}", part_text(key_), stored.error().message);
@@ -368,6 +380,7 @@ void Part::tell_end() {
     if (!log->all_sent()) return;
   }
   end_told_ = true;
+  tell_started();
   host_.send(wire::Exited{key_, ended_ms_, exit_code_, reason_});
 }
 
@@ -378,6 +391,7 @@ void Part::tell_all() {
   if (phase_ == Phase::preparing && !progress_.empty()) {
     host_.send(wire::Preparing{key_, progress_});
   }
+  started_timer_.reset();
   if (started_ms_ != 0) host_.send(wire::Started{key_, started_ms_});
   for (const auto& ended : ranks_) host_.send(ended);
   for (auto& [rank, log] : logs_) {

@@ -99,6 +99,7 @@ class Part {
   [[nodiscard]] std::vector<std::string> environment(const std::string& home) const;
   void was_prepared(const Result<wire::Meeting>& result);
   void was_started();
+  void tell_started();
   void command_ended(int wait_status, bool empty);
   // part_remote.cpp: commands that other nodes of the job have asked for.
   [[nodiscard]] Remote* remote_of(std::uint64_t id, const NodeId& from_node);
@@ -130,6 +131,10 @@ class Part {
   /// Nothing runs here: the node only helps the main node.
   [[nodiscard]] bool only_stands_by() const {
     return prepare_->command.empty() && !has_container();
+  }
+  /// Of a job on one node: the step starts the command without being told to.
+  [[nodiscard]] bool is_launched_at_once() const {
+    return prepare_->starts_itself && !is_direct() && !has_container() && !only_stands_by();
   }
   [[nodiscard]] std::string container_directory() const;
   [[nodiscard]] Result<ContainerPlan> plan_container() const;
@@ -181,7 +186,8 @@ class Part {
   bool grace_is_over_ = false;  ///< of stopping
   os::SubscriptionPtr kill_timer_;
   os::SubscriptionPtr clear_timer_;
-  os::SubscriptionPtr doubt_timer_;  ///< until it ends, the end may not be the part's own
+  os::SubscriptionPtr started_timer_;  ///< until it ends, the start is kept to be told with more
+  os::SubscriptionPtr doubt_timer_;    ///< until it ends, the end may not be the part's own
   int clear_rounds_ = 0;
   std::int64_t started_ms_ = 0;
   std::int64_t ended_ms_ = 0;

@@ -17,7 +17,15 @@ namespace cox::agent {
 
 namespace {
 constexpr const char* kSharedMemory = "/dev/shm";
+
+bool has_shared_memory() {
+  static const bool has = [] {
+    struct stat status {};
+    return ::stat(kSharedMemory, &status) == 0 && S_ISDIR(status.st_mode);
+  }();
+  return has;
 }
+}  // namespace
 
 Part::RankOutput::RankOutput(os::EventLoop& loop, const Sink& sink,
                              const std::function<void()>& end)
@@ -32,9 +40,7 @@ std::string Part::session_directory() const {
   if (const auto own = shared_directory(); !own.empty()) {
     return fmt::format("{}/{}", own, key_.node_index);
   }
-  struct stat status {};
-  const bool usable = ::stat(kSharedMemory, &status) == 0 && S_ISDIR(status.st_mode);
-  if (!usable) return home_ + "/.session";
+  if (!has_shared_memory()) return home_ + "/.session";
   return fmt::format("{}/cox-{}.{}", kSharedMemory, directory_name(), key_.node_index);
 }
 
@@ -48,11 +54,8 @@ std::string Part::shared_directory() const {
 /// Beneath it our mpirun keeps what each launch of its own shares: it is the user's to make.
 std::string Part::launches_directory() const {
   if (const auto own = shared_directory(); !own.empty()) return own + "/launches";
-  struct stat status {};
-  const bool usable = ::stat(kSharedMemory, &status) == 0 && S_ISDIR(status.st_mode);
-  return usable ? fmt::format("{}/cox-{}.launches.{}", kSharedMemory, directory_name(),
-                              key_.node_index)
-                : home_ + "/.launches";
+  if (!has_shared_memory()) return home_ + "/.launches";
+  return fmt::format("{}/cox-{}.launches.{}", kSharedMemory, directory_name(), key_.node_index);
 }
 
 Result<DirectPlan> Part::plan_ranks() const {
@@ -161,6 +164,7 @@ void Part::rank_ended(const wire::RankExited& message) {
   pump();
   ranks_.push_back(message);
   ranks_.back().part = key_;
+  tell_started();
   host_.send(ranks_.back());
 }
 

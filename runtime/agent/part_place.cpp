@@ -30,8 +30,8 @@ Result<void> Part::make_own_directory(const std::string& path) const {
 /// that jobs cannot write.
 Result<std::string> Part::make_home() const {
   const auto home = host_.options.scratch + "/" + directory_name();
-  if (auto removed = os::remove_tree(home); !removed) return fail(removed.error());
   if (host_.homes.take(home, prepare_->user, prepare_->directory)) return home;
+  if (auto removed = os::remove_tree(home); !removed) return fail(removed.error());
   if (auto made = make_own_directory(home); !made) return fail(made.error());
   return home;
 }
@@ -61,8 +61,7 @@ Result<void> Part::make_step(StepPlan plan, StepEvents events) {
 /// Another node's command may be on its way to it.
 void Part::give_step() {
   if (!step_) return;
-  const bool is_clean = started_ms_ != 0 && !is_direct() && !has_container() && !had_remotes_ &&
-                        !(memory_ && memory_->exceeded());
+  const bool is_clean = started_ms_ != 0 && !is_direct() && !has_container() && !had_remotes_;
   if (is_clean) {
     host_.spare_steps.give(std::move(step_), std::move(memory_), prepare_->user);
   } else {
@@ -72,8 +71,10 @@ void Part::give_step() {
 }
 
 void Part::clear() {
-  if (const auto removed = host_.spool.remove(directory_name() + "/"); !removed) {
-    os::log_warn("{}: {}", part_text(key_), removed.error().message);
+  if (!logs_.empty()) {
+    if (const auto removed = host_.spool.remove(directory_name() + "/"); !removed) {
+      os::log_warn("{}: {}", part_text(key_), removed.error().message);
+    }
   }
   memory_.reset();
   rank_outputs_.clear();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <map>
 #include <memory>
 #include <set>
 #include <utility>
@@ -31,6 +32,8 @@ class Spares : public SpareSteps {
     const auto text = text_of_plan(plan);
     if (!text) return {};
     auto spare = take_used(plan);
+    if (spare)
+      ::kill(spare->process.pid, SIGCONT);  // another job of the user's may have stopped it
     if (!spare) spare = take_fresh();
     if (!spare) return {};
     const auto pid = spare->process.pid;
@@ -45,7 +48,9 @@ class Spares : public SpareSteps {
             const JobUser& user) override {
     const auto pid = step->pid();
     auto* const cgroup = dynamic_cast<MemoryCgroup*>(memory.get());
-    const bool is_usable = used_.size() < kUsedMax && (cgroup == nullptr || cgroup->renew());
+    const bool is_as_new =
+        cgroup != nullptr ? cgroup->is_as_new() : !(memory && memory->exceeded());
+    const bool is_usable = used_.size() < kUsedMax && is_as_new;
     auto process = is_usable ? step->release() : std::nullopt;
     const auto left = process ? process->begun + kUsedFor - std::chrono::steady_clock::now()
                               : std::chrono::steady_clock::duration::zero();
@@ -59,9 +64,13 @@ class Spares : public SpareSteps {
       spare->cgroup.reset(cgroup);
     }
     spare->user = user;
-    spare->timer = loop_.after(std::chrono::duration_cast<std::chrono::milliseconds>(left),
-                               [this, pid] { end_used(pid); });
+    spare->is_ready = true;
     listen(*used_.emplace_back(std::move(spare)));
+    auto& timer = timers_[pid];
+    if (!timer) {
+      timer = loop_.after(std::chrono::duration_cast<std::chrono::milliseconds>(left),
+                          [this, pid] { end_used(pid); });
+    }
   }
 
   void child_ended(pid_t pid) override {
@@ -69,6 +78,7 @@ class Spares : public SpareSteps {
     const auto is_it = [&](const auto& spare) { return spare->process.pid == pid; };
     std::erase_if(fresh_, is_it);
     std::erase_if(used_, is_it);
+    timers_.erase(pid);
     // It may be one whose number has not been heard yet.
     if (some_is_unready()) ended_.insert(pid);
   }
@@ -89,8 +99,6 @@ class Spares : public SpareSteps {
     std::unique_ptr<MemoryCgroup> cgroup;
     JobUser user;           ///< of one that was used
     bool is_ready = false;  ///< it waits for a plan
-    os::SubscriptionPtr watch;
-    os::SubscriptionPtr timer;
   };
   using SparePtr = std::unique_ptr<Spare>;
 
@@ -130,8 +138,8 @@ class Spares : public SpareSteps {
       const auto file = cgroup ? cgroup->processes_file() : std::string();
       auto control = have_nursery() ? order(file) : os::Fd();
       if (!control) return;
-      auto& spare =
-          *fresh_.emplace_back(std::make_unique<Spare>(SpareProcess{0, std::move(control)}));
+      SpareProcess process{0, std::make_unique<StepControl>(loop_, std::move(control))};
+      auto& spare = *fresh_.emplace_back(std::make_unique<Spare>(std::move(process)));
       spare.cgroup = std::move(cgroup);
       listen(spare);
     }
@@ -142,7 +150,7 @@ class Spares : public SpareSteps {
     auto ends = step_sockets();
     const pid_t pid = ends ? ::fork() : -1;
     if (pid == 0) be_nursery(ends->theirs.release());
-    if (pid > 0) nursery_.emplace(SpareProcess{pid, std::move(ends->ours)});
+    if (pid > 0) nursery_.emplace(Nursery{pid, std::move(ends->ours)});
     return pid > 0;
   }
 
@@ -163,25 +171,22 @@ class Spares : public SpareSteps {
   }
 
   void listen(Spare& spare) {
-    spare.watch =
-        loop_.when_readable(spare.process.control.get(), [this, &spare] { heard(spare); });
+    spare.process.control->on_readable([this, &spare] { heard(spare); });
   }
 
   void heard(Spare& spare) {
     StepMessage message;
-    const bool told = receive_step_message(spare.process.control.get(), message);
-    if (told && message.kind != 'A') return;  // of its last part
-    spare.watch.reset();
+    const bool told = receive_step_message(spare.process.control->get(), message);
     const auto pid = static_cast<pid_t>(message.number);
-    // One that was used has its user's rights: what it says is not what it is known by.
-    const bool is_it = spare.process.pid == 0 || spare.process.pid == pid;
-    if (told && is_it && !ended_.contains(pid)) {
+    if (told && spare.process.pid == 0 && !ended_.contains(pid)) {
       spare.process.pid = pid;
       spare.is_ready = true;
       proven_ = true;
     } else {
       // It could not enter its cgroup, or was killed: a step that is forked when needed tells why.
+      // One that was used has its user's rights, and nothing to say.
       gave_up_ = !told && !proven_;
+      if (spare.process.pid != 0) ::kill(spare.process.pid, SIGKILL);
       const auto is_meant = [&](const auto& each) { return each.get() == &spare; };
       if (std::erase_if(fresh_, is_meant) == 0) std::erase_if(used_, is_meant);
     }
@@ -189,6 +194,7 @@ class Spares : public SpareSteps {
   }
 
   void end_used(pid_t pid) {
+    timers_.erase(pid);
     const bool was_there =
         std::erase_if(used_, [&](const auto& spare) { return spare->process.pid == pid; }) > 0;
     if (was_there) ::kill(pid, SIGKILL);  // whatever state somebody has left it in
@@ -196,9 +202,15 @@ class Spares : public SpareSteps {
 
   os::EventLoop& loop_;
   MemoryCgroups& cgroups_;
-  std::optional<SpareProcess> nursery_;
+  struct Nursery {
+    pid_t pid = 0;
+    os::Fd control;
+  };
+  std::optional<Nursery> nursery_;
   std::vector<SparePtr> fresh_;
   std::vector<SparePtr> used_;
+  std::map<pid_t, os::SubscriptionPtr>
+      timers_;              ///< of those that were used, until their time is up
   std::set<pid_t> ended_;   ///< children that have, while some spare's number is not known
   std::size_t wanted_ = 0;  ///< one more each time that there was none
   os::SubscriptionPtr timer_;

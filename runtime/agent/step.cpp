@@ -28,17 +28,13 @@ class StepEnd : public Step {
  public:
   StepEnd(os::EventLoop& loop, SpareProcess process, bool adopted, StepEvents events)
       : loop_(loop), process_(std::move(process)), adopted_(adopted), events_(std::move(events)) {
-    watch_ = loop.when_readable(process_.control.get(), [this] { receive(); });
+    process_.control->on_readable([this] { receive(); });
   }
 
   [[nodiscard]] pid_t pid() const override { return process_.pid; }
 
   [[nodiscard]] std::optional<SpareProcess> release() override {
-    if (!adopted_ || !watch_ || !unsent_.empty()) return std::nullopt;
-    watch_.reset();
-    StepMessage forget;
-    forget.kind = 'U';
-    if (try_to_send(process_.control.get(), forget) != Sent::yes) return std::nullopt;
+    if (!waits_again_ || !process_.control->is_open() || !unsent_.empty()) return std::nullopt;
     return std::move(process_);
   }
 
@@ -94,8 +90,8 @@ class StepEnd : public Step {
   /// A step that is gone is told of by its exit.
   void send_rest() {
     while (!unsent_.empty()) {
-      if (try_to_send(process_.control.get(), unsent_.front()) == Sent::no_room) {
-        if (!room_) room_ = loop_.when_writable(process_.control.get(), [this] { send_rest(); });
+      if (try_to_send(process_.control->get(), unsent_.front()) == Sent::no_room) {
+        if (!room_) room_ = loop_.when_writable(process_.control->get(), [this] { send_rest(); });
         return;
       }
       unsent_bytes_ -= unsent_.front().text.size();
@@ -106,8 +102,8 @@ class StepEnd : public Step {
 
   void receive() {
     StepMessage message;
-    if (!receive_step_message(process_.control.get(), message)) {
-      watch_.reset();
+    if (!receive_step_message(process_.control->get(), message)) {
+      process_.control->close();
       return;
     }
     const auto id = static_cast<std::uint64_t>(message.number);
@@ -126,7 +122,8 @@ class StepEnd : public Step {
         events_.not_started(number, message.text);
         break;
       case 'X':
-        events_.command_ended(number, message.flag != 0);
+        waits_again_ = adopted_ && (message.flag & kWaitsAgain) != 0;
+        events_.command_ended(number, (message.flag & kNothingLeft) != 0);
         break;
       case 'r':
         events_.remote_ended(id, static_cast<int>(message.flag));
@@ -158,7 +155,7 @@ class StepEnd : public Step {
   SpareProcess process_;
   bool adopted_;
   StepEvents events_;
-  os::SubscriptionPtr watch_;
+  bool waits_again_ = false;  ///< by its own word
   std::deque<StepMessage> unsent_;
   std::size_t unsent_bytes_ = 0;  ///< of their texts
   os::SubscriptionPtr room_;
@@ -177,6 +174,13 @@ std::optional<pid_t> parent_of(pid_t pid) {
 }
 
 }  // namespace
+
+StepControl::StepControl(os::EventLoop& loop, os::Fd socket)
+    : socket_(std::move(socket)), watch_(loop.when_readable(socket_.get(), [this] {
+        const auto listener = listener_;  // it may be replaced meanwhile
+        if (listener) return listener();
+        watch_.reset();
+      })) {}
 
 void get_ready_for_steps() {
   // Libraries of the system's that know the groups of users. Only their being loaded counts here.
@@ -226,8 +230,8 @@ Result<std::unique_ptr<Step>> Step::fork(os::EventLoop& loop, StepPlan plan, Ste
   const pid_t pid = ::fork();
   if (pid == 0) be_step(plan, ends->theirs.release());
   if (pid < 0) return fail(Errc::unavailable, "no process to be had for the job");
-  return std::make_unique<StepEnd>(loop, SpareProcess{pid, std::move(ends->ours)}, false,
-                                   std::move(events));
+  SpareProcess process{pid, std::make_unique<StepControl>(loop, std::move(ends->ours))};
+  return std::make_unique<StepEnd>(loop, std::move(process), false, std::move(events));
 }
 
 std::unique_ptr<Step> Step::adopt(os::EventLoop& loop, SpareProcess spare, const std::string& plan,
@@ -235,7 +239,7 @@ std::unique_ptr<Step> Step::adopt(os::EventLoop& loop, SpareProcess spare, const
   StepMessage message;
   message.kind = 'Q';
   message.text = plan;
-  if (!send_step_message(spare.control.get(), message)) return nullptr;
+  if (!send_step_message(spare.control->get(), message)) return nullptr;
   return std::make_unique<StepEnd>(loop, std::move(spare), true, std::move(events));
 }
 

@@ -108,10 +108,28 @@ struct StepEvents {
   std::function<void()> emptied;
 };
 
+/// The agent's end of a step's socket: watched from first to last, whoever listens.
+class StepControl {
+ public:
+  StepControl(os::EventLoop& loop, os::Fd socket);
+
+  [[nodiscard]] int get() const { return socket_.get(); }
+  /// Calls this from now on whenever there is something to read. What it calls may replace it.
+  void on_readable(std::function<void()> listener) { listener_ = std::move(listener); }
+  /// Reads no more: the other end is gone.
+  void close() { watch_.reset(); }
+  [[nodiscard]] bool is_open() const { return watch_ != nullptr; }
+
+ private:
+  os::Fd socket_;
+  std::function<void()> listener_;
+  os::SubscriptionPtr watch_;
+};
+
 /// A process that waits for its plan.
 struct SpareProcess {
   pid_t pid = 0;
-  os::Fd control;
+  std::unique_ptr<StepControl> control;
   std::chrono::steady_clock::time_point begun = {};  ///< when it got its first plan
 };
 
@@ -129,8 +147,8 @@ class Step {
   virtual ~Step() = default;
 
   [[nodiscard]] virtual pid_t pid() const = 0;
-  /// The process of one that was adopted and has nothing below it any more, once it says 'A' ready
-  /// for another plan of the same user's. None: it cannot be, and is to be killed.
+  /// The process of one that was adopted and waits for another plan of the same user's. None: it
+  /// does not, and is to be killed.
   [[nodiscard]] virtual std::optional<SpareProcess> release() = 0;
   virtual void begin() = 0;
   /// Starts the command with these as its stdout and stderr.
@@ -151,7 +169,7 @@ class Step {
 [[noreturn]] void be_step(const StepPlan& plan, int control);
 /// For each 'N' that names a cgroup's file of processes and brings a control: forks a process that
 /// enters the cgroup, says 'A' with its number and is a step once it is told its plan, and again
-/// once it was released; as a child of this one's own parent. A process that does nothing else is
+/// where it has said so; as a child of this one's own parent. A process that does nothing else is
 /// small, and costs little to fork.
 [[noreturn]] void be_nursery(int control);
 

@@ -15,11 +15,11 @@ namespace cox::agent {
 struct StepMessage {
   /// To the step: 'Q' the plan, of one that was forked before, 'B' begin, of another, 'L' launch (2
   /// descriptors), 'R' remote command (3 descriptors); of ranks 'O' a rank's output (2
-  /// descriptors), 'D' launch (port, secret), 'T' stopping; of a container 'G' go; 'U' forget all
-  /// of it, and wait for another plan. From it: 'A' it waits for its plan, 'P' prepared (port,
-  /// secret), 'F' failed to prepare, 'S' started, 'E' not started, 'X' command ended, 'r' remote
-  /// ended, 'Y' a rank ended, 'D' all ranks have, 'Z' nothing is left; 'p' progress, 'C' the
-  /// container's first process waits, 'm' a process that is to enter it does.
+  /// descriptors), 'D' launch (port, secret), 'T' stopping; of a container 'G' go. From it: 'A' it
+  /// waits for its plan, 'P' prepared (port, secret), 'F' failed to prepare, 'S' started, 'E' not
+  /// started, 'X' command ended (kNothingLeft, kWaitsAgain), 'r' remote ended, 'Y' a rank ended,
+  /// 'D' all ranks have, 'Z' nothing is left; 'p' progress, 'C' the container's first process
+  /// waits, 'm' a process that is to enter it does.
   char kind = 0;
   std::int64_t number = 0;  ///< an id, a wait status or an exit code
   std::int64_t flag = 0;
@@ -30,6 +30,11 @@ struct StepMessage {
 /// A rank's end as a message, and back.
 [[nodiscard]] StepMessage message_of(const RankEnd& end);
 [[nodiscard]] RankEnd rank_end_of(const StepMessage& message);
+
+/// Flags of 'X': nothing is left below the step; and it has forgotten its plan, and waits for
+/// another.
+inline constexpr std::int64_t kNothingLeft = 1;
+inline constexpr std::int64_t kWaitsAgain = 2;
 
 inline constexpr std::size_t kStepTextMax = 96u << 10;
 

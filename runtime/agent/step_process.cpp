@@ -3,7 +3,6 @@
 #include <linux/capability.h>
 #include <linux/close_range.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -17,12 +16,14 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <utility>
 
 #include "runtime/agent/container_run.hpp"
 #include "runtime/agent/direct_run.hpp"
 #include "runtime/agent/exec_words.hpp"
+#include "runtime/agent/own_limits.hpp"
 #include "runtime/agent/spawn.hpp"
 #include "runtime/agent/step.hpp"
 #include "runtime/agent/step_messages.hpp"
@@ -84,12 +85,19 @@ Result<void> prepare(const StepPlan& plan) {
   if (!plan.nodes.empty()) {
     if (auto made = write_file(home.get(), ".nodes", plan.nodes, 0600); !made) return made;
   }
-  ::mkdirat(home.get(), ".ssh", 0700);
   const std::string directory = plan.directory.empty() ? "." : plan.directory;
-  if (::mkdirat(home.get(), directory.c_str(), 0700) != 0 && errno != EEXIST) {
-    return fail(os::errno_error(errno, "cannot make " + directory));
+  // A home that was used before has both, by one name or another.
+  const auto open_directory = [&] {
+    return os::open_beneath(home.get(), directory, O_RDONLY | O_DIRECTORY);
+  };
+  auto where = open_directory();
+  if (!where || plan.directory.empty()) ::mkdirat(home.get(), ".ssh", 0700);
+  if (!where) {
+    if (::mkdirat(home.get(), directory.c_str(), 0700) != 0 && errno != EEXIST) {
+      return fail(os::errno_error(errno, "cannot make " + directory));
+    }
+    where = open_directory();
   }
-  const auto where = os::open_beneath(home.get(), directory, O_RDONLY | O_DIRECTORY);
   if (!where) return fail(where.error());
   for (const auto& file : plan.files) {
     if (auto made = write_file(where->get(), file.name, file.bytes, file.mode); !made) return made;
@@ -135,22 +143,39 @@ int try_names(const std::vector<std::string>& argv, const std::vector<std::strin
   return why;
 }
 
-class StepProcess {
- public:
-  /// `is_user`: it is the plan's user's already.
-  StepProcess(const StepPlan& plan, int control, bool is_user)
-      : plan_(plan), control_(control), is_user_(is_user) {
+/// What a process of steps keeps open from one plan to the next.
+struct StepDescriptors {
+  explicit StepDescriptors(int to_agent)
+      : control(to_agent), null(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
-    ::sigprocmask(SIG_BLOCK, &child, &unblocked_);
-    signals_.reset(::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
+    ::sigprocmask(SIG_BLOCK, &child, &unblocked);
+    signals.reset(::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
   }
+
+  int control;
+  os::Fd null;
+  os::Fd signals;  ///< SIGCHLD's, which is blocked
+  sigset_t unblocked{};
+};
+
+class StepProcess {
+ public:
+  /// `is_user`: it is the plan's user's already. `is_as_new`: it could be another plan's.
+  StepProcess(const StepPlan& plan, const StepDescriptors& open, bool is_user,
+              const std::function<bool()>& is_as_new)
+      : plan_(plan),
+        control_(open.control),
+        is_user_(is_user),
+        null_(open.null.get()),
+        signals_(open.signals.get()),
+        unblocked_(open.unblocked),
+        is_as_new_(is_as_new) {}
   StepProcess(const StepProcess&) = delete;
   StepProcess& operator=(const StepProcess&) = delete;
-  ~StepProcess() { ::sigprocmask(SIG_SETMASK, &unblocked_, nullptr); }
 
-  /// Returns when it is to be used for another plan: with nothing left below.
+  /// Returns when it has said that it waits for another plan: with nothing left below.
   void run() {
     auto ready = get_ready();
     is_ready_ = ready.has_value();
@@ -159,9 +184,9 @@ class StepProcess {
     } else if (!plan_.is_launched) {
       tell('P', ready->port, 0, ready->secret);
     }
-    while (!released_) {
+    while (!waits_again_) {
       watches_.clear();
-      watches_.push_back({signals_.get(), POLLIN, [this] { reap(); }});
+      watches_.push_back({signals_, POLLIN, [this] { reap(); }});
       watches_.push_back({control_, POLLIN, [this] { receive(); }});
       if (ranks_) ranks_->watch(watches_);
       turn();
@@ -210,7 +235,6 @@ class StepProcess {
     }
     if (message.kind == 'G' && box_) start_box();
     if (message.kind == 'R' && is_ready_) ask_remote(std::move(message));
-    if (message.kind == 'U') release();
     if (!ranks_) return;
     if (message.kind == 'O') {
       ranks_->add_output(static_cast<int>(message.number), std::move(message.descriptors.at(0)),
@@ -283,10 +307,9 @@ class StepProcess {
   }
 
   void launch(const StepMessage& message) {
-    const os::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     const int err = message.descriptors.at(1).get();
     const auto [pid, why] =
-        start(plan_.command, plan_.environment, null.get(), message.descriptors.at(0).get(), err);
+        start(plan_.command, plan_.environment, null_, message.descriptors.at(0).get(), err);
     if (pid > 0) {
       command_ = pid;
       tell('S', pid, 0);
@@ -301,9 +324,8 @@ class StepProcess {
 
   /// Sets the container up; its first process waits until the agent has it within its limits.
   void launch_box(const StepMessage& message) {
-    const os::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     const auto first =
-        box_->init(null.get(), message.descriptors.at(0).get(), message.descriptors.at(1).get());
+        box_->init(null_, message.descriptors.at(0).get(), message.descriptors.at(1).get());
     if (first) {
       tell('C', *first, box_->user());
     } else {
@@ -342,18 +364,9 @@ class StepProcess {
     }
   }
 
-  void release() {
-    int status = 0;
-    pid_t pid = 0;
-    while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) {
-    }
-    if (pid == 0 || ranks_ || box_) ::_exit(0);
-    released_ = true;
-  }
-
   void reap() {
     signalfd_siginfo info{};
-    while (::read(signals_.get(), &info, sizeof info) > 0) {
+    while (::read(signals_, &info, sizeof info) > 0) {
     }
     int status = 0;
     pid_t pid = 0;
@@ -373,17 +386,24 @@ class StepProcess {
       }
     }
     const bool empty = pid < 0 && errno == ECHILD;
-    if (ended) tell('X', *ended, empty ? 1 : 0);
+    if (ended) tell_end(*ended, empty);
     if (!ended && empty) tell('Z', 0, 0);
+  }
+
+  void tell_end(int status, bool empty) {
+    waits_again_ = empty && !ranks_ && !box_ && is_as_new_();
+    tell('X', status, (empty ? kNothingLeft : 0) | (waits_again_ ? kWaitsAgain : 0));
   }
 
   const StepPlan& plan_;
   int control_;
   bool is_user_;
+  int null_;
+  int signals_;
+  sigset_t unblocked_;
+  const std::function<bool()>& is_as_new_;
   bool is_ready_ = false;
-  bool released_ = false;
-  os::Fd signals_;
-  sigset_t unblocked_{};
+  bool waits_again_ = false;
   pid_t command_ = 0;
   std::map<pid_t, std::int64_t> remotes_;
   std::optional<DirectRun> ranks_;
@@ -412,30 +432,6 @@ void leave_agent(int control, const char* name) {
 constexpr const char* kStepName = "cox-step";
 constexpr const char* kSpareName = "cox-spare";
 
-/// What a job's own processes can set in the one that starts them, for good.
-struct Limits {
-  std::array<std::array<rlim_t, 2>, RLIM_NLIMITS> of_resources{};
-  int nice = 0;
-  cpu_set_t processors{};
-
-  bool operator==(const Limits& other) const {
-    return of_resources == other.of_resources && nice == other.nice &&
-           CPU_EQUAL(&processors, &other.processors);
-  }
-};
-
-Limits own_limits() {
-  Limits limits;
-  for (unsigned i = 0; i < limits.of_resources.size(); ++i) {
-    rlimit limit{};
-    ::getrlimit(static_cast<__rlimit_resource>(i), &limit);
-    limits.of_resources[i] = {limit.rlim_cur, limit.rlim_max};
-  }
-  limits.nice = ::getpriority(PRIO_PROCESS, 0);
-  ::sched_getaffinity(0, sizeof limits.processors, &limits.processors);
-  return limits;
-}
-
 /// In a child of the nursery, which has left the agent already: enters the cgroup, if any, and is a
 /// step once it hears of which.
 [[noreturn]] void wait_for_plan(const std::string& processes_file, int control) {
@@ -446,21 +442,24 @@ Limits own_limits() {
     const os::Fd file(::open(processes_file.c_str(), O_WRONLY | O_CLOEXEC));
     if (!file || !os::write_all(file.get(), "0")) ::_exit(1);
   }
+  const StepDescriptors open(control);
   const auto limits = own_limits();
-  for (std::optional<JobUser> is;;) {
-    StepMessage message;
-    message.kind = 'A';
-    message.number = ::getpid();
-    if (!send_step_message(control, message)) ::_exit(0);
-    if (!receive_step_message(control, message) || message.kind != 'Q') ::_exit(0);
+  StepMessage message;
+  message.kind = 'A';
+  message.number = ::getpid();
+  if (!send_step_message(control, message)) ::_exit(0);
+  const std::function<bool()> is_as_new = [&] {
+    return ::chdir("/") == 0 && own_limits() == limits;
+  };
+  for (std::optional<JobUser> is; receive_step_message(control, message);) {
+    if (message.kind != 'Q') continue;  // the agent had not heard yet that the last part is over
     const auto plan = plan_of_text(message.text);
     if (!plan || (is && *is != plan->user)) ::_exit(1);
-    ::prctl(PR_SET_NAME, kStepName, 0, 0, 0);
-    StepProcess(*plan, control, is.has_value()).run();
+    if (!is) ::prctl(PR_SET_NAME, kStepName, 0, 0, 0);
+    StepProcess(*plan, open, is.has_value(), is_as_new).run();
     is = plan->user;
-    ::prctl(PR_SET_NAME, kSpareName, 0, 0, 0);
-    if (::chdir("/") != 0 || own_limits() != limits) ::_exit(1);
   }
+  ::_exit(0);
 }
 
 }  // namespace
@@ -469,7 +468,8 @@ void be_step(const StepPlan& plan, int control) {
   leave_agent(control, kStepName);
   StepMessage message;
   if (!receive_step_message(control, message) || message.kind != 'B') ::_exit(0);
-  StepProcess(plan, control, false).run();
+  const StepDescriptors open(control);
+  StepProcess(plan, open, false, [] { return false; }).run();
   ::_exit(0);
 }
 

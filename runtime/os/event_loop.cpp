@@ -1,7 +1,5 @@
 #include "runtime/os/event_loop.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -10,11 +8,12 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cassert>
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <utility>
 
 #include "runtime/os/event_loop_impl.hpp"
-#include "runtime/os/fd.hpp"
 #include "runtime/os/log.hpp"
 
 namespace cox::os {
@@ -54,23 +53,9 @@ class Held : public Subscription {
     error_code ignored;
     signals.cancel(ignored);
   }
-  // The descriptor is only borrowed: it must not be closed with the watch.
-  static void release(asio::posix::stream_descriptor& descriptor) {
-    if (descriptor.is_open()) descriptor.release();
-  }
 
   std::shared_ptr<Shared<Source>> shared_;
 };
-
-void watch(std::shared_ptr<Shared<asio::posix::stream_descriptor>> shared,
-           asio::posix::stream_descriptor::wait_type what) {
-  auto& descriptor = shared->source;
-  descriptor.async_wait(what, [shared = std::move(shared), what](error_code error) mutable {
-    if (error || !shared->wanted) return;
-    shared->handler();
-    if (shared->wanted) watch(std::move(shared), what);
-  });
-}
 
 void listen(std::shared_ptr<Shared<asio::signal_set>> shared) {
   auto& signals = shared->source;
@@ -110,41 +95,28 @@ class AlwaysReady : public Subscription {
   std::shared_ptr<State> state_;
 };
 
-/// A watch through a duplicate of the descriptor, as epoll knows a descriptor only once and one may
-/// be watched for reading and for writing at the same time.
-class DuplicateWatch : public Subscription {
- public:
-  DuplicateWatch(Fd duplicate, SubscriptionPtr watch)
-      : duplicate_(std::move(duplicate)), watch_(std::move(watch)) {}
+void watch(EventLoop::Impl& impl) {
+  impl.watched.async_wait(asio::posix::stream_descriptor::wait_read, [&impl](error_code error) {
+    if (error) return;
+    impl.watches.call_ready();
+    watch(impl);  // only now: what is ready still would call at once
+  });
+}
 
- private:
-  Fd duplicate_;  // outlives the watch
-  SubscriptionPtr watch_;
-};
-
-SubscriptionPtr watch_descriptor(asio::io_context& context, int fd, std::function<void()> handler,
-                                 asio::posix::stream_descriptor::wait_type what) {
-  struct stat status {};
-  const bool known = ::fstat(fd, &status) == 0;
-  assert(known);
-  if (known && (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))) {
-    return std::make_unique<AlwaysReady>(context, std::move(handler));
+SubscriptionPtr watch_descriptor(EventLoop::Impl& impl, int fd, DescriptorWatches::For what,
+                                 std::function<void()> handler) {
+  if (!impl.watched.is_open()) {
+    error_code error;
+    impl.watched.assign(impl.watches.descriptor(), error);
+    if (!error) watch(impl);
   }
-  Fd duplicate(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  asio::posix::stream_descriptor descriptor(context);
-  error_code error;
-  // Out of descriptors, the given one will mostly do as well.
-  descriptor.assign(duplicate ? duplicate.get() : fd, error);
-  if (error) {
-    log_error("descriptor {} cannot be watched: {}", fd, error.message());
-    return std::make_unique<DuplicateWatch>(std::move(duplicate), nullptr);
+  DescriptorWatches::Failure failure{};
+  auto watch = impl.watches.add(fd, what, handler, failure);
+  if (failure == DescriptorWatches::Failure::always_ready) {
+    return std::make_unique<AlwaysReady>(impl.context, std::move(handler));
   }
-  auto shared = std::make_shared<Shared<asio::posix::stream_descriptor>>(std::move(handler),
-                                                                         std::move(descriptor));
-  watch(shared, what);
-  return std::make_unique<DuplicateWatch>(
-      std::move(duplicate),
-      std::make_unique<Held<asio::posix::stream_descriptor>>(std::move(shared)));
+  if (!watch) log_error("descriptor {} cannot be watched: {}", fd, std::strerror(errno));
+  return watch;
 }
 
 /// Reports children as long as it is held, from the first that has ended already.
@@ -215,13 +187,11 @@ SubscriptionPtr EventLoop::after(std::chrono::milliseconds time, std::function<v
 }
 
 SubscriptionPtr EventLoop::when_readable(int fd, std::function<void()> handler) {
-  return watch_descriptor(impl_->context, fd, std::move(handler),
-                          asio::posix::stream_descriptor::wait_read);
+  return watch_descriptor(*impl_, fd, DescriptorWatches::For::reading, std::move(handler));
 }
 
 SubscriptionPtr EventLoop::when_writable(int fd, std::function<void()> handler) {
-  return watch_descriptor(impl_->context, fd, std::move(handler),
-                          asio::posix::stream_descriptor::wait_write);
+  return watch_descriptor(*impl_, fd, DescriptorWatches::For::writing, std::move(handler));
 }
 
 SubscriptionPtr EventLoop::on_signal(int signal, std::function<void()> handler) {

@@ -276,8 +276,9 @@ Result<void> remove_tree(const std::string& path) {
   if (name.empty() || name == "." || name == "..") {
     return fail(Errc::invalid_argument, "'{}' names no tree to remove", path);
   }
+  struct stat status {};
+  if (::lstat(plain.c_str(), &status) != 0 && (errno == ENOENT || errno == ENOTDIR)) return {};
   const Fd parent(::open(directory_part(plain).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!parent && (errno == ENOENT || errno == ENOTDIR)) return {};
   if (!parent) return fail(errno_error(errno, path));
   return TreeRemoval().remove(parent.get(), name, plain);
 }

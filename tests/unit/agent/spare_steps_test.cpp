@@ -52,8 +52,8 @@ class SpareStepsTest : public testing::Test {
   std::unique_ptr<SpareSteps> spares_ = make_spare_steps(loop_, *cgroups_);
   static os::Fd null() { return os::Fd(::open("/dev/null", O_RDWR | O_CLOEXEC)); }
 
-  /// A step of this user's that has run a command to its end, with nothing left.
-  LimitedStep used_by(const JobUser& user, const std::string& command) {
+  /// A step of this user's that has run a command to its end, with nothing left or something.
+  LimitedStep used_by(const JobUser& user, const std::string& command, bool is_left_empty = true) {
     StepPlan plan;
     plan.user = user;
     plan.home = home_.path();
@@ -67,7 +67,9 @@ class SpareStepsTest : public testing::Test {
     events.started = events.emptied = [] {};
     events.remote_ended = [](std::uint64_t /*id*/, int /*status*/) {};
     const auto ended = std::make_shared<std::optional<int>>();  // the step outlives this
-    events.command_ended = [ended](int status, bool empty) { *ended = empty ? status : -1; };
+    events.command_ended = [ended, is_left_empty](int status, bool empty) {
+      *ended = empty == is_left_empty ? status : -1;
+    };
     std::optional<LimitedStep> taken;
     EXPECT_TRUE(os::run_until(loop_, [&] {
       if (!taken) taken = spares_->take(plan, 64, events);
@@ -139,21 +141,16 @@ TEST_F(SpareStepsTest, AreUsedAgainForTheSameUserAlone) {
   const auto pid = first.step->pid();
   spares_->give(std::move(first.step), nullptr, ann_);
 
-  // When it has said that it waits, nothing shows but that it is taken.
-  bool is_again = false;
-  EXPECT_TRUE(os::run_until(loop_, [&] {
-    EXPECT_NE(used_by(bob_, "true").step->pid(), pid);
-    const auto looks = "test $(umask) = 0022 && test $PWD = " + home_.path();
-    return is_again = is_again || used_by(ann_, looks).step->pid() == pid;
-  }));
+  EXPECT_NE(used_by(bob_, "true").step->pid(), pid);
+  const auto looks = "test $(umask) = 0022 && test $PWD = " + home_.path();
+  EXPECT_EQ(used_by(ann_, looks).step->pid(), pid);
 }
 
 TEST_F(SpareStepsTest, AreNotUsedAgainWithSomethingLeftBelowThem) {
-  auto first = used_by(ann_, "true");
+  auto first = used_by(ann_, "sleep 100 &", false);
   const auto pid = first.step->pid();
-  first.step->run_remote(7, "sleep 100", null(), null(), null());
-  std::vector<pid_t> left;
-  ASSERT_TRUE(os::run_until(loop_, [&] { return !(left = left_below(pid)).empty(); }));
+  const auto left = left_below(pid);
+  ASSERT_FALSE(left.empty());
   spares_->give(std::move(first.step), nullptr, ann_);
 
   bool is_gone = false;
@@ -166,14 +163,34 @@ TEST_F(SpareStepsTest, AreNotUsedAgainWithSomethingLeftBelowThem) {
   EXPECT_NE(used_by(ann_, "true").step->pid(), pid);
 }
 
-TEST_F(SpareStepsTest, AreNotUsedAgainWhereTheyDoNotAnswer) {
+TEST_F(SpareStepsTest, GoOnWhereAnotherJobHasStoppedThem) {
   auto first = used_by(ann_, "true");
   const auto pid = first.step->pid();
   ::kill(pid, SIGSTOP);
   spares_->give(std::move(first.step), nullptr, ann_);
 
-  EXPECT_NE(used_by(ann_, "true").step->pid(), pid);
+  EXPECT_EQ(used_by(ann_, "true").step->pid(), pid);
+}
+
+TEST_F(SpareStepsTest, AreForgottenOnceTheirSocketEnds) {
+  auto first = used_by(ann_, "true");
+  const auto pid = first.step->pid();
+  spares_->give(std::move(first.step), nullptr, ann_);
+  ASSERT_TRUE(is_kept(pid));
   ::kill(pid, SIGKILL);
+
+  EXPECT_TRUE(os::run_until(loop_, [&] { return !is_kept(pid); }));
+}
+
+TEST_F(SpareStepsTest, PassOverWhatCameTooLateForTheirLastPart) {
+  auto first = used_by(ann_, "true");
+  const auto pid = first.step->pid();
+  first.step->stopping();
+  first.step->run_remote(7, "touch " + home_ / "late", null(), null(), null());
+  spares_->give(std::move(first.step), nullptr, ann_);
+
+  EXPECT_EQ(used_by(ann_, "true").step->pid(), pid);
+  EXPECT_FALSE(os::read_file(home_ / "late"));
 }
 
 }  // namespace

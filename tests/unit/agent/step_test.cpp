@@ -149,6 +149,10 @@ class Nursery {
   os::Fd control_;
 };
 
+SpareProcess spare_of(os::EventLoop& loop, pid_t pid, os::Fd control) {
+  return {pid, std::make_unique<StepControl>(loop, std::move(control))};
+}
+
 TEST_F(StepTest, OfANurseryIsOursAndRunsWhatItIsToldLater) {
   const Nursery nursery;
   const auto group = home_ / "cgroup.procs";
@@ -163,7 +167,7 @@ TEST_F(StepTest, OfANurseryIsOursAndRunsWhatItIsToldLater) {
 
   const auto plan = text_of_plan(plan_of({"sh", "-c", "echo $A"}));
   auto heard = events();
-  step_ = Step::adopt(loop_, {spare, std::move(control)}, plan.value(), heard);
+  step_ = Step::adopt(loop_, spare_of(loop_, spare, std::move(control)), plan.value(), heard);
   ASSERT_NE(step_, nullptr);
   step_->begin();
   wait_for("prepared");
@@ -204,7 +208,8 @@ TEST_F(StepTest, IsNotMadeOfAProcessThatHasEnded) {
   control.theirs.reset();
   auto heard = events();
   const auto plan = text_of_plan(plan_of({"true"})).value();
-  EXPECT_EQ(Step::adopt(loop_, {::getpid(), std::move(control.ours)}, plan, heard), nullptr);
+  EXPECT_EQ(Step::adopt(loop_, spare_of(loop_, ::getpid(), std::move(control.ours)), plan, heard),
+            nullptr);
   EXPECT_TRUE(heard.started);  // to be used for another
 }
 
