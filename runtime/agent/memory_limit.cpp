@@ -163,7 +163,9 @@ class Cgroups : public MemoryCgroups {
       limit_mib_ = memory_mib;
       return true;
     }
-    [[nodiscard]] bool is_as_new() const override { return !exceeded() && says_little(usage_.text()); }
+    [[nodiscard]] bool is_as_new() const override {
+      return !exceeded() && says_little(usage_.text());
+    }
     [[nodiscard]] std::string processes_file() const override { return path_ + kProcesses; }
     [[nodiscard]] bool exceeded() const override { return killed() > killed_before_; }
     void include(pid_t process) override {

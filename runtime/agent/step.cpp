@@ -122,7 +122,7 @@ class StepEnd : public Step {
         events_.not_started(number, message.text);
         break;
       case 'X':
-        waits_again_ = adopted_ && (message.flag & kWaitsAgain) != 0;
+        hear_what_is_left(message.flag);
         events_.command_ended(number, (message.flag & kNothingLeft) != 0);
         break;
       case 'r':
@@ -144,11 +144,16 @@ class StepEnd : public Step {
         events_.entering(number);
         break;
       case 'Z':
+        hear_what_is_left(message.flag);
         events_.emptied();
         break;
       default:
         break;
     }
+  }
+
+  void hear_what_is_left(std::int64_t flags) {
+    waits_again_ = adopted_ && (flags & kWaitsAgain) != 0;
   }
 
   os::EventLoop& loop_;

@@ -18,8 +18,8 @@ struct StepMessage {
   /// descriptors), 'D' launch (port, secret), 'T' stopping; of a container 'G' go. From it: 'A' it
   /// waits for its plan, 'P' prepared (port, secret), 'F' failed to prepare, 'S' started, 'E' not
   /// started, 'X' command ended (kNothingLeft, kWaitsAgain), 'r' remote ended, 'Y' a rank ended,
-  /// 'D' all ranks have, 'Z' nothing is left; 'p' progress, 'C' the container's first process
-  /// waits, 'm' a process that is to enter it does.
+  /// 'D' all ranks have, 'Z' nothing is left (kWaitsAgain); 'p' progress, 'C' the container's first
+  /// process waits, 'm' a process that is to enter it does.
   char kind = 0;
   std::int64_t number = 0;  ///< an id, a wait status or an exit code
   std::int64_t flag = 0;
@@ -31,7 +31,7 @@ struct StepMessage {
 [[nodiscard]] StepMessage message_of(const RankEnd& end);
 [[nodiscard]] RankEnd rank_end_of(const StepMessage& message);
 
-/// Flags of 'X': nothing is left below the step; and it has forgotten its plan, and waits for
+/// Flags: nothing is left below the step; and it has forgotten its plan, and waits for
 /// another.
 inline constexpr std::int64_t kNothingLeft = 1;
 inline constexpr std::int64_t kWaitsAgain = 2;

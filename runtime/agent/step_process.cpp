@@ -219,7 +219,8 @@ class StepProcess {
     const int wait = ranks_ ? ranks_->wait_ms() : -1;
     const int ready = ::poll(watched_.data(), watched_.size(), wait);
     if (ready < 0 && errno != EINTR) ::_exit(1);
-    for (std::size_t i = 0; ready > 0 && i < watched_.size(); ++i) {
+    // What comes once it waits for another plan is for the end that has not been heard yet.
+    for (std::size_t i = 0; ready > 0 && i < watched_.size() && !waits_again_; ++i) {
       if (watched_[i].revents != 0) watches_[i].ready();
     }
     if (ranks_) ranks_->tick();
@@ -386,13 +387,18 @@ class StepProcess {
       }
     }
     const bool empty = pid < 0 && errno == ECHILD;
-    if (ended) tell_end(*ended, empty);
-    if (!ended && empty) tell('Z', 0, 0);
+    if (ended) {
+      command_over_ = true;
+      tell('X', *ended, what_is_left(empty));
+    } else if (empty) {
+      tell('Z', 0, what_is_left(empty));
+    }
   }
 
-  void tell_end(int status, bool empty) {
-    waits_again_ = empty && !ranks_ && !box_ && is_as_new_();
-    tell('X', status, (empty ? kNothingLeft : 0) | (waits_again_ ? kWaitsAgain : 0));
+  /// With nothing left, a process that has run its command can be used for another plan.
+  [[nodiscard]] std::int64_t what_is_left(bool empty) {
+    waits_again_ = empty && command_over_ && !ranks_ && !box_ && is_as_new_();
+    return (empty ? kNothingLeft : 0) | (waits_again_ ? kWaitsAgain : 0);
   }
 
   const StepPlan& plan_;
@@ -403,6 +409,7 @@ class StepProcess {
   sigset_t unblocked_;
   const std::function<bool()>& is_as_new_;
   bool is_ready_ = false;
+  bool command_over_ = false;
   bool waits_again_ = false;
   pid_t command_ = 0;
   std::map<pid_t, std::int64_t> remotes_;
