@@ -467,7 +467,7 @@ class AgentCore : public Agent {
   LocalServer local_;
   std::unique_ptr<logs::LogStore> spool_;
   std::unique_ptr<MemoryCgroups> cgroups_ = make_memory_cgroups(options_.cgroup);
-  SpareHomes homes_{options_.scratch};
+  SpareHomes homes_{loop_, options_.scratch};
   std::unique_ptr<SpareSteps> spare_steps_ = make_spare_steps(loop_, *cgroups_);
   std::unique_ptr<os::HttpServer> metadata_server_;
   std::string topology_;

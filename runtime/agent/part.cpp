@@ -14,6 +14,7 @@
 #include "runtime/agent/container_run.hpp"
 #include "runtime/agent/local_socket.hpp"
 #include "runtime/agent/part_outputs.hpp"
+#include "runtime/agent/variables.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/log.hpp"
 #include "runtime/os/process.hpp"
@@ -33,12 +34,19 @@ constexpr auto kDoubtTime = std::chrono::milliseconds(400);
 
 std::int64_t now_ms() { return os::SystemClock().now().value; }
 
+std::string directory_name_of(const wire::PartKey& key) {
+  std::string name = fmt::format("{}-{}", key.job, key.attempt);
+  std::replace(name.begin(), name.end(), ':', '-');
+  return name;
+}
+
 }  // namespace
 
 /// A command that cox-rsh asked for.
 Part::Part(PartHost host, wire::PartKey key)
     : host_(std::move(host)),
       key_(std::move(key)),
+      directory_name_(directory_name_of(key_)),
       out_(
           host_.loop,
           [this](std::string_view piece) { bytes(-1, 0, out_lines_, without_init_line(piece)); },
@@ -48,12 +56,6 @@ Part::Part(PartHost host, wire::PartKey key)
           [this] { drain(); }) {}
 
 Part::~Part() { *alive_ = false; }
-
-std::string Part::directory_name() const {
-  std::string name = fmt::format("{}-{}", key_.job, key_.attempt);
-  std::replace(name.begin(), name.end(), ':', '-');
-  return name;
-}
 
 void Part::add_piece(const wire::FilePiece& piece) {
   if (phase_ != Phase::fresh) return;
@@ -73,37 +75,36 @@ std::string Part::nodes_text() const {
 }
 
 std::vector<std::string> Part::environment(const std::string& home) const {
-  std::map<std::string, std::string> values;
+  Variables variables;
   const auto& options = host_.options;
   const auto directory = prepare_->directory.empty() ? home : home + "/" + prepare_->directory;
-  values["HOME"] = home;
-  values["USER"] = values["LOGNAME"] = prepare_->user.name;
-  values["SHELL"] = "/bin/bash";
-  values["HOSTNAME"] = options.hostname;
-  values["SSHDIR"] = home + "/.ssh";
-  values["PATH"] =
-      fmt::format("{}:{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{}",
-                  options.node_bin_dir, options.bin_dir, options.mpi_bin_dir);
-  values["COX_JOB_DIR"] = directory;
-  for (const auto& variable : prepare_->environment) values[variable.name] = variable.value;
+  variables.set("HOME", home);
+  variables.set("USER", prepare_->user.name);
+  variables.set("LOGNAME", prepare_->user.name);
+  variables.set("SHELL", "/bin/bash");
+  variables.set("HOSTNAME", options.hostname);
+  variables.set("SSHDIR", home + "/.ssh");
+  variables.set("PATH", options.node_bin_dir + ":" + options.bin_dir +
+                            ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:" +
+                            options.mpi_bin_dir);
+  variables.set("COX_JOB_DIR", directory);
+  for (const auto& variable : prepare_->environment) variables.set(variable.name, variable.value);
   // Ours win: they are how the job's own processes find their agent.
-  values[kPartVariable] = part_text(key_);
-  values[kSocketVariable] = options.socket;
+  variables.set(kPartVariable, part_text(key_));
+  variables.set(kSocketVariable, options.socket);
   // A file costs a small job much: where there is one node, the variable itself says what is in it.
-  values["COX_NODES"] = prepare_->peers.size() == 1 ? nodes_text() : home + "/.nodes";
-  values["COX_LAUNCHES"] = launches_directory();
+  variables.set("COX_NODES", prepare_->peers.size() == 1 ? nodes_text() : home + "/.nodes");
+  variables.set("COX_LAUNCHES", launches_directory());
   for (const auto& variable : prepare_->mpi_environment) {
-    values.emplace(variable.name, variable.value);
+    variables.add(variable.name, variable.value);
   }
   if (const auto own = shared_directory(); !own.empty()) {
     // What killed ranks leave in memory and in temporary files goes with the part.
-    values.emplace("TMPDIR", home + "/.tmp");
-    values.emplace("OMPI_MCA_btl_vader_backing_directory", own);
-    values.emplace("OMPI_MCA_orte_tmpdir_base", own);
+    variables.add("TMPDIR", home + "/.tmp");
+    variables.add("OMPI_MCA_btl_vader_backing_directory", own);
+    variables.add("OMPI_MCA_orte_tmpdir_base", own);
   }
-  std::vector<std::string> list;
-  for (const auto& [name, value] : values) list.push_back(fmt::format("{}={}", name, value));
-  return list;
+  return std::move(variables).list();
 }
 
 void Part::prepare(wire::Prepare prepare) {
@@ -160,6 +161,7 @@ void Part::prepare(wire::Prepare prepare) {
   events.emptied = [this] {
     if (phase_ == Phase::ending) clear_processes();
   };
+  if (is_launched_at_once() && !open_outputs()) return;
   if (auto made = make_step(std::move(plan), std::move(events)); !made) {
     return begin_end(1, made.error().message);
   }
@@ -181,11 +183,16 @@ void Part::launch(const wire::Launch& launch) {
   if (phase_ != Phase::prepared) return;
   if (is_direct()) return launch_ranks(launch.meeting);
   if (only_stands_by()) return was_started();
-  auto out = out_.open();
-  auto err = err_.open();
-  if (!out || !err) return begin_end(1, "no pipe to be had for the job's output");
+  if (!is_launched_at_once() && !open_outputs()) return;
   phase_ = Phase::running;
-  step_->launch(std::move(out), std::move(err));
+  if (ends_.out) step_->launch(std::move(ends_));
+}
+
+bool Part::open_outputs() {
+  ends_ = {out_.open(), err_.open()};
+  if (ends_.out && ends_.err) return true;
+  begin_end(1, "no pipe to be had for the job's output");
+  return false;
 }
 
 void Part::was_started() {
@@ -264,6 +271,7 @@ void Part::begin_end(int exit_code, std::string reason) {
   reason_ = std::move(reason);
   ended_ms_ = now_ms();
   kill_timer_.reset();
+  ends_ = {};
   clear_processes();
 }
 
@@ -353,7 +361,7 @@ void Part::bytes(int rank, std::uint8_t stream, LineCutter& lines, std::string_v
 SpooledLog& Part::log(int rank) {
   auto& entry = logs_[rank];
   if (!entry) {
-    const auto name = directory_name() + (rank < 0 ? "/main" : fmt::format("/rank-{}", rank));
+    const auto name = directory_name_ + (rank < 0 ? "/main" : fmt::format("/rank-{}", rank));
     entry = std::make_unique<SpooledLog>(host_.spool, name, key_, rank);
     entry->keep(keeps_output(rank));
   }

@@ -94,9 +94,9 @@ class Part {
   [[nodiscard]] Result<void> make_step(StepPlan plan, StepEvents events);
   void give_step();
 
-  [[nodiscard]] std::string directory_name() const;
   [[nodiscard]] std::string nodes_text() const;
   [[nodiscard]] std::vector<std::string> environment(const std::string& home) const;
+  [[nodiscard]] bool open_outputs();
   void was_prepared(const Result<wire::Meeting>& result);
   void was_started();
   void tell_started();
@@ -159,6 +159,7 @@ class Part {
 
   PartHost host_;
   wire::PartKey key_;
+  std::string directory_name_;  ///< of the attempt
   Phase phase_ = Phase::fresh;
   std::map<std::string, StepFile> files_;
   std::optional<wire::Prepare> prepare_;
@@ -167,6 +168,7 @@ class Part {
   std::unique_ptr<MemoryLimit> memory_;
   OutputPipe out_;
   OutputPipe err_;
+  OutputEnds ends_;  ///< of the two, until the step has them
   LineCutter out_lines_;
   LineCutter err_lines_;
   std::map<int, std::unique_ptr<RankOutput>> rank_outputs_;  ///< of a direct launch

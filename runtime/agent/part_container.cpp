@@ -10,6 +10,7 @@
 #include "runtime/agent/container_run.hpp"
 #include "runtime/agent/local_socket.hpp"
 #include "runtime/agent/part.hpp"
+#include "runtime/agent/variables.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/os/files.hpp"
 #include "runtime/os/log.hpp"
@@ -51,7 +52,7 @@ std::size_t last_number(std::string_view address) {
 }  // namespace
 
 std::string Part::container_directory() const {
-  return host_.options.scratch + "/.containers/" + directory_name();
+  return host_.options.scratch + "/.containers/" + directory_name_;
 }
 
 /// Containers' own storage is apart from the job's directory, which they see.
@@ -81,24 +82,24 @@ Result<ContainerPlan> Part::plan_container() const {
 /// The image has its own PATH, HOME and the like; only a multi-node job is told of HOME, because
 /// that is where its hostfile is.
 std::vector<std::string> Part::container_environment() const {
-  std::map<std::string, std::string> values;
+  Variables variables;
   if (prepare_->multi_node) {
-    values["HOME"] = home_;
-    values["OMPI_ALLOW_RUN_AS_ROOT"] = values["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1";
+    variables.set("HOME", home_);
+    variables.set("OMPI_ALLOW_RUN_AS_ROOT", "1");
+    variables.set("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
     // Its container forbids a process to read another's memory.
-    values["OMPI_MCA_btl_vader_single_copy_mechanism"] = "none";
+    variables.set("OMPI_MCA_btl_vader_single_copy_mechanism", "none");
   }
-  values["COX_JOB_DIR"] = prepare_->directory.empty() ? home_ : home_ + "/" + prepare_->directory;
-  for (const auto& variable : prepare_->environment) values[variable.name] = variable.value;
-  values[kPartVariable] = part_text(key_);
-  values[kSocketVariable] = host_.options.socket;
+  variables.set("COX_JOB_DIR",
+                prepare_->directory.empty() ? home_ : home_ + "/" + prepare_->directory);
+  for (const auto& variable : prepare_->environment) variables.set(variable.name, variable.value);
+  variables.set(kPartVariable, part_text(key_));
+  variables.set(kSocketVariable, host_.options.socket);
   for (const auto& variable : prepare_->mpi_environment) {
     // The topology is written for this machine's hwloc, not for the image's.
-    if (!variable.name.starts_with("HWLOC_")) values.emplace(variable.name, variable.value);
+    if (!variable.name.starts_with("HWLOC_")) variables.add(variable.name, variable.value);
   }
-  std::vector<std::string> list;
-  for (const auto& [name, value] : values) list.push_back(fmt::format("{}={}", name, value));
-  return list;
+  return std::move(variables).list();
 }
 
 /// The step is not root's: what it tells must be true of one of its own.

@@ -41,21 +41,21 @@ std::string Part::session_directory() const {
     return fmt::format("{}/{}", own, key_.node_index);
   }
   if (!has_shared_memory()) return home_ + "/.session";
-  return fmt::format("{}/cox-{}.{}", kSharedMemory, directory_name(), key_.node_index);
+  return fmt::format("{}/cox-{}.{}", kSharedMemory, directory_name_, key_.node_index);
 }
 
 /// On a host: a directory of the part's own in memory, at one path on all nodes of the job, because
 /// mpirun hands its settings on.
 std::string Part::shared_directory() const {
   const auto& all = host_.options.shared_memory;
-  return all.empty() ? "" : all + "/" + directory_name();
+  return all.empty() ? "" : all + "/" + directory_name_;
 }
 
 /// Beneath it our mpirun keeps what each launch of its own shares: it is the user's to make.
 std::string Part::launches_directory() const {
   if (const auto own = shared_directory(); !own.empty()) return own + "/launches";
   if (!has_shared_memory()) return home_ + "/.launches";
-  return fmt::format("{}/cox-{}.launches.{}", kSharedMemory, directory_name(), key_.node_index);
+  return fmt::format("{}/cox-{}.launches.{}", kSharedMemory, directory_name_, key_.node_index);
 }
 
 Result<DirectPlan> Part::plan_ranks() const {
@@ -65,7 +65,7 @@ Result<DirectPlan> Part::plan_ranks() const {
   DirectPlan plan;
   plan.node_index = key_.node_index;
   plan.address = host_.options.address;
-  plan.name = directory_name();
+  plan.name = directory_name_;
   plan.pmi_library = pmi_library(host_.options);
   plan.session_directory = session_directory();
   plan.fan_out = mpi::kHubFanOut;

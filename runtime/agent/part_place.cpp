@@ -29,7 +29,7 @@ Result<void> Part::make_own_directory(const std::string& path) const {
 /// The part's private directory; only this one is made with the agent's rights, in a directory
 /// that jobs cannot write.
 Result<std::string> Part::make_home() const {
-  const auto home = host_.options.scratch + "/" + directory_name();
+  const auto home = host_.options.scratch + "/" + directory_name_;
   if (host_.homes.take(home, prepare_->user, prepare_->directory)) return home;
   if (auto removed = os::remove_tree(home); !removed) return fail(removed.error());
   if (auto made = make_own_directory(home); !made) return fail(made.error());
@@ -40,7 +40,7 @@ Result<std::string> Part::make_home() const {
 /// not the job's.
 Result<void> Part::make_step(StepPlan plan, StepEvents events) {
   if (!has_container()) {
-    if (auto spare = host_.spare_steps.take(plan, prepare_->memory_mib, events)) {
+    if (auto spare = host_.spare_steps.take(plan, prepare_->memory_mib, events, ends_)) {
       step_ = std::move(spare->step);
       memory_ = std::move(spare->memory);
     }
@@ -72,7 +72,7 @@ void Part::give_step() {
 
 void Part::clear() {
   if (!logs_.empty()) {
-    if (const auto removed = host_.spool.remove(directory_name() + "/"); !removed) {
+    if (const auto removed = host_.spool.remove(directory_name_ + "/"); !removed) {
       os::log_warn("{}: {}", part_text(key_), removed.error().message);
     }
   }

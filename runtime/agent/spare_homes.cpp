@@ -55,15 +55,18 @@ bool remove_but(int directory, const std::function<bool(const std::string&)>& is
 
 }  // namespace
 
-SpareHomes::SpareHomes(std::string scratch) : place_(std::move(scratch) + "/.spare") {}
+SpareHomes::SpareHomes(os::EventLoop& loop, std::string scratch)
+    : loop_(loop), place_(std::move(scratch) + "/.spare") {}
 
 bool SpareHomes::take(const std::string& path, const JobUser& user, const std::string& directory) {
-  const auto found = std::find_if(spares_.begin(), spares_.end(), [&](const Spare& spare) {
+  const auto found = std::find_if(spares_.rbegin(), spares_.rend(), [&](const Spare& spare) {
     return spare.uid == user.uid && spare.gid == user.gid;
   });
-  if (found == spares_.end() || directory.empty()) return false;
+  if (found == spares_.rend() || directory.empty()) return false;
+  const auto at = static_cast<std::size_t>(spares_.rend() - found) - 1;
   const auto spare = std::move(*found);
-  spares_.erase(found);
+  spares_.erase(spares_.begin() + static_cast<std::ptrdiff_t>(at));
+  if (at < put_away_) --put_away_;
   const auto inner = spare.path + "/";
   if (::rename((inner + spare.directory).c_str(), (inner + directory).c_str()) == 0 &&
       ::rename(spare.path.c_str(), path.c_str()) == 0) {
@@ -97,14 +100,33 @@ Result<void> SpareHomes::give(const std::string& path, const JobUser& user,
   const bool wanted = !directory.empty() && directory.find('/') == std::string::npos &&
                       spares_.size() < kSparesMax && empty(path, user, directory);
   if (!wanted) return os::remove_tree(path);
-  Spare spare{fmt::format("{}/{}", place_, ++made_), user.uid, user.gid, directory};
-  // Whoever could write to it is gone; where it lies, nobody but the agent comes.
-  if ((made_ > 1 || ::mkdir(place_.c_str(), 0700) == 0 || errno == EEXIST) &&
-      ::rename(path.c_str(), spare.path.c_str()) == 0) {
-    spares_.push_back(std::move(spare));
-    return {};
+  spares_.push_back({path, user.uid, user.gid, directory});
+  if (!posted_) {
+    posted_ = true;
+    loop_.post([this, alive = alive_] {
+      if (*alive) put_away();
+    });
   }
-  return os::remove_tree(path);
+  return {};
+}
+
+/// Whoever could write to them is gone; where they go, nobody but the agent comes.
+void SpareHomes::put_away() {
+  posted_ = false;
+  while (put_away_ < spares_.size()) {
+    auto& spare = spares_[put_away_];
+    auto place = fmt::format("{}/{}", place_, ++made_);
+    if ((made_ > 1 || ::mkdir(place_.c_str(), 0700) == 0 || errno == EEXIST) &&
+        ::rename(spare.path.c_str(), place.c_str()) == 0) {
+      spare.path = std::move(place);
+      ++put_away_;
+      continue;
+    }
+    if (auto removed = os::remove_tree(spare.path); !removed) {
+      os::log_warn("{}", removed.error().message);
+    }
+    spares_.erase(spares_.begin() + static_cast<std::ptrdiff_t>(put_away_));
+  }
 }
 
 }  // namespace cox::agent

@@ -28,7 +28,7 @@ class Spares : public SpareSteps {
   Spares(os::EventLoop& loop, MemoryCgroups& cgroups) : loop_(loop), cgroups_(cgroups) {}
 
   [[nodiscard]] std::optional<LimitedStep> take(const StepPlan& plan, std::int64_t memory_mib,
-                                                StepEvents& events) override {
+                                                StepEvents& events, OutputEnds& ends) override {
     const auto text = text_of_plan(plan);
     if (!text) return {};
     auto spare = take_used(plan);
@@ -38,7 +38,8 @@ class Spares : public SpareSteps {
     if (!spare) return {};
     const auto pid = spare->process.pid;
     const bool is_limited = !spare->cgroup || spare->cgroup->limit(memory_mib);
-    auto step = is_limited ? Step::adopt(loop_, std::move(spare->process), *text, events) : nullptr;
+    auto step =
+        is_limited ? Step::adopt(loop_, std::move(spare->process), *text, events, ends) : nullptr;
     if (step) return LimitedStep{std::move(step), std::move(spare->cgroup)};
     ::kill(pid, SIGKILL);
     return {};

@@ -26,11 +26,12 @@ class SpareSteps {
  public:
   virtual ~SpareSteps() = default;
 
-  /// The step with its limit. None: there is no process that is ready, or the plan needs one that
-  /// knows more than it can be told. Others are made ready afterwards.
+  /// The step with its limit; with `ends` it is launched, and they are gone. None: there is no
+  /// process that is ready, or the plan needs one that knows more than it can be told. Others are
+  /// made ready afterwards.
   [[nodiscard]] virtual std::optional<LimitedStep> take(const StepPlan& plan,
-                                                        std::int64_t memory_mib,
-                                                        StepEvents& events) = 0;
+                                                        std::int64_t memory_mib, StepEvents& events,
+                                                        OutputEnds& ends) = 0;
   /// The step of a part that is over, with its limit: another part of the same user's may have it,
   /// which saves a fork and an end of a process. Where it cannot be, it is killed.
   virtual void give(std::unique_ptr<Step> step, std::unique_ptr<MemoryLimit> memory,

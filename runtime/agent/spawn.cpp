@@ -1,6 +1,7 @@
 #include "runtime/agent/spawn.hpp"
 
 #include <linux/close_range.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -44,7 +45,8 @@ struct Ready {
 int spawn(const Spawn& how, pid_t& pid, const char* path, const std::vector<char*>& words,
           const std::vector<char*>& variables) {
   // Most directories of a PATH have no such program: that is no reason to make a process.
-  if (::access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) return errno;
+  struct stat status {};
+  if (::stat(path, &status) != 0 && (errno == ENOENT || errno == ENOTDIR)) return errno;
   int failed = 0;
   const pid_t child = start({&how, path, words.data(), variables.data(), &failed});
   if (child < 0) return errno;

@@ -42,10 +42,10 @@ class StepEnd : public Step {
     if (!adopted_) send('B', 0, {}, {});
   }
 
-  void launch(os::Fd out, os::Fd err) override {
+  void launch(OutputEnds ends) override {
     std::vector<os::Fd> descriptors;
-    descriptors.push_back(std::move(out));
-    descriptors.push_back(std::move(err));
+    descriptors.push_back(std::move(ends.out));
+    descriptors.push_back(std::move(ends.err));
     send('L', 0, {}, std::move(descriptors));
   }
 
@@ -240,12 +240,21 @@ Result<std::unique_ptr<Step>> Step::fork(os::EventLoop& loop, StepPlan plan, Ste
 }
 
 std::unique_ptr<Step> Step::adopt(os::EventLoop& loop, SpareProcess spare, const std::string& plan,
-                                  StepEvents& events) {
+                                  StepEvents& events, OutputEnds& ends) {
   StepMessage message;
   message.kind = 'Q';
   message.text = plan;
-  if (!send_step_message(spare.control->get(), message)) return nullptr;
-  return std::make_unique<StepEnd>(loop, std::move(spare), true, std::move(events));
+  if (ends.out) {
+    message.descriptors.push_back(std::move(ends.out));
+    message.descriptors.push_back(std::move(ends.err));
+  }
+  if (send_step_message(spare.control->get(), message)) {
+    return std::make_unique<StepEnd>(loop, std::move(spare), true, std::move(events));
+  }
+  if (!message.descriptors.empty()) {
+    ends = {std::move(message.descriptors[0]), std::move(message.descriptors[1])};
+  }
+  return nullptr;
 }
 
 }  // namespace cox::agent

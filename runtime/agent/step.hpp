@@ -57,6 +57,12 @@ struct DirectPlan {
   int universe = 0;                        ///< slots that there are; 0: as many as ranks
 };
 
+/// What a command gets as its stdout and stderr.
+struct OutputEnds {
+  os::Fd out;
+  os::Fd err;
+};
+
 /// What a step needs before it runs anything.
 struct StepPlan {
   JobUser user;
@@ -140,10 +146,11 @@ class Step {
   /// cgroup first. Errors: unavailable when there is no process to be had.
   [[nodiscard]] static Result<std::unique_ptr<Step>> fork(os::EventLoop& loop, StepPlan plan,
                                                           StepEvents events);
-  /// A process of be_nursery() becomes a step by this text of text_of_plan(), and begins. Null, and
-  /// the events untouched: it cannot be told.
+  /// A process of be_nursery() becomes a step by this text of text_of_plan(), and begins; with
+  /// `ends` it is launched too. Null, and the events and the ends untouched: it cannot be told.
   [[nodiscard]] static std::unique_ptr<Step> adopt(os::EventLoop& loop, SpareProcess spare,
-                                                   const std::string& plan, StepEvents& events);
+                                                   const std::string& plan, StepEvents& events,
+                                                   OutputEnds& ends);
   virtual ~Step() = default;
 
   [[nodiscard]] virtual pid_t pid() const = 0;
@@ -152,7 +159,7 @@ class Step {
   [[nodiscard]] virtual std::optional<SpareProcess> release() = 0;
   virtual void begin() = 0;
   /// Starts the command with these as its stdout and stderr.
-  virtual void launch(os::Fd out, os::Fd err) = 0;
+  virtual void launch(OutputEnds ends) = 0;
   /// Starts the ranks of a direct launch; each was given its stdout and stderr before.
   virtual void add_output(int rank, os::Fd out, os::Fd err) = 0;
   virtual void launch_ranks(const wire::Meeting& meeting) = 0;

@@ -13,13 +13,13 @@
 namespace cox::agent {
 
 struct StepMessage {
-  /// To the step: 'Q' the plan, of one that was forked before, 'B' begin, of another, 'L' launch (2
-  /// descriptors), 'R' remote command (3 descriptors); of ranks 'O' a rank's output (2
-  /// descriptors), 'D' launch (port, secret), 'T' stopping; of a container 'G' go. From it: 'A' it
-  /// waits for its plan, 'P' prepared (port, secret), 'F' failed to prepare, 'S' started, 'E' not
-  /// started, 'X' command ended (kNothingLeft, kWaitsAgain), 'r' remote ended, 'Y' a rank ended,
-  /// 'D' all ranks have, 'Z' nothing is left (kWaitsAgain); 'p' progress, 'C' the container's first
-  /// process waits, 'm' a process that is to enter it does.
+  /// To the step: 'Q' the plan, of one that was forked before, (and 2 descriptors: launch it), 'B'
+  /// begin, of another, 'L' launch (2 descriptors), 'R' remote command (3 descriptors); of ranks
+  /// 'O' a rank's output (2 descriptors), 'D' launch (port, secret), 'T' stopping; of a container
+  /// 'G' go. From it: 'A' it waits for its plan, 'P' prepared (port, secret), 'F' failed to
+  /// prepare, 'S' started, 'E' not started, 'X' command ended (kNothingLeft, kWaitsAgain), 'r'
+  /// remote ended, 'Y' a rank ended, 'D' all ranks have, 'Z' nothing is left (kWaitsAgain); 'p'
+  /// progress, 'C' the container's first process waits, 'm' a process that is to enter it does.
   char kind = 0;
   std::int64_t number = 0;  ///< an id, a wait status or an exit code
   std::int64_t flag = 0;

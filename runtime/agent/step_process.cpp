@@ -175,8 +175,9 @@ class StepProcess {
   StepProcess(const StepProcess&) = delete;
   StepProcess& operator=(const StepProcess&) = delete;
 
-  /// Returns when it has said that it waits for another plan: with nothing left below.
-  void run() {
+  /// Returns when it has said that it waits for another plan: with nothing left below. With
+  /// `outputs` the command is launched at once.
+  void run(std::vector<os::Fd> outputs) {
     auto ready = get_ready();
     is_ready_ = ready.has_value();
     if (!ready) {
@@ -184,6 +185,8 @@ class StepProcess {
     } else if (!plan_.is_launched) {
       tell('P', ready->port, 0, ready->secret);
     }
+    if (is_ready_ && outputs.size() == 2) launch(outputs);
+    outputs.clear();
     while (!waits_again_) {
       watches_.clear();
       watches_.push_back({signals_, POLLIN, [this] { reap(); }});
@@ -232,7 +235,7 @@ class StepProcess {
     if (message.kind == 'L' && box_) {
       launch_box(message);
     } else if (message.kind == 'L' && is_ready_) {
-      launch(message);
+      launch(message.descriptors);
     }
     if (message.kind == 'G' && box_) start_box();
     if (message.kind == 'R' && is_ready_) ask_remote(std::move(message));
@@ -307,10 +310,10 @@ class StepProcess {
     return {why == 0 ? pid : -1, why};
   }
 
-  void launch(const StepMessage& message) {
-    const int err = message.descriptors.at(1).get();
+  void launch(const std::vector<os::Fd>& outputs) {
+    const int err = outputs.at(1).get();
     const auto [pid, why] =
-        start(plan_.command, plan_.environment, null_, message.descriptors.at(0).get(), err);
+        start(plan_.command, plan_.environment, null_, outputs.at(0).get(), err);
     if (pid > 0) {
       command_ = pid;
       tell('S', pid, 0);
@@ -463,7 +466,7 @@ constexpr const char* kSpareName = "cox-spare";
     const auto plan = plan_of_text(message.text);
     if (!plan || (is && *is != plan->user)) ::_exit(1);
     if (!is) ::prctl(PR_SET_NAME, kStepName, 0, 0, 0);
-    StepProcess(*plan, open, is.has_value(), is_as_new).run();
+    StepProcess(*plan, open, is.has_value(), is_as_new).run(std::move(message.descriptors));
     is = plan->user;
   }
   ::_exit(0);
@@ -476,7 +479,7 @@ void be_step(const StepPlan& plan, int control) {
   StepMessage message;
   if (!receive_step_message(control, message) || message.kind != 'B') ::_exit(0);
   const StepDescriptors open(control);
-  StepProcess(plan, open, false, [] { return false; }).run();
+  StepProcess(plan, open, false, [] { return false; }).run({});
   ::_exit(0);
 }
 

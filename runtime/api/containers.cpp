@@ -66,7 +66,10 @@ void read_linux(const json::object& parameters, Container& container) {
 
 Container container_of(const View& view, const Job& job, int node_index) {
   Container container;
-  if (!view.cluster().containers) return container;
+  // The cluster's own have no image. This is asked of each job that is about to start.
+  if (!view.cluster().containers || is_own_definition(view.cluster(), job.spec->definition.get())) {
+    return container;
+  }
   const auto definition = definition_body(view, job.spec->definition.get());
   json::object properties;
   if (job.is_multi_node()) {

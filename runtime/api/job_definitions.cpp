@@ -113,11 +113,15 @@ void settle_retry(json::object& body, std::optional<Error>& complaint) {
   }
 }
 
+bool is_own_name(const ClusterSettings& cluster, std::string_view name) {
+  return name == serial_definition(cluster) || name == multi_node_definition(cluster);
+}
+
 /// The cluster's own definition of that name, or nothing. They have one revision.
 std::optional<FoundDefinition> own_definition(const ClusterSettings& cluster,
                                               std::string_view name) {
+  if (!is_own_name(cluster, name)) return std::nullopt;
   const bool multi_node = name == multi_node_definition(cluster);
-  if (!multi_node && name != serial_definition(cluster)) return std::nullopt;
   json::object container{{"vcpus", 1}, {"memory", 512}, {"privileged", true}};
   fill_lists(container);
   json::object body{{"type", multi_node ? "multinode" : "container"},
@@ -182,6 +186,10 @@ std::optional<FoundDefinition> find_definition(const View& view, const Arns& her
   const auto* found = view.definition(asked->name, asked->revision);
   if (found == nullptr || !found->active) return std::nullopt;
   return FoundDefinition{found->name, found->revision, found->body};
+}
+
+bool is_own_definition(const ClusterSettings& cluster, std::string_view definition) {
+  return is_own_name(cluster, definition.substr(0, definition.find(':')));
 }
 
 json::object definition_body(const View& view, std::string_view definition) {

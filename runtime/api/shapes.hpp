@@ -76,6 +76,8 @@ struct FoundDefinition {
 [[nodiscard]] std::optional<FoundDefinition> find_definition(const View& view, const Arns& here,
                                                              std::string_view given);
 /// The body of a job's definition, whatever its status; empty when it is not known.
+/// One of the two that come with the cluster; by its name, or with its revision.
+[[nodiscard]] bool is_own_definition(const ClusterSettings& cluster, std::string_view definition);
 [[nodiscard]] boost::json::object definition_body(const View& view, std::string_view definition);
 /// Of a multi-node definition: the container of the innermost range that holds the node.
 [[nodiscard]] boost::json::object container_of_node(const boost::json::object& body, int node_index,

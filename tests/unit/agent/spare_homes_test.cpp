@@ -38,8 +38,12 @@ class SpareHomesTest : public testing::Test {
     return names;
   }
 
+  /// The turn of the loop is over.
+  void end_turn() { loop_.run_for(std::chrono::milliseconds(1)); }
+
+  os::EventLoop loop_;
   os::TemporaryDirectory scratch_;
-  SpareHomes homes_{scratch_.path()};
+  SpareHomes homes_{loop_, scratch_.path()};
   JobUser user_{::getuid(), ::getgid(), "someone"};
 };
 
@@ -51,11 +55,32 @@ TEST_F(SpareHomesTest, GivesAHomeToTheNextOfTheSameUserWithNothingInIt) {
   std::ofstream(first + "/.ssh/config") << "x";
 
   ASSERT_TRUE(homes_.give(first, user_, "job-a"));
+  end_turn();
   EXPECT_FALSE(fs::exists(first));
   ASSERT_TRUE(homes_.take(scratch_ / "b-1", user_, "job-b"));
 
   EXPECT_THAT(all_below(scratch_ / "b-1"), UnorderedElementsAre(".ssh", "job-b"));
   EXPECT_FALSE(homes_.take(scratch_ / "c-1", user_, "job-c"));
+}
+
+TEST_F(SpareHomesTest, GivesAHomeFromWhereItIsInTheTurnInWhichItCame) {
+  const auto home = [&](const std::string& name) { return scratch_ / (name + "-1"); };
+  ASSERT_TRUE(homes_.give(make_home("a-1", "job-a"), user_, "job-a"));
+  end_turn();
+  ASSERT_TRUE(homes_.give(make_home("b-1", "job-b"), user_, "job-b"));
+  ASSERT_TRUE(homes_.give(make_home("c-1", "job-c"), user_, "job-c"));
+  ASSERT_TRUE(homes_.take(home("d"), user_, "job-d"));
+  EXPECT_FALSE(fs::exists(home("c")));
+  EXPECT_TRUE(fs::exists(home("b")));
+  end_turn();
+  EXPECT_FALSE(fs::exists(home("b")));
+  for (const std::string job : {"e", "f"}) {
+    ASSERT_TRUE(homes_.take(home(job), user_, "job-" + job)) << job;
+    EXPECT_THAT(all_below(home(job)), UnorderedElementsAre(".ssh", "job-" + job));
+  }
+  EXPECT_FALSE(homes_.take(home("g"), user_, "job-g"));
+  end_turn();
+  EXPECT_THAT(all_below(home("d")), UnorderedElementsAre(".ssh", "job-d"));
 }
 
 TEST_F(SpareHomesTest, GivesNobodyAnothersHome) {

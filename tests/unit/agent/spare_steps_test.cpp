@@ -40,7 +40,8 @@ class SpareStepsTest : public testing::Test {
   std::optional<LimitedStep> take() {
     StepEvents events;
     events.prepared = [this](const Result<wire::Meeting>& result) { prepared_ = result; };
-    return spares_->take(StepPlan{}, 64, events);
+    OutputEnds none;
+    return spares_->take(StepPlan{}, 64, events, none);
   }
   [[nodiscard]] bool one_is_ready() const {
     const auto all = spares_->processes();
@@ -70,12 +71,12 @@ class SpareStepsTest : public testing::Test {
     events.command_ended = [ended, is_left_empty](int status, bool empty) {
       *ended = empty == is_left_empty ? status : -1;
     };
+    OutputEnds ends{null(), null()};
     std::optional<LimitedStep> taken;
     EXPECT_TRUE(os::run_until(loop_, [&] {
-      if (!taken) taken = spares_->take(plan, 64, events);
+      if (!taken) taken = spares_->take(plan, 64, events, ends);
       return taken.has_value();
     }));
-    taken->step->launch(null(), null());
     EXPECT_TRUE(os::run_until(loop_, [&] { return ended->has_value(); }));
     EXPECT_EQ(*ended, 0);
     return std::move(*taken);

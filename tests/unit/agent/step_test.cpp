@@ -111,7 +111,7 @@ TEST_F(StepTest, RunsACommandInItsDirectoryWithItsEnvironment) {
   Pipe out;
   Pipe err;
 
-  step_->launch(std::move(out.in), std::move(err.in));
+  step_->launch({std::move(out.in), std::move(err.in)});
   wait_for(fmt::format("ended {} empty", 3 << 8));
 
   EXPECT_EQ(out.rest(), "b c\n" + home_.path() + "/job-1\ngiven\n");
@@ -167,13 +167,14 @@ TEST_F(StepTest, OfANurseryIsOursAndRunsWhatItIsToldLater) {
 
   const auto plan = text_of_plan(plan_of({"sh", "-c", "echo $A"}));
   auto heard = events();
-  step_ = Step::adopt(loop_, spare_of(loop_, spare, std::move(control)), plan.value(), heard);
+  OutputEnds none;
+  step_ = Step::adopt(loop_, spare_of(loop_, spare, std::move(control)), plan.value(), heard, none);
   ASSERT_NE(step_, nullptr);
   step_->begin();
   wait_for("prepared");
   Pipe out;
   Pipe err;
-  step_->launch(std::move(out.in), std::move(err.in));
+  step_->launch({std::move(out.in), std::move(err.in)});
   wait_for("ended 0 empty");
 
   EXPECT_EQ(out.rest(), "b c\n");
@@ -207,9 +208,11 @@ TEST_F(StepTest, IsNotMadeOfAProcessThatHasEnded) {
   auto control = step_sockets().value();
   control.theirs.reset();
   auto heard = events();
+  OutputEnds none;
   const auto plan = text_of_plan(plan_of({"true"})).value();
-  EXPECT_EQ(Step::adopt(loop_, spare_of(loop_, ::getpid(), std::move(control.ours)), plan, heard),
-            nullptr);
+  EXPECT_EQ(
+      Step::adopt(loop_, spare_of(loop_, ::getpid(), std::move(control.ours)), plan, heard, none),
+      nullptr);
   EXPECT_TRUE(heard.started);  // to be used for another
 }
 
@@ -259,7 +262,7 @@ TEST_F(StepTest, TellsACommandThatIsNotThere) {
   Pipe out;
   Pipe err;
 
-  step_->launch(std::move(out.in), std::move(err.in));
+  step_->launch({std::move(out.in), std::move(err.in)});
   wait_for("not started 127: no-such-command: command not found");
 
   EXPECT_EQ(err.rest(), "no-such-command: command not found\n");
@@ -272,7 +275,7 @@ TEST_F(StepTest, TellsACommandThatCannotBeExecuted) {
   Pipe out;
   Pipe err;
 
-  step_->launch(std::move(out.in), std::move(err.in));
+  step_->launch({std::move(out.in), std::move(err.in)});
 
   wait_for("not started 126: ./data: Permission denied");
 }
@@ -284,7 +287,7 @@ TEST_F(StepTest, RunsAScriptWithoutAnInterpreterLineByBash) {
   Pipe out;
   Pipe err;
 
-  step_->launch(std::move(out.in), std::move(err.in));
+  step_->launch({std::move(out.in), std::move(err.in)});
 
   EXPECT_EQ(out.rest(), "a b bash\n");
 }
@@ -294,7 +297,7 @@ TEST_F(StepTest, KeepsWhatTheCommandLeavesBehindAndTellsItsEnd) {
   ASSERT_EQ(::mkfifo((home_ / "fifo").c_str(), 0600), 0);
   Pipe out;
   Pipe err;
-  step_->launch(std::move(out.in), std::move(err.in));
+  step_->launch({std::move(out.in), std::move(err.in)});
   wait_for("ended 0");
   EXPECT_THAT(left_below(step_->pid()), testing::SizeIs(1));
 
@@ -326,7 +329,7 @@ TEST_F(StepTest, TellsTheSignalThatEndedACommand) {
   Pipe out;
   Pipe err;
 
-  step_->launch(std::move(out.in), std::move(err.in));
+  step_->launch({std::move(out.in), std::move(err.in)});
 
   wait_for(fmt::format("ended {} empty", SIGKILL));
 }
@@ -337,7 +340,7 @@ TEST_F(StepTest, LeavesItsCommandNothingOpenOfTheAgent) {
   Pipe out;
   Pipe err;
 
-  step_->launch(std::move(out.in), std::move(err.in));
+  step_->launch({std::move(out.in), std::move(err.in)});
 
   EXPECT_EQ(out.rest(), "0\n1\n2\n");
 }
