@@ -164,14 +164,14 @@ class StepProcess {
  public:
   /// `is_user`: it is the plan's user's already. `is_as_new`: it could be another plan's.
   StepProcess(const StepPlan& plan, const StepDescriptors& open, bool is_user,
-              const std::function<bool()>& is_as_new)
+              std::function<bool()> is_as_new)
       : plan_(plan),
         control_(open.control),
         is_user_(is_user),
         null_(open.null.get()),
         signals_(open.signals.get()),
         unblocked_(open.unblocked),
-        is_as_new_(is_as_new) {}
+        is_as_new_(std::move(is_as_new)) {}
   StepProcess(const StepProcess&) = delete;
   StepProcess& operator=(const StepProcess&) = delete;
 
@@ -410,7 +410,7 @@ class StepProcess {
   int null_;
   int signals_;
   sigset_t unblocked_;
-  const std::function<bool()>& is_as_new_;
+  std::function<bool()> is_as_new_;
   bool is_ready_ = false;
   bool command_over_ = false;
   bool waits_again_ = false;
@@ -440,14 +440,13 @@ void leave_agent(int control, const char* name) {
 }
 
 constexpr const char* kStepName = "cox-step";
-constexpr const char* kSpareName = "cox-spare";
 
 /// In a child of the nursery, which has left the agent already: enters the cgroup, if any, and is a
 /// step once it hears of which.
 [[noreturn]] void wait_for_plan(const std::string& processes_file, int control) {
   ::setsid();
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  ::prctl(PR_SET_NAME, kSpareName, 0, 0, 0);
+  ::prctl(PR_SET_NAME, "cox-spare", 0, 0, 0);
   if (!processes_file.empty()) {
     const os::Fd file(::open(processes_file.c_str(), O_WRONLY | O_CLOEXEC));
     if (!file || !os::write_all(file.get(), "0")) ::_exit(1);
@@ -458,9 +457,7 @@ constexpr const char* kSpareName = "cox-spare";
   message.kind = 'A';
   message.number = ::getpid();
   if (!send_step_message(control, message)) ::_exit(0);
-  const std::function<bool()> is_as_new = [&] {
-    return ::chdir("/") == 0 && own_limits() == limits;
-  };
+  const auto is_as_new = [&] { return ::chdir("/") == 0 && own_limits() == limits; };
   for (std::optional<JobUser> is; receive_step_message(control, message);) {
     if (message.kind != 'Q') continue;  // the agent had not heard yet that the last part is over
     const auto plan = plan_of_text(message.text);
