@@ -339,8 +339,12 @@ def figure(name, value, unit, budget=None):
 
 def bench_scale(short):
     """What many jobs, agents and nodes cost the head: the real one, over nodes that are only played."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:  # a disk, where /tmp may be none
+        return scale_figures(short, directory)
+
+
+def scale_figures(short, directory):
     jobs, nodes = (2000, 100) if short else (1_000_000, 10_000)
-    directory = "/var/tmp"  # a disk, where /tmp may be none
     queue = figures_of("head_load", "--queue", jobs, "--directory", directory)
     figures = [
         figure(f"queue of {jobs}: submit rate at its end, to that of an empty queue beside it",

@@ -92,6 +92,9 @@ class SlurmSite(ssh_site.Site):
         self.munge = pathlib.Path(f"/run/cox-munge-{os.getpid()}")
         self.controller = self.munged = None
         super().__init__(hosts)
+
+    def make(self, count):
+        super().make(count)
         self.munge.mkdir(mode=0o755)
         self.munged = subprocess.Popen(
             ["munged", "--foreground", "--force", "--num-threads=2", f"--key-file={self.key}", f"--socket={self.munge}/socket",

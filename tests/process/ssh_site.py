@@ -95,6 +95,7 @@ class Host:
             "MaxStartups 100\nAllowTcpForwarding yes\n")
 
     def start(self):
+        self.pid = None
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "NAME": self.name, "OWN": str(self.own),
                        "SHARED": str(self.site.shared), "USERS": harness.ordinary_user(), **self.site.environment()}
         log = open(self.own / "log", "ab")
@@ -131,7 +132,10 @@ class Host:
         """As a power cut: no process gets a word."""
         if self.process is None:
             return
-        os.kill(self.pid, signal.SIGKILL)
+        if self.pid is None:
+            self.process.kill()  # its first process goes with it
+        else:
+            os.kill(self.pid, signal.SIGKILL)
         self.process.stdin.close()
         self.process.wait()
         self.process = None
@@ -176,13 +180,20 @@ class Site:
     kind = Host
 
     def __init__(self, count=6):
+        self.holders, self.hosts = [], []
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="cox-site-", dir="/srv"))
+        try:
+            self.make(count)
+        except BaseException:
+            self.close()  # of a site that cannot be had nothing is left
+            raise
+
+    def make(self, count):
         self.directory.chmod(0o755)
         self.shared = self.directory / "shared"
         self.shared.mkdir()
         self.shared.chmod(0o1777)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.directory / "key"], check=True)
-        self.holders = []
         self.switch = self.hold()
         self.wire(self.switch, "link", "add", "br0", "type", "bridge")
         self.wire(self.switch, "link", "set", "br0", "up")
@@ -190,7 +201,6 @@ class Site:
         self.ports = 0
         self.plug(self.head, "eth0", "10.77.0.2")
         self.far = None
-        self.hosts = []
         for number in range(1, count + 1):
             host = self.kind(self, number)
             self.hosts.append(host)
