@@ -72,7 +72,8 @@ void DescriptorWatches::call_ready() {
   std::array<epoll_event, kAtOnce> ready;
   const int count = ::epoll_wait(set_.get(), ready.data(), kAtOnce, 0);
   for (int i = 0; i < count; ++i) {
-    const auto found = state_->handlers.find(ready[static_cast<std::size_t>(i)].data.u64);
+    const std::uint64_t id = ready[static_cast<std::size_t>(i)].data.u64;  // not aligned there
+    const auto found = state_->handlers.find(id);
     if (found == state_->handlers.end()) continue;  // one before it has dropped it
     const auto handler = found->second;
     (*handler)();
