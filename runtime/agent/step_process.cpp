@@ -106,43 +106,6 @@ Result<void> prepare(const StepPlan& plan) {
   return {};
 }
 
-/// Where the job's PATH may have the program.
-std::vector<std::string> candidates_of(const std::vector<std::string>& argv,
-                                       const std::vector<std::string>& environment) {
-  std::vector<std::string> candidates;
-  if (argv[0].find('/') != std::string::npos) {
-    candidates.push_back(argv[0]);
-  } else {
-    for (const auto& variable : environment) {
-      if (!variable.starts_with("PATH=")) continue;
-      for (const auto& directory : split(std::string_view(variable).substr(5), ':')) {
-        candidates.push_back((directory.empty() ? "." : directory) + "/" + argv[0]);
-      }
-    }
-  }
-  return candidates;
-}
-
-/// The program by the first of its names that `start` can: it takes a path and words, and returns 0
-/// or errno. A script without an interpreter line is bash's. Returns what the last failure was.
-template <class Start>
-int try_names(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
-              const Start& start) {
-  const auto words = exec_words(argv);
-  int why = ENOENT;
-  for (const auto& candidate : candidates_of(argv, environment)) {
-    int failed = start(candidate.c_str(), words);
-    if (failed == ENOEXEC) {
-      std::vector<std::string> by_bash{"/bin/bash", candidate};
-      by_bash.insert(by_bash.end(), argv.begin() + 1, argv.end());
-      failed = start("/bin/bash", exec_words(by_bash));
-    }
-    if (failed == 0) return 0;
-    if (failed != ENOENT && failed != ENOTDIR) why = failed;
-  }
-  return why;
-}
-
 /// What a process of steps keeps open from one plan to the next.
 struct StepDescriptors {
   explicit StepDescriptors(int to_agent)
@@ -355,6 +318,7 @@ class StepProcess {
   }
 
   void run_remote(const StepMessage& message) {
+    had_remotes_ = true;
     if (box_over_) return tell('r', message.number, kNotFound << 8);
     const auto entry =
         box_ ? box_->entry(message.text)
@@ -398,9 +362,11 @@ class StepProcess {
     }
   }
 
-  /// With nothing left, a process that has run its command can be used for another plan.
+  /// With nothing left, a process that has run its command can be used for another plan. Where
+  /// another node has asked for something it may do so again.
   [[nodiscard]] std::int64_t what_is_left(bool empty) {
-    waits_again_ = empty && command_over_ && !ranks_ && !box_ && is_as_new_();
+    const bool is_done = empty && command_over_ && !had_remotes_ && !ranks_ && !box_;
+    waits_again_ = is_done && is_as_new_();
     return (empty ? kNothingLeft : 0) | (waits_again_ ? kWaitsAgain : 0);
   }
 
@@ -414,6 +380,7 @@ class StepProcess {
   bool is_ready_ = false;
   bool command_over_ = false;
   bool waits_again_ = false;
+  bool had_remotes_ = false;
   pid_t command_ = 0;
   std::map<pid_t, std::int64_t> remotes_;
   std::optional<DirectRun> ranks_;

@@ -164,6 +164,22 @@ TEST_F(SpareStepsTest, AreNotUsedAgainWithSomethingLeftBelowThem) {
   EXPECT_NE(used_by(ann_, "true").step->pid(), pid);
 }
 
+/// A helper node's own command may be over long before the main node's last one there.
+TEST_F(SpareStepsTest, StayWithAPartOfWhichAnotherNodeHasAskedSomething) {
+  const auto go_on = home_ / "go-on";
+  auto first = used_by(ann_, "while ! test -e " + go_on + "; do sleep 0.01; done &", false);
+  first.step->run_remote(7, "touch " + go_on, null(), null(), null());
+  const auto pid = first.step->pid();
+  ASSERT_TRUE(os::run_until(loop_, [&] { return left_below(pid).empty(); }));
+
+  const auto later = home_ / "later";
+  first.step->run_remote(8, "touch " + later, null(), null(), null());
+  EXPECT_TRUE(os::run_until(loop_, [&] { return os::read_file(later).has_value(); }));
+
+  spares_->give(std::move(first.step), nullptr, ann_);
+  EXPECT_FALSE(is_kept(pid));
+}
+
 TEST_F(SpareStepsTest, GoOnWhereAnotherJobHasStoppedThem) {
   auto first = used_by(ann_, "true");
   const auto pid = first.step->pid();
