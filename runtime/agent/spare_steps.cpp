@@ -32,8 +32,8 @@ class Spares : public SpareSteps {
     const auto text = text_of_plan(plan);
     if (!text) return {};
     auto spare = take_used(plan);
-    if (spare)
-      ::kill(spare->process.pid, SIGCONT);  // another job of the user's may have stopped it
+    // Another job of the user's may have stopped it.
+    if (spare) ::kill(spare->process.pid, SIGCONT);
     if (!spare) spare = take_fresh();
     if (!spare) return {};
     const auto pid = spare->process.pid;
@@ -210,8 +210,8 @@ class Spares : public SpareSteps {
   std::optional<Nursery> nursery_;
   std::vector<SparePtr> fresh_;
   std::vector<SparePtr> used_;
-  std::map<pid_t, os::SubscriptionPtr>
-      timers_;              ///< of those that were used, until their time is up
+  /// Of those that were used, by their numbers, until their time is up.
+  std::map<pid_t, os::SubscriptionPtr> timers_;
   std::set<pid_t> ended_;   ///< children that have, while some spare's number is not known
   std::size_t wanted_ = 0;  ///< one more each time that there was none
   os::SubscriptionPtr timer_;
