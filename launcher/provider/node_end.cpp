@@ -34,7 +34,7 @@ class Watch : public ProcessWatch {
       if (::poll(&state, 1, 0) != 1) return;
       if (const auto call = std::exchange(ended_, nullptr)) {
         // It stays readable; the handler may drop this object.
-        auto own = std::move(readable_);
+        readable_.reset();
         call();
       }
     });

@@ -81,8 +81,10 @@ class Cgroups : public MemoryCgroups {
     shared_->directory = std::move(directory);
   }
 
+  [[nodiscard]] bool are_there() const override { return !shared_->directory.empty(); }
+
   [[nodiscard]] std::unique_ptr<MemoryCgroup> take() override {
-    if (shared_->directory.empty()) return nullptr;
+    if (!are_there()) return nullptr;
     if (auto again = shared_->used_again(); !again.empty()) {
       return std::make_unique<Taken>(shared_, std::move(again));
     }

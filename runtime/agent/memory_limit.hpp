@@ -42,6 +42,8 @@ class MemoryCgroup : public MemoryLimit {
 class MemoryCgroups {
  public:
   virtual ~MemoryCgroups() = default;
+  /// The node has some, even where one could not be had just now.
+  [[nodiscard]] virtual bool are_there() const = 0;
   /// Without a limit. Null: there is none to be had.
   [[nodiscard]] virtual std::unique_ptr<MemoryCgroup> take() = 0;
 };

@@ -29,6 +29,8 @@ constexpr int kClearRoundsMax = 2500;  // five seconds: beyond that something ca
 /// head's and a commit with its end.
 constexpr auto kStartedTime = std::chrono::milliseconds(5);
 constexpr auto kDrainTime = std::chrono::seconds(2);
+/// For a step, after its job's grace, to say that it is over.
+constexpr auto kLastGrace = std::chrono::seconds(10);
 /// How long a failure is kept back where the agent may be about to be ended too.
 constexpr auto kDoubtTime = std::chrono::milliseconds(400);
 
@@ -222,13 +224,16 @@ void Part::stop(const wire::Stop& stop) {
   if (only_stands_by()) return begin_end(0, "");
   if (!first) return;
   step_->stopping();
+  ::kill(step_->pid(), SIGCONT);  // the job may have stopped it
   signal_all(SIGTERM);
   kill_timer_ = host_.loop.after(std::chrono::seconds(stop.grace_s), [this] {
     grace_is_over_ = true;
-    if (step_ && started_ms_ == 0)
-      ::kill(step_->pid(), SIGCONT);  // it is about to start the command
+    if (step_) ::kill(step_->pid(), SIGCONT);
     signal_all(SIGKILL);
-    if (has_container()) give_up_on_podman();
+    if (has_container()) return give_up_on_podman();
+    kill_timer_ = host_.loop.after(kLastGrace, [this] {
+      if (step_) ::kill(step_->pid(), SIGKILL);
+    });
   });
 }
 

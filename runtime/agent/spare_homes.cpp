@@ -58,6 +58,11 @@ bool remove_but(int directory, const std::function<bool(const std::string&)>& is
 SpareHomes::SpareHomes(os::EventLoop& loop, std::string scratch)
     : loop_(loop), place_(std::move(scratch) + "/.spare") {}
 
+SpareHomes::~SpareHomes() {
+  *alive_ = false;
+  put_away();
+}
+
 bool SpareHomes::take(const std::string& path, const JobUser& user, const std::string& directory) {
   const auto found = std::find_if(spares_.rbegin(), spares_.rend(), [&](const Spare& spare) {
     return spare.uid == user.uid && spare.gid == user.gid;

@@ -23,7 +23,7 @@ class SpareHomes {
  public:
   /// `scratch`: where homes are.
   SpareHomes(os::EventLoop& loop, std::string scratch);
-  ~SpareHomes() { *alive_ = false; }
+  ~SpareHomes();
   SpareHomes(const SpareHomes&) = delete;
   SpareHomes& operator=(const SpareHomes&) = delete;
 

@@ -49,8 +49,9 @@ class Spares : public SpareSteps {
             const JobUser& user) override {
     const auto pid = step->pid();
     auto* const cgroup = dynamic_cast<MemoryCgroup*>(memory.get());
-    const bool is_as_new =
-        cgroup != nullptr ? cgroup->is_as_new() : !(memory && memory->exceeded());
+    const bool is_as_new = cgroup != nullptr
+                               ? cgroup->is_as_new()
+                               : !cgroups_.are_there() && !(memory && memory->exceeded());
     const bool is_usable = used_.size() < kUsedMax && is_as_new;
     auto process = is_usable ? step->release() : std::nullopt;
     const auto left = process ? process->begun + kUsedFor - std::chrono::steady_clock::now()
@@ -136,6 +137,8 @@ class Spares : public SpareSteps {
     timer_.reset();
     while (fresh_.size() < wanted_) {
       auto cgroup = cgroups_.take();
+      // It would start its command before it could be put into another one.
+      if (!cgroup && cgroups_.are_there()) return;
       const auto file = cgroup ? cgroup->processes_file() : std::string();
       auto control = have_nursery() ? order(file) : os::Fd();
       if (!control) return;

@@ -108,8 +108,7 @@ Result<void> prepare(const StepPlan& plan) {
 
 /// What a process of steps keeps open from one plan to the next.
 struct StepDescriptors {
-  explicit StepDescriptors(int to_agent)
-      : control(to_agent), null(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {
+  explicit StepDescriptors(int to_agent) : control(to_agent) {
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
@@ -118,7 +117,6 @@ struct StepDescriptors {
   }
 
   int control;
-  os::Fd null;
   os::Fd signals;  ///< SIGCHLD's, which is blocked
   sigset_t unblocked{};
 };
@@ -131,7 +129,6 @@ class StepProcess {
       : plan_(plan),
         control_(open.control),
         is_user_(is_user),
-        null_(open.null.get()),
         signals_(open.signals.get()),
         unblocked_(open.unblocked),
         is_as_new_(std::move(is_as_new)) {}
@@ -274,9 +271,10 @@ class StepProcess {
   }
 
   void launch(const std::vector<os::Fd>& outputs) {
+    const os::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     const int err = outputs.at(1).get();
     const auto [pid, why] =
-        start(plan_.command, plan_.environment, null_, outputs.at(0).get(), err);
+        start(plan_.command, plan_.environment, null.get(), outputs.at(0).get(), err);
     if (pid > 0) {
       command_ = pid;
       tell('S', pid, 0);
@@ -291,8 +289,9 @@ class StepProcess {
 
   /// Sets the container up; its first process waits until the agent has it within its limits.
   void launch_box(const StepMessage& message) {
+    const os::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     const auto first =
-        box_->init(null_, message.descriptors.at(0).get(), message.descriptors.at(1).get());
+        box_->init(null.get(), message.descriptors.at(0).get(), message.descriptors.at(1).get());
     if (first) {
       tell('C', *first, box_->user());
     } else {
@@ -318,7 +317,6 @@ class StepProcess {
   }
 
   void run_remote(const StepMessage& message) {
-    had_remotes_ = true;
     if (box_over_) return tell('r', message.number, kNotFound << 8);
     const auto entry =
         box_ ? box_->entry(message.text)
@@ -362,10 +360,10 @@ class StepProcess {
     }
   }
 
-  /// With nothing left, a process that has run its command can be used for another plan. Where
-  /// another node has asked for something it may do so again.
+  /// With nothing left, a process that has run its command can be used for another plan. Where a
+  /// job has other nodes they may be about to ask for something.
   [[nodiscard]] std::int64_t what_is_left(bool empty) {
-    const bool is_done = empty && command_over_ && !had_remotes_ && !ranks_ && !box_;
+    const bool is_done = empty && command_over_ && plan_.nodes.empty() && !ranks_ && !box_;
     waits_again_ = is_done && is_as_new_();
     return (empty ? kNothingLeft : 0) | (waits_again_ ? kWaitsAgain : 0);
   }
@@ -373,14 +371,12 @@ class StepProcess {
   const StepPlan& plan_;
   int control_;
   bool is_user_;
-  int null_;
   int signals_;
   sigset_t unblocked_;
   std::function<bool()> is_as_new_;
   bool is_ready_ = false;
   bool command_over_ = false;
   bool waits_again_ = false;
-  bool had_remotes_ = false;
   pid_t command_ = 0;
   std::map<pid_t, std::int64_t> remotes_;
   std::optional<DirectRun> ranks_;
@@ -429,6 +425,8 @@ constexpr const char* kStepName = "cox-step";
     if (message.kind != 'Q') continue;  // the agent had not heard yet that the last part is over
     const auto plan = plan_of_text(message.text);
     if (!plan || (is && *is != plan->user)) ::_exit(1);
+    // Somebody took away its right to more descriptors: they were cut off.
+    if (plan->is_launched && message.descriptors.size() != 2) ::_exit(1);
     if (!is) ::prctl(PR_SET_NAME, kStepName, 0, 0, 0);
     StepProcess(*plan, open, is.has_value(), is_as_new).run(std::move(message.descriptors));
     is = plan->user;

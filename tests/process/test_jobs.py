@@ -140,6 +140,13 @@ def test_killing_a_running_job(cluster):
     assert not [line for _, line in cluster.person.processes() if line == "sleep 600"]
 
 
+def test_killing_a_job_that_has_stopped_what_would_see_its_end(cluster):
+    job = cluster.script("kill -STOP $PPID\n")
+    harness.wait_until(lambda: (cluster.status(job) == "RUNNING", cluster.details(job)[""]), "RUNNING")
+    cluster.person.run("awsbkill", "-c", cluster.name, job).ok()
+    assert cluster.finish(job, seconds=20)["status"] == "FAILED"
+
+
 def test_killing_a_waiting_job(cluster):
     job = cluster.submit("-p", "2", "-m", "3000", "-d", f"jobId={cluster.submit('sleep', '20')}", "true")
     said = cluster.person.run("awsbkill", "-c", cluster.name, job, "00000000-0000-0000-0000-000000000000").ok().out

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,7 +56,7 @@ class SpareStepsTest : public testing::Test {
 
   /// A step of this user's that has run a command to its end, with nothing left or something.
   LimitedStep used_by(const JobUser& user, const std::string& command, bool is_left_empty = true) {
-    StepPlan plan;
+    auto plan = plan_;
     plan.user = user;
     plan.home = home_.path();
     plan.is_launched = true;
@@ -87,6 +88,7 @@ class SpareStepsTest : public testing::Test {
   }
 
   os::TemporaryDirectory home_;
+  StepPlan plan_;
   std::optional<Result<wire::Meeting>> prepared_;
   const JobUser ann_{::getuid(), ::getgid(), "ann"};
   const JobUser bob_{::getuid(), ::getgid(), "bob"};
@@ -164,20 +166,48 @@ TEST_F(SpareStepsTest, AreNotUsedAgainWithSomethingLeftBelowThem) {
   EXPECT_NE(used_by(ann_, "true").step->pid(), pid);
 }
 
-/// A helper node's own command may be over long before the main node's last one there.
-TEST_F(SpareStepsTest, StayWithAPartOfWhichAnotherNodeHasAskedSomething) {
-  const auto go_on = home_ / "go-on";
-  auto first = used_by(ann_, "while ! test -e " + go_on + "; do sleep 0.01; done &", false);
-  first.step->run_remote(7, "touch " + go_on, null(), null(), null());
+/// A helper node's own command may be over long before the main node has asked its last.
+TEST_F(SpareStepsTest, StayWithAJobOfSeveralNodes) {
+  plan_.nodes = "0 10.0.0.1 a\n1 10.0.0.2 b\n";
+  auto first = used_by(ann_, "sleep 0.01 &", false);
   const auto pid = first.step->pid();
   ASSERT_TRUE(os::run_until(loop_, [&] { return left_below(pid).empty(); }));
 
-  const auto later = home_ / "later";
-  first.step->run_remote(8, "touch " + later, null(), null(), null());
-  EXPECT_TRUE(os::run_until(loop_, [&] { return os::read_file(later).has_value(); }));
+  const auto late = home_ / "late";
+  first.step->run_remote(7, "touch " + late, null(), null(), null());
+  EXPECT_TRUE(os::run_until(loop_, [&] { return os::read_file(late).has_value(); }));
 
   spares_->give(std::move(first.step), nullptr, ann_);
   EXPECT_FALSE(is_kept(pid));
+}
+
+TEST_F(SpareStepsTest, EndWhereTheyCannotHaveTheirCommandsOutput) {
+  auto first = used_by(ann_, "true");
+  const auto pid = first.step->pid();
+  spares_->give(std::move(first.step), nullptr, ann_);
+  const rlimit none{3, 3};
+  ASSERT_EQ(::prlimit(pid, RLIMIT_NOFILE, &none, nullptr), 0);
+
+  StepEvents events;
+  OutputEnds ends{null(), null()};
+  plan_.user = ann_;
+  plan_.home = home_.path();
+  plan_.is_launched = true;
+  plan_.command = {"true"};
+  const auto taken = spares_->take(plan_, 64, events, ends);
+  ASSERT_TRUE(taken && taken->step->pid() == pid);
+  int status = 0;
+  ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+}
+
+TEST_F(SpareStepsTest, AreNotMadeWithoutACgroupWhereTheNodeHasSome) {
+  cgroups_ = make_memory_cgroups("/nonexistent/cgroup");
+  spares_ = make_spare_steps(loop_, *cgroups_);
+  EXPECT_FALSE(take());
+  loop_.run_for(std::chrono::milliseconds(20));
+  EXPECT_FALSE(take());
+  EXPECT_TRUE(spares_->processes().empty());
 }
 
 TEST_F(SpareStepsTest, GoOnWhereAnotherJobHasStoppedThem) {

@@ -208,12 +208,14 @@ TEST_F(StepTest, IsNotMadeOfAProcessThatHasEnded) {
   auto control = step_sockets().value();
   control.theirs.reset();
   auto heard = events();
-  OutputEnds none;
+  Pipe out;
+  Pipe err;
+  OutputEnds ends{std::move(out.in), std::move(err.in)};
   const auto plan = text_of_plan(plan_of({"true"})).value();
   EXPECT_EQ(
-      Step::adopt(loop_, spare_of(loop_, ::getpid(), std::move(control.ours)), plan, heard, none),
+      Step::adopt(loop_, spare_of(loop_, ::getpid(), std::move(control.ours)), plan, heard, ends),
       nullptr);
-  EXPECT_TRUE(heard.started);  // to be used for another
+  EXPECT_TRUE(heard.started && ends.out && ends.err);  // to be used for another
 }
 
 TEST_F(StepTest, OfANurseryEndsWhereItCannotEnterItsCgroup) {

@@ -114,6 +114,22 @@ TEST(EventLoopWatches, CallEachTimeThereIsSomethingToRead) {
   }
 }
 
+TEST(EventLoopWatches, CallForEachOfManyThatAreReadyAtOnce) {
+  EventLoop loop;
+  std::vector<Pipe> pipes(200);
+  std::vector<SubscriptionPtr> watches;
+  std::set<int> called;
+  for (auto& pipe : pipes) {
+    pipe = make_pipe();
+    ASSERT_TRUE(write_all(pipe.out.get(), "x"));
+    const int fd = pipe.in.get();
+    // None is read: each is ready again and again, and none keeps the others from their turn.
+    watches.push_back(loop.when_readable(fd, [&called, fd] { called.insert(fd); }));
+  }
+
+  EXPECT_TRUE(run_until(loop, [&] { return called.size() == pipes.size(); })) << called.size();
+}
+
 TEST(EventLoopWatches, GoOnCallingWhileNotAllIsRead) {
   EventLoop loop;
   const auto pipe = make_pipe();
