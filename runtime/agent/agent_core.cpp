@@ -19,7 +19,7 @@
 #include "runtime/agent/metadata_service.hpp"
 #include "runtime/agent/open_mpi.hpp"
 #include "runtime/agent/part.hpp"
-#include "runtime/agent/remote_target.hpp"
+#include "runtime/agent/remote_asks.hpp"
 #include "runtime/agent/topology_probe.hpp"
 #include "runtime/base/text.hpp"
 #include "runtime/os/files.hpp"
@@ -30,11 +30,8 @@ namespace cox::agent {
 
 namespace {
 
-/// What a local program may say at once of a command on another node; it travels within a frame.
-constexpr std::size_t kRemoteWordsMax = 1u << 20;
-/// Of a command's input: who sends more does not keep to the window.
-constexpr std::int64_t kInputUnderWayMax = 32 << 20;
-constexpr const char* kMuchWasLost = "the head was lost while much was under way";
+/// Of what is not settled about commands on other nodes.
+constexpr auto kRemoteTick = std::chrono::milliseconds(200);
 constexpr auto kFirstRetry = std::chrono::milliseconds(10);
 constexpr auto kLastRetry = std::chrono::milliseconds(1000);
 constexpr int kTurnsTillSure = 3;
@@ -51,7 +48,7 @@ class AgentCore : public Agent {
                {[this](LocalServer::ConnectionId id, std::uint32_t uid, wire::Message message) {
                   return from_local(id, uid, std::move(message));
                 },
-                [this](LocalServer::ConnectionId id) { local_closed(id); }}) {}
+                [this](LocalServer::ConnectionId id) { asks_.closed(id); }}) {}
 
   [[nodiscard]] bool was_turned_away() const override { return turned_away_ >= kTurnsTillSure; }
 
@@ -156,7 +153,6 @@ class AgentCore : public Agent {
         link_.reset();
         if (welcome_) last_contact_ = std::chrono::steady_clock::now();
         welcome_ = false;
-        end_remote_streams();
         for (const auto& [key, part] : parts_) part->connection_lost();
         if (!options_.head_file.empty() && was_turned_away()) return loop_.stop();
         dial_later(why);
@@ -192,7 +188,11 @@ class AgentCore : public Agent {
       os::log_error("the head sent what is no message: {}", message.error().message);
       return;
     }
-    std::visit([this](const auto& m) { on(m); }, *message);
+    take(*message);
+  }
+
+  void take(const wire::Message& message) {
+    std::visit([this](const auto& m) { on(m); }, message);
   }
 
   void on(const wire::Welcome& message) {
@@ -202,8 +202,11 @@ class AgentCore : public Agent {
     retry_ = kFirstRetry;
     health_.tell_again();
     os::log_info("connected to the head");
-    for (const auto& [key, part] : parts_) part->tell_all();
-    for (const auto& each : std::exchange(unsent_, {})) send(each);
+    asks_.tell_again();
+    for (const auto& [key, part] : parts_) {
+      part->tell_remotes_again();
+      part->tell_all();
+    }
   }
   void on(const wire::FilePiece& piece) { part(piece.part).add_piece(piece); }
   void on(wire::Prepare prepare) {
@@ -239,16 +242,16 @@ class AgentCore : public Agent {
     parts_.erase(found);
     part->clear();
   }
-  void on(const wire::RemoteStart& message) { start_remote(message); }
-  void on(const wire::RemoteInput& message) { input_remote(message); }
-  void on(const wire::RemoteOutput& message) {
-    const auto asked = remote_targets_.find(message.id);
-    if (asked == remote_targets_.end()) return;
-    asked->second.moved.add(static_cast<std::int64_t>(message.bytes.size()));
-    local_.send(message.id, message);
+  void on(const wire::RemoteStart& message) { to_part(message, &Part::run_remote); }
+  void on(const wire::RemoteInput& message) { to_part(message, &Part::remote_input); }
+  void on(const wire::RemoteOutput& message) { to_ask(message); }
+  void on(const wire::RemoteExited& message) { to_ask(message); }
+  void on(const wire::RemoteTaken& message) {
+    message.route.to_target ? to_part(message, &Part::remote_output_taken) : to_ask(message);
   }
-  void on(const wire::RemoteExited& message) { exited_remote(message); }
-  void on(const wire::RemoteTaken& message) { taken_remote(message); }
+  void on(const wire::RemoteHave& message) {
+    message.route.to_target ? to_part(message, &Part::remote_have) : to_ask(message);
+  }
   template <class Other>
   void on(const Other&) {
     os::log_warn("the head sent a message that only agents send");
@@ -266,9 +269,7 @@ class AgentCore : public Agent {
           PartHost{loop_, options_, *spool_, *cgroups_, homes_, *spare_steps_,
                    [this](const wire::Message& m) { send(m); },
                    [this] { return link_ && welcome_; }, [this] { return head_sees_files_; },
-                   [this](const wire::RemoteAnswer& answer) {
-                     std::visit([this](const auto& m) { answer_remote(m); }, answer);
-                   },
+                   [this](const wire::Message& m) { take(m); }, [this] { remotes_stirred(); },
                    [this] { return orphans(); }, [this] { return processors_in_use(); }},
           key);
     }
@@ -287,35 +288,34 @@ class AgentCore : public Agent {
 
   // Commands on other nodes, for cox-rsh.
 
-  void start_remote(const wire::RemoteStart& message) {
-    if (auto* target = part_of(message.from)) return target->run_remote(message);
-    answer_remote(wire::RemoteExited{message.id, message.from, message.from_node, 255,
-                                     "the job does not run on that node"});
-  }
-
-  void input_remote(const wire::RemoteInput& message) {
-    if (auto* target = part_of(message.from)) target->remote_input(message);
-  }
-
-  void taken_remote(const wire::RemoteTaken& message) {
-    const auto asked = remote_targets_.find(message.id);
-    if (!message.of_input) {
-      if (auto* target = part_of(message.from)) target->remote_output_taken(message);
-    } else if (asked != remote_targets_.end()) {
-      asked->second.input_under_way -= message.bytes;
-      local_.send(message.id, message);
-    }
-  }
-
-  void exited_remote(const wire::RemoteExited& message) {
-    remote_targets_.erase(message.id);
-    local_.send(message.id, message);
-  }
-
-  /// Back to who asked: here, or on another node through the head.
   template <class Message>
-  void answer_remote(const Message& message) {
-    pass_on(message.from_node == options_.node, message);
+  void to_part(const Message& message, void (Part::*takes)(const Message&)) {
+    const auto& route = message.route;
+    if (auto* target = part_of(route.from)) return (target->*takes)(message);
+    bool wants_answer = std::is_same_v<Message, wire::RemoteStart>;
+    if constexpr (std::is_same_v<Message, wire::RemoteHave>) {
+      wants_answer = message.again && message.begun;
+    }
+    if (!wants_answer) return;
+    const wire::RemoteExited refusal{way_back(route), 255, "the job does not run on that node"};
+    route.from_node == options_.node ? to_ask(refusal) : send(refusal);
+  }
+
+  template <class Message>
+  void to_ask(const Message& message) {
+    const auto& route = message.route;
+    if (!route.to_target && route.from_node == options_.node) asks_.on(message);
+  }
+
+  void remotes_stirred() {
+    if (!remote_timer_) remote_timer_ = loop_.after(kRemoteTick, [this] { tick_remotes(); });
+  }
+
+  void tick_remotes() {
+    remote_timer_.reset();
+    bool is_unsettled = asks_.tick();
+    for (const auto& [key, part] : parts_) is_unsettled = part->tick_remotes() || is_unsettled;
+    if (is_unsettled) remotes_stirred();
   }
 
   // cox-rank and cox-rsh.
@@ -331,14 +331,11 @@ class AgentCore : public Agent {
       target->rank_ended(*ended);
       local_.send(id, wire::ExitedAck{ended->part});
     } else if (auto* start = std::get_if<wire::RemoteStart>(&message)) {
-      if (start->host.size() + start->command.size() > kRemoteWordsMax) return false;
-      start->environment.clear();
-      return !remote_targets_.contains(id) && remote_asked(id, uid, std::move(*start));
+      return remote_asked(id, uid, std::move(*start));
     } else if (auto* input = std::get_if<wire::RemoteInput>(&message)) {
-      return remote_input(id, std::move(*input));
-    } else if (auto* taken = std::get_if<wire::RemoteTaken>(&message)) {
-      taken->of_input = false;
-      pass_to_target(id, *taken);
+      return asks_.input(id, std::move(*input));
+    } else if (const auto* taken = std::get_if<wire::RemoteTaken>(&message)) {
+      asks_.output_taken(id, *taken);
     } else {
       return false;
     }
@@ -351,11 +348,8 @@ class AgentCore : public Agent {
   }
 
   bool remote_asked(LocalServer::ConnectionId id, std::uint32_t uid, wire::RemoteStart start) {
-    auto* asking = allowed(start.from, uid);
+    auto* asking = allowed(start.route.from, uid);
     if (asking == nullptr) return false;
-    start.from = asking->key();
-    start.from_node = options_.node;
-    start.id = id;
     const auto& peers = asking->peers();
     const bool here = start.host == "localhost" || start.host == "127.0.0.1";
     const auto peer = std::find_if(peers.begin(), peers.end(), [&](const wire::Peer& each) {
@@ -364,72 +358,14 @@ class AgentCore : public Agent {
       return here ? each.node == options_.node : named;
     });
     if (peer == peers.end()) {
-      local_.send(id, wire::RemoteExited{id, start.from, options_.node, 255,
-                                         "node " + start.host + " is not in this job"});
+      local_.send(
+          id, wire::RemoteExited{start.route, 255, "node " + start.host + " is not in this job"});
       return true;
     }
-    start.target_index = peer->node_index;
-    const bool on_this_node = peer->node == options_.node;
-    remote_targets_[id] = {start.from, peer->node_index, on_this_node, {}, 0};
-    pass_on(on_this_node, start);
-    return true;
-  }
-
-  bool remote_input(LocalServer::ConnectionId id, wire::RemoteInput input) {
-    const auto asked = remote_targets_.find(id);
-    if (asked == remote_targets_.end()) return true;
-    const auto size = static_cast<std::int64_t>(input.bytes.size());
-    asked->second.moved.add(size);
-    asked->second.input_under_way += size;
-    const bool fits =
-        input.bytes.size() <= kRemoteWordsMax && asked->second.input_under_way <= kInputUnderWayMax;
-    if (fits) pass_to_target(id, std::move(input));
-    return fits;
-  }
-
-  template <class Message>
-  void pass_to_target(LocalServer::ConnectionId id, Message message) {
-    const auto asked = remote_targets_.find(id);
-    if (asked == remote_targets_.end()) return;
-    message.id = id;
-    message.from = asked->second.from;
-    message.from_node = options_.node;
-    message.target_index = asked->second.target_index;
-    pass_on(asked->second.here, message);
-  }
-
-  template <class Message>
-  void pass_on(bool here, const Message& message) {
-    if (here) {
-      on(message);
-    } else if (link_ && welcome_) {
-      send(message);
-    } else {
-      unsent_.emplace_back(message);  // the head is away for a moment
-    }
-  }
-
-  /// cox-rsh is gone: nobody waits for the command's output, nor has more to say to it.
-  void local_closed(LocalServer::ConnectionId id) {
-    pass_to_target(id, wire::RemoteInput{0, {}, {}, 0, "", true});
-    pass_to_target(id, wire::RemoteTaken{0, {}, {}, 0, false, wire::kNobodyReads});
-    remote_targets_.erase(id);
-  }
-
-  /// What was in the head's hands is gone. Of little, nothing mostly was; a long stream would have
-  /// a hole, or stand still.
-  void end_remote_streams() {
-    std::vector<wire::RemoteExited> ends;
-    for (const auto& [id, asked] : remote_targets_) {
-      if (asked.here || std::max(asked.moved.count(), asked.input_under_way) < wire::kRemoteTold)
-        continue;
-      ends.push_back({id, asked.from, options_.node, 255, kMuchWasLost});
-    }
-    for (const auto& end : ends) {
-      local_closed(end.id);
-      local_.send(end.id, end);
-    }
-    for (const auto& [key, part] : parts_) part->end_remote_streams(kMuchWasLost);
+    start.route.from = asking->key();
+    start.route.from_node = options_.node;
+    start.route.target_index = peer->node_index;
+    return asks_.start(id, std::move(start), peer->node == options_.node);
   }
 
   // Children: steps, and as first process of the node whatever lost its parent.
@@ -480,9 +416,11 @@ class AgentCore : public Agent {
   std::chrono::steady_clock::time_point last_contact_ = std::chrono::steady_clock::now();
   std::chrono::milliseconds retry_ = kFirstRetry;
   os::SubscriptionPtr retry_timer_;
-  std::vector<wire::Message> unsent_;  ///< of commands on other nodes
   std::map<wire::PartKey, std::unique_ptr<Part>> parts_;
-  std::map<LocalServer::ConnectionId, RemoteTarget> remote_targets_;
+  RemoteAsks asks_{{[this](auto id, const wire::Message& m) { local_.send(id, m); },
+                    [this](const wire::Message& m) { take(m); },
+                    [this](const wire::Message& m) { send(m); }, [this] { remotes_stirred(); }}};
+  os::SubscriptionPtr remote_timer_;
 };
 
 }  // namespace

@@ -35,13 +35,11 @@ Result<void> AskedNodes::ask(const MpirunOrder& own, const wire::Meeting& meetin
     order.secret = meeting.secret;
     const auto bytes = encode_order(order);
     const auto text = fmt::format("{}:{}", bytes.size(), bytes);
-    wire::RemoteStart start;
-    start.from = part_;
-    start.host = own.addresses[at];
-    start.command = "exec cox-mpirun --node";
-    auto words = framed(start);
+    wire::RemoteRoute route;
+    route.from = part_;
+    auto words = framed(wire::RemoteStart{route, own.addresses[at], "exec cox-mpirun --node"});
     for (std::size_t begun = 0; begun < text.size(); begun += kPieceBytes) {
-      words += framed(wire::RemoteInput{0, part_, {}, 0, text.substr(begun, kPieceBytes), false});
+      words += framed(wire::RemoteInput{route, text.substr(begun, kPieceBytes), false});
     }
     if (!os::write_all(asked.agent.get(), words)) {
       return fail(Errc::unavailable, "the node's agent is gone");

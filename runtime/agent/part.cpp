@@ -326,10 +326,7 @@ void Part::over() {
   err_lines_.finish(add(1));
   finish_rank_lines();
   give_step();
-  for (const auto& [number, remote] : remotes_) {
-    tell_remote_end(*remote, 255, "the job has ended on that node");
-  }
-  remotes_.clear();
+  end_remotes("the job has ended on that node");
   if (host_.options.ended_together && exit_code_ != 0) {
     doubt_timer_ = host_.loop.after(kDoubtTime, [this] {
       doubt_timer_.reset();

@@ -32,8 +32,10 @@ struct PartHost {
   std::function<void(const wire::Message&)> send;  ///< nothing happens while not connected
   std::function<bool()> connected;
   std::function<bool()> head_sees_files;
-  /// Where a remote command's output and end go: back to the node that asked.
-  std::function<void(const wire::RemoteAnswer&)> answer_remote;
+  /// What a command says that this very node has asked for.
+  std::function<void(const wire::Message&)> answer_here;
+  /// tick_remotes() has something to do.
+  std::function<void()> remotes_stirred;
   /// Processes below the agent that belong to no step that is alive.
   std::function<std::vector<pid_t>()> orphans;
   /// How many containers have each processor.
@@ -60,8 +62,11 @@ class Part {
   void run_remote(const wire::RemoteStart& start);
   void remote_input(const wire::RemoteInput& input);
   void remote_output_taken(const wire::RemoteTaken& taken);
-  /// Other nodes' commands that have moved more than a little lately end for who asked.
-  void end_remote_streams(const std::string& why);
+  void remote_have(const wire::RemoteHave& have);
+  /// The connection is new: what other nodes' commands have said may be lost.
+  void tell_remotes_again();
+  /// At a steady pace while it is true: something is not settled yet.
+  [[nodiscard]] bool tick_remotes();
   void acknowledged(const wire::OutputAck& ack);
   void unseen(const wire::OutputUnseen& unseen);
   /// The connection is new: says everything again that the head may not know.
@@ -102,10 +107,16 @@ class Part {
   void tell_started();
   void command_ended(int wait_status, bool empty);
   // part_remote.cpp: commands that other nodes of the job have asked for.
-  [[nodiscard]] Remote* remote_of(std::uint64_t id, const NodeId& from_node);
+  void refuse_remote(const wire::RemoteRoute& asked, const std::string& why) const;
+  [[nodiscard]] Remote* remote_of(const wire::RemoteRoute& route);
+  Remote* told_remote(const wire::RemoteRoute& route);
+  template <class Message>
+  void answer(Remote& remote, Message message);
   void write_remote(Remote& remote);
   void took_input(Remote& remote, std::int64_t bytes);
-  void tell_remote_end(const Remote& remote, int exit_code, const std::string& why) const;
+  void end_remote(Remote& remote, int exit_code, const std::string& why);
+  void end_remotes(const std::string& why);
+  void forget_remotes();
   void remote_ended(std::uint64_t number, int wait_status);
   void begin_end(int exit_code, std::string reason);
   [[nodiscard]] std::vector<pid_t> left() const;

@@ -9,7 +9,7 @@
 #include "runtime/agent/line_cutter.hpp"
 #include "runtime/agent/output_pipe.hpp"
 #include "runtime/agent/part.hpp"
-#include "runtime/agent/recent_bytes.hpp"
+#include "runtime/agent/remote_stream.hpp"
 
 namespace cox::agent {
 
@@ -27,9 +27,11 @@ struct Part::RankOutput {
 
 /// A command that a node of the job has asked for.
 struct Part::Remote {
-  std::uint64_t id = 0;  ///< the asking node's
-  wire::PartKey from;
-  NodeId from_node;
+  Remote(RemoteStream said, bool asked_here) : stream(std::move(said)), is_here(asked_here) {}
+
+  RemoteStream stream;
+  bool is_here;          ///< this node has asked
+  bool is_over = false;  ///< stays until who asked knows
   os::Fd input;
   std::string pending;  ///< of its input: for a pipe that is full
   bool input_ends = false;
@@ -38,7 +40,6 @@ struct Part::Remote {
   std::unique_ptr<OutputPipe> out;
   std::unique_ptr<OutputPipe> err;
   std::int64_t on_their_way = 0;  ///< bytes of its output
-  RecentBytes moved;              ///< of its input and output
 };
 
 }  // namespace cox::agent

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <iterator>
 #include <utility>
 
 #include "runtime/agent/part_outputs.hpp"
@@ -20,28 +19,44 @@ namespace {
 /// Of a command's input: beyond this who sends it does not keep to the window.
 constexpr std::size_t kPendingMax = 32u << 20;
 /// Each takes descriptors of the agent's.
-constexpr std::size_t kRemotesMax = 256;
+constexpr std::ptrdiff_t kRemotesMax = 256;
+constexpr const char* kNoPipe = "no pipe to be had";
 
 }  // namespace
 
+template <class Message>
+void Part::answer(Remote& remote, Message message) {
+  if (remote.is_here) return host_.answer_here(message);
+  host_.send(remote.stream.say(std::move(message)));
+  host_.remotes_stirred();
+}
+
+void Part::refuse_remote(const wire::RemoteRoute& asked, const std::string& why) const {
+  const wire::RemoteExited said{way_back(asked), 255, why};
+  asked.from_node == host_.options.node ? host_.answer_here(said) : host_.send(said);
+}
+
 void Part::run_remote(const wire::RemoteStart& start) {
-  const auto refuse = [&](const std::string& why) {
-    host_.answer_remote(wire::RemoteExited{start.id, start.from, start.from_node, 255, why});
-  };
-  if (!step_ || phase_ == Phase::ending || phase_ == Phase::over) {
-    return refuse("the job has ended on that node");
+  if (remote_of(start.route) != nullptr) {
+    told_remote(start.route);  // it was said again
+    return;
   }
-  if (start.command.size() > kStepTextMax) return refuse("the command is too long");
-  if (remotes_.size() >= kRemotesMax) return refuse("too many commands run there for the job");
+  if (!step_ || phase_ == Phase::ending || phase_ == Phase::over) {
+    return refuse_remote(start.route, "the job has ended on that node");
+  }
+  if (start.command.size() > kStepTextMax) {
+    return refuse_remote(start.route, "the command is too long");
+  }
+  const auto running = std::count_if(remotes_.begin(), remotes_.end(),
+                                     [](const auto& each) { return !each.second->is_over; });
+  if (running >= kRemotesMax) {
+    return refuse_remote(start.route, "too many commands run there for the job");
+  }
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return refuse("no pipe to be had");
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return refuse_remote(start.route, kNoPipe);
   os::Fd input(ends[0]);
-  // Nodes count those who ask each for itself.
-  const auto number = next_remote_++;
-  auto remote = std::make_unique<Remote>();
-  remote->id = start.id;
-  remote->from = start.from;
-  remote->from_node = start.from_node;
+  auto remote = std::make_unique<Remote>(RemoteStream(way_back(start.route)),
+                                         start.route.from_node == host_.options.node);
   remote->input.reset(ends[1]);
   ::fcntl(ends[1], F_SETFL, O_NONBLOCK);
   const auto pipe_for = [&](std::uint8_t stream) {
@@ -49,9 +64,7 @@ void Part::run_remote(const wire::RemoteStart& start) {
         host_.loop,
         [this, stream, at = remote.get()](std::string_view piece) {
           at->on_their_way += static_cast<std::int64_t>(piece.size());
-          at->moved.add(static_cast<std::int64_t>(piece.size()));
-          host_.answer_remote(
-              wire::RemoteOutput{at->id, at->from, at->from_node, stream, std::string(piece)});
+          answer(*at, wire::RemoteOutput{at->stream.route(), stream, std::string(piece)});
           if (at->on_their_way < wire::kRemoteWindow) return;
           at->out->pause();
           at->err->pause();
@@ -62,24 +75,68 @@ void Part::run_remote(const wire::RemoteStart& start) {
   remote->err = pipe_for(1);
   auto out = remote->out->open();
   auto err = remote->err->open();
-  if (!out || !err) return refuse("no pipe to be had");
+  if (!out || !err) return refuse_remote(start.route, kNoPipe);
   had_remotes_ = true;
+  // Nodes count those who ask each for itself.
+  const auto number = next_remote_++;
   remotes_[number] = std::move(remote);
+  told_remote(start.route);
   step_->run_remote(number, start.command, std::move(input), std::move(out), std::move(err));
 }
 
-Part::Remote* Part::remote_of(std::uint64_t id, const NodeId& from_node) {
+Part::Remote* Part::remote_of(const wire::RemoteRoute& route) {
   const auto found = std::find_if(remotes_.begin(), remotes_.end(), [&](const auto& each) {
-    return each.second->id == id && each.second->from_node == from_node;
+    const auto& known = each.second->stream.route();
+    return known.id == route.id && known.from_node == route.from_node;
   });
   return found == remotes_.end() ? nullptr : found->second.get();
 }
 
+/// The command that a message is for, when it is the next; else nothing.
+Part::Remote* Part::told_remote(const wire::RemoteRoute& route) {
+  auto* remote = remote_of(route);
+  if (remote == nullptr || remote->is_here) return remote;
+  const bool is_next = remote->stream.take(route);
+  if (remote->stream.owes_much()) host_.send(remote->stream.have());
+  host_.remotes_stirred();
+  if (!remote->is_over) return is_next ? remote : nullptr;
+  forget_remotes();
+  return nullptr;
+}
+
+void Part::remote_have(const wire::RemoteHave& have) {
+  auto* remote = remote_of(have.route);
+  if (remote == nullptr) {
+    if (have.again && have.begun) refuse_remote(have.route, "the command is not there any more");
+    return;
+  }
+  remote->stream.heard(have.route);
+  if (have.again) {
+    for (const auto& each : remote->stream.kept()) host_.send(each);
+  }
+  forget_remotes();
+}
+
+void Part::tell_remotes_again() {
+  for (const auto& [number, remote] : remotes_) {
+    if (remote->is_here) continue;
+    for (const auto& each : remote->stream.again()) host_.send(each);
+  }
+}
+
+bool Part::tick_remotes() {
+  bool is_unsettled = false;
+  for (const auto& [number, remote] : remotes_) {
+    for (const auto& each : remote->stream.tick()) host_.send(each);
+    is_unsettled = is_unsettled || !remote->stream.is_told();
+  }
+  return is_unsettled;
+}
+
 void Part::remote_input(const wire::RemoteInput& input) {
-  auto* remote = remote_of(input.id, input.from_node);
+  auto* remote = told_remote(input.route);
   if (remote == nullptr) return;
   const auto size = static_cast<std::int64_t>(input.bytes.size());
-  remote->moved.add(size);
   remote->input_ends = remote->input_ends || input.end;
   if (!remote->input || remote->pending.size() > kPendingMax) {
     // Or it reads no more: the rest goes nowhere, as with a pipe.
@@ -114,19 +171,19 @@ void Part::write_remote(Remote& remote) {
 void Part::took_input(Remote& remote, std::int64_t bytes) {
   remote.untold += bytes;
   if (remote.untold < wire::kRemoteTold) return;
-  wire::RemoteTaken taken;
-  taken.id = remote.id;
-  taken.from = remote.from;
-  taken.from_node = remote.from_node;
-  taken.of_input = true;
-  taken.bytes = std::exchange(remote.untold, 0);
-  host_.answer_remote(taken);
+  answer(remote, wire::RemoteTaken{remote.stream.route(), std::exchange(remote.untold, 0)});
 }
 
 void Part::remote_output_taken(const wire::RemoteTaken& taken) {
-  auto* remote = remote_of(taken.id, taken.from_node);
+  // Who asked may know nothing of it any more, and then has no count of what it says about it.
+  const bool is_unknown = taken.route.number == 0 && taken.bytes == wire::kNobodyReads;
+  auto* remote = is_unknown ? remote_of(taken.route) : told_remote(taken.route);
   if (remote == nullptr) return;
   if (taken.bytes == wire::kNobodyReads) {
+    if (remote->is_over) {
+      std::erase_if(remotes_, [&](const auto& each) { return each.second.get() == remote; });
+      return;
+    }
     remote->out->close();
     return remote->err->close();
   }
@@ -141,26 +198,36 @@ void Part::remote_output_taken(const wire::RemoteTaken& taken) {
 /// passed on before its end is told.
 void Part::remote_ended(std::uint64_t number, int wait_status) {
   const auto found = remotes_.find(number);
-  if (found == remotes_.end()) return;
+  if (found == remotes_.end() || found->second->is_over) return;
   auto& remote = *found->second;
   remote.out->drain();
   remote.err->drain();
-  tell_remote_end(remote, os::exit_code_of(wait_status), "");
-  remotes_.erase(found);
+  end_remote(remote, os::exit_code_of(wait_status), "");
+  forget_remotes();
 }
 
-void Part::tell_remote_end(const Remote& remote, int exit_code, const std::string& why) const {
-  host_.answer_remote(wire::RemoteExited{remote.id, remote.from, remote.from_node, exit_code, why});
+void Part::end_remote(Remote& remote, int exit_code, const std::string& why) {
+  remote.is_over = true;
+  remote.writable.reset();
+  remote.input.reset();
+  remote.pending.clear();
+  remote.out.reset();
+  remote.err.reset();
+  answer(remote, wire::RemoteExited{remote.stream.route(), exit_code, why});
 }
 
-void Part::end_remote_streams(const std::string& why) {
-  for (auto at = remotes_.begin(); at != remotes_.end();) {
-    const auto& remote = *at->second;
-    const bool ends = remote.from_node != host_.options.node &&
-                      std::max(remote.moved.count(), remote.on_their_way) >= wire::kRemoteTold;
-    if (ends) tell_remote_end(remote, 255, why);
-    at = ends ? remotes_.erase(at) : std::next(at);
+void Part::end_remotes(const std::string& why) {
+  for (const auto& [number, remote] : remotes_) {
+    if (!remote->is_over) end_remote(*remote, 255, why);
   }
+  forget_remotes();
+}
+
+/// Those whose end is known to who asked.
+void Part::forget_remotes() {
+  std::erase_if(remotes_, [](const auto& each) {
+    return each.second->is_over && each.second->stream.is_told();
+  });
 }
 
 }  // namespace cox::agent

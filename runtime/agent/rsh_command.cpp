@@ -45,10 +45,7 @@ class Talk {
   Talk(int agent, wire::PartKey part) : agent_(agent), part_(std::move(part)) {}
 
   int run(const RshCommand& command) {
-    wire::RemoteStart start;
-    start.from = part_;
-    start.host = command.host;
-    start.command = command.command;
+    const wire::RemoteStart start{of_part(), command.host, command.command};
     if (!write_all(agent_, framed(start))) return complain("the node's agent is gone");
     input_open_ = !command.no_input;
     if (!input_open_) end_input();
@@ -67,11 +64,17 @@ class Talk {
     return watched[0].revents == 0 || read_agent();
   }
 
+  /// The agent knows the rest of the route by the connection.
+  [[nodiscard]] wire::RemoteRoute of_part() const {
+    wire::RemoteRoute route;
+    route.from = part_;
+    return route;
+  }
   [[nodiscard]] bool may_send() const { return input_open_ && on_their_way_ < wire::kRemoteWindow; }
 
   void end_input() {
     input_open_ = false;
-    write_all(agent_, framed(wire::RemoteInput{0, part_, {}, 0, "", true}));
+    write_all(agent_, framed(wire::RemoteInput{of_part(), "", true}));
   }
 
   void read_input() {
@@ -80,10 +83,9 @@ class Talk {
     if (got < 0 && errno == EINTR) return;
     if (got <= 0) return end_input();
     on_their_way_ += got;
-    write_all(
-        agent_,
-        framed(wire::RemoteInput{
-            0, part_, {}, 0, std::string(piece.data(), static_cast<std::size_t>(got)), false}));
+    write_all(agent_,
+              framed(wire::RemoteInput{
+                  of_part(), std::string(piece.data(), static_cast<std::size_t>(got)), false}));
   }
 
   bool read_agent() {
@@ -115,10 +117,7 @@ class Talk {
   void took(std::int64_t bytes) {
     untold_ += bytes;
     if (untold_ < wire::kRemoteTold) return;
-    wire::RemoteTaken taken;
-    taken.from = part_;
-    taken.bytes = std::exchange(untold_, 0);
-    write_all(agent_, framed(taken));
+    write_all(agent_, framed(wire::RemoteTaken{of_part(), std::exchange(untold_, 0)}));
   }
 
   int agent_;

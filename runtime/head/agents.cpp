@@ -335,50 +335,16 @@ void HeadCore::on(const NodeId& node, const wire::RankExited& message) {
 
 // Commands that cox-rsh asks for on other nodes of a job.
 
-/// Passes a message between two nodes of a job; tells the asking node when that cannot be.
-void HeadCore::relay(const wire::PartKey& from, int target_index, const NodeId& from_node,
-                     std::uint64_t id, const wire::Message& message) {
-  const auto* job = state_.find(from.job);
-  const bool known = job != nullptr && job->current() != nullptr &&
-                     job->current()->number == from.attempt && target_index >= 0 &&
-                     static_cast<std::size_t>(target_index) < job->current()->nodes.size();
-  const NodeId target =
-      known ? job->current()->nodes[static_cast<std::size_t>(target_index)].node : NodeId{};
-  if (!known || !sessions_.contains(target)) {
-    if (std::holds_alternative<wire::RemoteTaken>(message)) return;
-    send(from_node, wire::RemoteExited{id, from, from_node, 255, "the node cannot be reached"});
-    return;
-  }
-  send(target, message);
-}
-
-void HeadCore::on(const NodeId& node, const wire::RemoteStart& message) {
-  if (part_on(node, message.from) == nullptr || message.from_node != node) return;
-  relay(message.from, message.target_index, node, message.id, message);
-}
-
-void HeadCore::on(const NodeId& node, const wire::RemoteInput& message) {
-  if (part_on(node, message.from) == nullptr || message.from_node != node) return;
-  relay(message.from, message.target_index, node, message.id, message);
-}
-
-void HeadCore::on(const NodeId& node, const wire::RemoteOutput& message) {
-  if (!takes_part(node, message.from.job)) return;
-  if (part_on(message.from_node, message.from) != nullptr) send(message.from_node, message);
-}
-
-void HeadCore::on(const NodeId& node, const wire::RemoteExited& message) {
-  if (!takes_part(node, message.from.job)) return;
-  if (part_on(message.from_node, message.from) != nullptr) send(message.from_node, message);
-}
-
-void HeadCore::on(const NodeId& node, const wire::RemoteTaken& message) {
-  if (message.of_input) {
-    if (!takes_part(node, message.from.job)) return;
-    if (part_on(message.from_node, message.from) != nullptr) send(message.from_node, message);
-  } else if (part_on(node, message.from) != nullptr && message.from_node == node) {
-    relay(message.from, message.target_index, node, message.id, message);
-  }
+/// Passes a message between two nodes of a job. A node that is away for a moment has it said again
+/// by the other.
+void HeadCore::relay(const NodeId& node, const wire::RemoteRoute& route,
+                     const wire::Message& message) {
+  const bool is_asked_for = part_on(route.from_node, route.from) != nullptr;
+  if (!is_asked_for || !takes_part(node, route.from.job)) return;
+  if (!route.to_target) return send(route.from_node, message);
+  const auto& nodes = state_.find(route.from.job)->current()->nodes;
+  const auto index = static_cast<std::size_t>(route.target_index);
+  if (route.from_node == node && index < nodes.size()) send(nodes[index].node, message);
 }
 
 /// A host that is full, out of memory or has a wrong clock gets no job until that is mended.

@@ -233,15 +233,13 @@ class HeadCore : public Head {
   void on(const NodeId& node, const wire::Exited& message);
   void on(const NodeId& node, wire::Output message);
   void on(const NodeId& node, const wire::RankExited& message);
-  void on(const NodeId& node, const wire::RemoteStart& message);
-  void on(const NodeId& node, const wire::RemoteInput& message);
-  void on(const NodeId& node, const wire::RemoteOutput& message);
-  void on(const NodeId& node, const wire::RemoteExited& message);
-  void on(const NodeId& node, const wire::RemoteTaken& message);
   void on(const NodeId& node, const wire::Health& message);
   void on(const NodeId& node, const wire::OutputKept& message);
   template <class Other>
   void on(const NodeId& node, const Other& message);
+  template <class Remote>
+  requires requires(const Remote& message) { message.route; }
+  void on(const NodeId& node, const Remote& message) { relay(node, message.route, message); }
   void part_is_not_wanted(const NodeId& node, const wire::PartKey& part);
   [[nodiscard]] bool waits_for_a_rank(const wire::Exited& message) const;
   [[nodiscard]] bool waits_for_nodes(const wire::Exited& message) const;
@@ -261,8 +259,7 @@ class HeadCore : public Head {
   [[nodiscard]] bool takes_part(const NodeId& node, const JobId& id) const;
   [[nodiscard]] Millis when_told(std::int64_t at_ms) const;
   void send(const NodeId& node, const wire::Message& message);
-  void relay(const wire::PartKey& from, int target_index, const NodeId& from_node, std::uint64_t id,
-             const wire::Message& message);
+  void relay(const NodeId& node, const wire::RemoteRoute& route, const wire::Message& message);
 
   // nodes.cpp
   void want_pass();

@@ -94,26 +94,29 @@ constexpr auto members(Of<RankExited> /*of*/) {
   return std::tuple{&T::part,        &T::rank,   &T::at_ms, &T::exit_code,
                     &T::max_rss_kib, &T::cpu_us, &T::how};
 }
+constexpr auto members(Of<RemoteRoute> /*of*/) {
+  using T = RemoteRoute;
+  return std::tuple{&T::id,        &T::from,   &T::from_node, &T::target_index,
+                    &T::to_target, &T::number, &T::got};
+}
 constexpr auto members(Of<RemoteStart> /*of*/) {
   using T = RemoteStart;
-  return std::tuple{&T::id,   &T::from,    &T::from_node,  &T::target_index,
-                    &T::host, &T::command, &T::environment};
+  return std::tuple{&T::route, &T::host, &T::command};
 }
 constexpr auto members(Of<RemoteInput> /*of*/) {
-  using T = RemoteInput;
-  return std::tuple{&T::id, &T::from, &T::from_node, &T::target_index, &T::bytes, &T::end};
+  return std::tuple{&RemoteInput::route, &RemoteInput::bytes, &RemoteInput::end};
 }
 constexpr auto members(Of<RemoteOutput> /*of*/) {
-  using T = RemoteOutput;
-  return std::tuple{&T::id, &T::from, &T::from_node, &T::stream, &T::bytes};
+  return std::tuple{&RemoteOutput::route, &RemoteOutput::stream, &RemoteOutput::bytes};
 }
 constexpr auto members(Of<RemoteTaken> /*of*/) {
-  using T = RemoteTaken;
-  return std::tuple{&T::id, &T::from, &T::from_node, &T::target_index, &T::of_input, &T::bytes};
+  return std::tuple{&RemoteTaken::route, &RemoteTaken::bytes};
 }
 constexpr auto members(Of<RemoteExited> /*of*/) {
-  using T = RemoteExited;
-  return std::tuple{&T::id, &T::from, &T::from_node, &T::exit_code, &T::reason};
+  return std::tuple{&RemoteExited::route, &RemoteExited::exit_code, &RemoteExited::reason};
+}
+constexpr auto members(Of<RemoteHave> /*of*/) {
+  return std::tuple{&RemoteHave::route, &RemoteHave::again, &RemoteHave::begun};
 }
 constexpr auto members(Of<Welcome> /*of*/) {
   return std::tuple{&Welcome::cluster, &Welcome::sees_files};

@@ -21,7 +21,7 @@
 /// receiver does not know, or that is over, are answered by what is true, never by an error.
 namespace cox::wire {
 
-inline constexpr std::uint32_t kVersion = 7;             ///< raised at every change of a message
+inline constexpr std::uint32_t kVersion = 8;             ///< raised at every change of a message
 inline constexpr std::size_t kFrameBytesMax = 4u << 20;  ///< larger frames end the session
 
 /// Where an agent's logs are, beneath its scratch directory: "<name>.log" each.
@@ -139,43 +139,43 @@ struct RankExited {
   std::string how = {};  ///< "called MPI_Abort with code 7"; empty: what the exit code says
   friend bool operator==(const RankExited&, const RankExited&) = default;
 };
-/// cox-rsh asks for a command on another node of the job; the head passes it on, the other agent
-/// answers with RemoteOutput and RemoteExited under the same id.
-struct RemoteStart {
+/// Which command on another node of the job a message is about. Between cox-rsh and its agent only
+/// `from` counts.
+struct RemoteRoute {
   std::uint64_t id = 0;  ///< chosen by the asking agent, unique with from_node
   PartKey from;          ///< the asking part
   NodeId from_node;
-  int target_index = 0;  ///< node of the job to run on
-  std::string host;      ///< as cox-rsh was given it; the asking agent finds target_index by it
-  std::string command;   ///< for /bin/sh -c, as ssh would run it
-  std::vector<EnvVar> environment;  ///< only what cox-rsh passes on
+  int target_index = 0;      ///< node of the job that it runs on
+  bool to_target = false;    ///< else to who asked
+  std::uint64_t number = 0;  ///< counts what one end says from 1; 0: said outside of that
+  std::uint64_t got = 0;     ///< who says it has the other end's messages up to this number
+  friend bool operator==(const RemoteRoute&, const RemoteRoute&) = default;
+};
+/// cox-rsh asks for a command on another node of the job; the head passes it on, the other agent
+/// answers with RemoteOutput and RemoteExited. The head keeps none of it: each end keeps what it
+/// said until the other has it, and says it again when that is in doubt.
+struct RemoteStart {
+  RemoteRoute route;
+  std::string host;     ///< as cox-rsh was given it; the asking agent finds target_index by it
+  std::string command;  ///< for /bin/sh -c, as ssh would run it
   friend bool operator==(const RemoteStart&, const RemoteStart&) = default;
 };
 struct RemoteInput {
-  std::uint64_t id = 0;
-  PartKey from;
-  NodeId from_node;
-  int target_index = 0;
+  RemoteRoute route;
   std::string bytes;
   bool end = false;
   friend bool operator==(const RemoteInput&, const RemoteInput&) = default;
 };
 struct RemoteOutput {
-  std::uint64_t id = 0;
-  PartKey from;
-  NodeId from_node;
+  RemoteRoute route;
   std::uint8_t stream = 0;
   std::string bytes;
   friend bool operator==(const RemoteOutput&, const RemoteOutput&) = default;
 };
-/// So much of the command's input was taken, or of its output: who sends has at most
+/// So much of the command's input was taken, or (to_target) of its output: who sends has at most
 /// kRemoteWindow bytes on their way. kNobodyReads: of its output nothing will be any more.
 struct RemoteTaken {
-  std::uint64_t id = 0;
-  PartKey from;
-  NodeId from_node;
-  int target_index = 0;
-  bool of_input = false;
+  RemoteRoute route;
   std::int64_t bytes = 0;
   friend bool operator==(const RemoteTaken&, const RemoteTaken&) = default;
 };
@@ -184,12 +184,17 @@ inline constexpr std::int64_t kRemoteWindow = 1 << 20;
 /// How much is taken before it is told.
 inline constexpr std::int64_t kRemoteTold = 128 << 10;
 struct RemoteExited {
-  std::uint64_t id = 0;
-  PartKey from;
-  NodeId from_node;
+  RemoteRoute route;
   int exit_code = 0;
   std::string reason;
   friend bool operator==(const RemoteExited&, const RemoteExited&) = default;
+};
+/// Says no more than route.got. Its number is 0.
+struct RemoteHave {
+  RemoteRoute route;
+  bool again = false;  ///< what comes after `got` may have been lost: it is to be said again
+  bool begun = false;  ///< from who asked: the other end has had the RemoteStart
+  friend bool operator==(const RemoteHave&, const RemoteHave&) = default;
 };
 
 /// In place of Output, for a rank of a direct launch, where the head sees the agent's files
@@ -288,13 +293,10 @@ struct Health {
   friend bool operator==(const Health&, const Health&) = default;
 };
 
-/// What a command on another node sends back.
-using RemoteAnswer = std::variant<RemoteOutput, RemoteTaken, RemoteExited>;
-
 using Message =
     std::variant<Hello, Prepared, Started, Exited, Output, RankExited, RemoteStart, RemoteInput,
                  RemoteOutput, RemoteExited, Welcome, FilePiece, Prepare, Launch, Stop, OutputAck,
-                 ExitedAck, Preparing, Health, OutputKept, OutputUnseen, RemoteTaken>;
+                 ExitedAck, Preparing, Health, OutputKept, OutputUnseen, RemoteTaken, RemoteHave>;
 
 /// The bytes of a message, without the frame's length. Pure.
 [[nodiscard]] std::string encode(const Message& message);

@@ -140,21 +140,37 @@ for i in $(seq 200); do $ssh 'pgrep -x yes' > /dev/null || break; sleep 0.05; do
     assert lines == ["50 alive", str(40 << 20), str(40 << 20), "read nothing", "y", "y", "y", "y", "code 3", "nobody writes for nobody"], lines
 
 
-def test_a_long_stream_by_ssh_ends_with_the_head_and_says_so(person):
-    """What was in the head's hands is lost with it: that is told, not passed over."""
+def test_ssh_outlives_the_head_and_loses_nothing(person):
+    """Whatever the head had in hand when it was killed is said again: streams both ways go on without a line lost or
+    doubled, and a command that runs or begins just then has its input, its output and its end."""
     cluster = person.create("stream", minimum=4)
-    job = cluster.script("""[ $AWS_BATCH_JOB_NODE_INDEX = 0 ] || { trap 'exit 0' TERM; sleep 120 & wait; }
-there=$(sed -n 2p $HOME/hostfile | cut -d' ' -f1)
-ssh -o StrictHostKeyChecking=no $there 'cat /dev/zero' 2> $HOME/said | { head -c 3000000 > /dev/null; echo streams; cat > /dev/null; }
-echo "code ${PIPESTATUS[0]}"
-cat $HOME/said
-for i in $(seq 100); do ssh -o StrictHostKeyChecking=no $there 'echo and serves again' 2> /dev/null && break; sleep 0.05; done
+    job = cluster.script("""[ $AWS_BATCH_JOB_NODE_INDEX = 0 ] || { trap 'exit 0' TERM; sleep 300 & wait; }
+ssh="ssh -o StrictHostKeyChecking=no $(sed -n 2p $HOME/hostfile | cut -d' ' -f1)"
+count='BEGIN { while ((getline x < "/shared/enough") < 0) for (i = 0; i < 20000; ++i) print ++n; print n " lines" > ("/shared/sent-" way) }'
+check='$1 != NR && !bad { bad = "line " NR " is " $1 } END { print bad (bad ? "" : NR " lines") }'
+awk -v way=in "$count" | $ssh "awk '$check'" > $HOME/in &
+$ssh "awk -v way=out '$count'" < /dev/null | awk "$check" > $HOME/out &
+$ssh "until [ -e /shared/enough ]; do sleep 0.05; done; echo long; exit 5" < /dev/null > $HOME/long || echo "code $?" >> $HOME/long &
+until [ -e /shared/enough ]; do
+  echo hello | $ssh 'read word; echo $word; exit 7'; echo "code $?"
+  echo beat >> /shared/beats
+done 2>&1 | sort | uniq
+wait
+cat $HOME/long
+for way in in out; do cmp $HOME/$way /shared/sent-$way || head $HOME/$way /shared/sent-$way; done
+echo whole
 """, nodes=2)
-    harness.wait_until(lambda: (cluster.output(f"{job}#0") == ["streams"], cluster.details(job)[""]), "the stream", 30)
-    os.kill(max(cluster.daemons()), signal.SIGKILL)
+    shared = cluster.directory / "shared/data"
+
+    def beats():
+        return (shared / "beats").read_text().count("beat") if (shared / "beats").exists() else 0
+    for _ in range(6):
+        before = beats()
+        harness.wait_until(lambda: (beats() > before + 2, cluster.details(job)[""]), "commands to begin and end", 30)
+        os.kill(max(cluster.daemons()), signal.SIGKILL)
+    (shared / "enough").write_text("")
     end = cluster.finish(job, seconds=60)
-    assert cluster.output(f"{job}#0") == ["streams", "code 255", "cox-rsh: the head was lost while much was under way",
-                                          "and serves again"], end[""]
+    assert cluster.output(f"{job}#0") == ["code 7", "hello", "long", "code 5", "whole"], end[""]
 
 
 @pytest.mark.parametrize("how", ["threads", "windows"])

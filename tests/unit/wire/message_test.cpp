@@ -13,6 +13,7 @@ namespace {
 using testing::HasSubstr;
 
 const PartKey kPart{JobId{"6c1f0f6e-0d6f-4d6e-9d3c-0a8f2f4f6b11:7"}, 2, 3};
+const RemoteRoute kRoute{99, kPart, NodeId{"i-2"}, 1, true, 1u << 20, 77};
 const std::string kBinary{"a\0b\r\n\xff\xfe\x80", 8};
 
 /// One of each kind, with every member set to something that is not its default.
@@ -39,11 +40,10 @@ std::vector<Message> one_of_each() {
       Output{kPart, 5, {{1, 1'700'000'000'000, 1, kBinary}, {2, -5, 0, ""}}},
       RankExited{kPart, 4, 1'700'000'000'125, 139, 123'456, 9'876'543,
                  "called MPI_Abort with code 11"},
-      RemoteStart{
-          99, kPart, NodeId{"i-2"}, 1, "10.0.0.12", "orted --x 'y'", {{"A", "b=c"}, {"", ""}}},
-      RemoteInput{99, kPart, NodeId{"i-2"}, 1, kBinary, true},
-      RemoteOutput{99, kPart, NodeId{"i-2"}, 1, kBinary},
-      RemoteExited{99, kPart, NodeId{"i-2"}, -1, "no such node"},
+      RemoteStart{kRoute, "10.0.0.12", "orted --x 'y'"},
+      RemoteInput{kRoute, kBinary, true},
+      RemoteOutput{kRoute, 1, kBinary},
+      RemoteExited{kRoute, -1, "no such node"},
       Welcome{"tutor2", true},
       FilePiece{kPart, "job.sh", 0755, kBinary, false},
       Prepare{kPart,
@@ -80,7 +80,8 @@ std::vector<Message> one_of_each() {
       Health{1'700'000'000'126, "its disk is full"},
       OutputKept{kPart, 3, "j-1/rank-3", {{1, 1'700'000'000'127, 0, 2, 8, 32}}},
       OutputUnseen{kPart, 3},
-      RemoteTaken{99, kPart, NodeId{"i-2"}, 1, true, 1 << 20},
+      RemoteTaken{kRoute, 1 << 20},
+      RemoteHave{kRoute, true, true},
   };
 }
 

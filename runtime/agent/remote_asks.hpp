@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+
+#include "runtime/agent/local_server.hpp"
+#include "runtime/agent/remote_stream.hpp"
+#include "runtime/wire/message.hpp"
+
+namespace cox::agent {
+
+/// Commands on nodes of a job that local programs (cox-rsh, cox-mpirun) have asked for, named by
+/// their connections. The target's side is Part's.
+class RemoteAsks {
+ public:
+  using ConnectionId = LocalServer::ConnectionId;
+  struct Ways {
+    std::function<void(ConnectionId, const wire::Message&)> to_program;
+    std::function<void(const wire::Message&)> to_this_node;
+    std::function<void(const wire::Message&)> to_head;  ///< lost while there is no connection
+    std::function<void()> stirred;                      ///< tick() has something to do
+  };
+
+  explicit RemoteAsks(Ways ways) : ways_(std::move(ways)) {}
+
+  // What local programs say.
+
+  /// `start.route` says where to. False: it may not.
+  [[nodiscard]] bool start(ConnectionId id, wire::RemoteStart start, bool on_this_node);
+  [[nodiscard]] bool input(ConnectionId id, wire::RemoteInput input);
+  void output_taken(ConnectionId id, const wire::RemoteTaken& taken);
+  /// The program is gone: nobody waits for the command's output, nor has more to say to it.
+  void closed(ConnectionId id);
+
+  // What targets say.
+
+  void on(const wire::RemoteOutput& message);
+  void on(const wire::RemoteTaken& message);
+  void on(const wire::RemoteExited& message);
+  void on(const wire::RemoteHave& message);
+
+  /// The connection to the head is new.
+  void tell_again();
+  /// At a steady pace while it is true: something is not settled yet.
+  [[nodiscard]] bool tick();
+
+ private:
+  struct Ask {
+    RemoteStream stream;
+    bool on_this_node = false;
+    bool is_closed = false;
+    std::int64_t input_under_way = 0;
+  };
+
+  /// The answer may come before it returns, and end the ask.
+  template <class Message>
+  void say(Ask& ask, Message message);
+  template <class Message>
+  void answered(const Message& message);
+  void is_unknown(const wire::RemoteRoute& route) const;
+
+  Ways ways_;
+  std::map<ConnectionId, Ask> asks_;
+};
+
+}  // namespace cox::agent
