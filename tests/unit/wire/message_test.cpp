@@ -131,15 +131,15 @@ struct RefusedCase {
 const RefusedCase kRefused[] = {
     {"no_bytes", "", "a message without bytes"},
     {"tag_zero", std::string(1, '\0'), "a message of the unknown kind 0"},
-    {"tag_too_large", "\x17", "a message of the unknown kind 23"},
+    {"tag_too_large", "\x18", "a message of the unknown kind 24"},
     {"text_longer_than_the_frame", "\x0b\xff\xff\xff\xff\x0f", "a malformed message of kind 11"},
     {"text_of_2_to_the_64", "\x0b\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "malformed"},
     {"number_of_more_than_64_bits", "\x0b\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", "malformed"},
     {"number_that_never_ends", "\x0b\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80", "malformed"},
     {"number_in_too_many_bytes", std::string("\x0b\x81\0a", 4), "malformed"},
-    {"truth_value_of_two", std::string("\x08\0\0\0\0\0\0\0\2", 9), "malformed"},
+    {"truth_value_of_two", std::string("\x08\0\0\0\0\0\0\2\0\0\0\0", 12), "malformed"},
     {"attempt_beyond_an_int", std::string("\x0e\0\xff\xff\xff\xff\xff\1\0", 9), "malformed"},
-    {"hello_of_another_version", "\x01\x63 and more", "speaks version 99 of the protocol, not 7"},
+    {"hello_of_another_version", "\x01\x63 and more", "speaks version 99 of the protocol, not 8"},
 };
 
 class Refused : public testing::TestWithParam<RefusedCase> {};
