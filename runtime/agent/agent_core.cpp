@@ -202,6 +202,7 @@ class AgentCore : public Agent {
     retry_ = kFirstRetry;
     health_.tell_again();
     os::log_info("connected to the head");
+    remotes_stirred();
     asks_.tell_again();
     for (const auto& [key, part] : parts_) {
       part->tell_remotes_again();
@@ -240,10 +241,15 @@ class AgentCore : public Agent {
     if (found == parts_.end()) return;
     const auto part = std::move(found->second);
     parts_.erase(found);
+    asks_.part_is_over(message.part);
     part->clear();
   }
-  void on(const wire::RemoteStart& message) { to_part(message, &Part::run_remote); }
-  void on(const wire::RemoteInput& message) { to_part(message, &Part::remote_input); }
+  void on(const wire::RemoteStart& message) {
+    if (message.route.to_target) to_part(message, &Part::run_remote);
+  }
+  void on(const wire::RemoteInput& message) {
+    if (message.route.to_target) to_part(message, &Part::remote_input);
+  }
   void on(const wire::RemoteOutput& message) { to_ask(message); }
   void on(const wire::RemoteExited& message) { to_ask(message); }
   void on(const wire::RemoteTaken& message) {
@@ -251,6 +257,10 @@ class AgentCore : public Agent {
   }
   void on(const wire::RemoteHave& message) {
     message.route.to_target ? to_part(message, &Part::remote_have) : to_ask(message);
+  }
+  void on(const wire::RemoteLost& message) {
+    asks_.target_is_lost(message);
+    if (auto* part = part_of(message.part)) part->asker_is_lost(message.part);
   }
   template <class Other>
   void on(const Other&) {
@@ -313,6 +323,7 @@ class AgentCore : public Agent {
 
   void tick_remotes() {
     remote_timer_.reset();
+    if (!link_ || !welcome_) return;  // all is said again over the next connection
     bool is_unsettled = asks_.tick();
     for (const auto& [key, part] : parts_) is_unsettled = part->tick_remotes() || is_unsettled;
     if (is_unsettled) remotes_stirred();
@@ -335,7 +346,7 @@ class AgentCore : public Agent {
     } else if (auto* input = std::get_if<wire::RemoteInput>(&message)) {
       return asks_.input(id, std::move(*input));
     } else if (const auto* taken = std::get_if<wire::RemoteTaken>(&message)) {
-      asks_.output_taken(id, *taken);
+      return asks_.output_taken(id, *taken);
     } else {
       return false;
     }

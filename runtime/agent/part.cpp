@@ -389,6 +389,7 @@ void Part::tell_end() {
   for (const auto& [rank, log] : logs_) {
     if (!log->all_sent()) return;
   }
+  if (waits_for_askers()) return;
   end_told_ = true;
   tell_started();
   host_.send(wire::Exited{key_, ended_ms_, exit_code_, reason_});

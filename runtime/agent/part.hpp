@@ -63,6 +63,8 @@ class Part {
   void remote_input(const wire::RemoteInput& input);
   void remote_output_taken(const wire::RemoteTaken& taken);
   void remote_have(const wire::RemoteHave& have);
+  /// The part that asked for commands here ended with its node or agent.
+  void asker_is_lost(const wire::PartKey& asker);
   /// The connection is new: what other nodes' commands have said may be lost.
   void tell_remotes_again();
   /// At a steady pace while it is true: something is not settled yet.
@@ -72,7 +74,11 @@ class Part {
   /// The connection is new: says everything again that the head may not know.
   void tell_all();
   /// The connection is gone: output is kept here until there is another.
-  void connection_lost() { pump(); }
+  void connection_lost() {
+    askers_timer_.reset();
+    askers_are_away_ = false;
+    pump();
+  }
   /// The step process, or an adopted orphan, was reaped by the agent.
   void child_ended(pid_t pid, int wait_status);
 
@@ -116,7 +122,10 @@ class Part {
   void took_input(Remote& remote, std::int64_t bytes);
   void end_remote(Remote& remote, int exit_code, const std::string& why);
   void end_remotes(const std::string& why);
+  void nobody_asks(Remote& remote);
   void forget_remotes();
+  [[nodiscard]] bool waits_for_askers();
+  [[nodiscard]] os::Fd open_remote(Remote& remote);
   void remote_ended(std::uint64_t number, int wait_status);
   void begin_end(int exit_code, std::string reason);
   [[nodiscard]] std::vector<pid_t> left() const;
@@ -194,7 +203,9 @@ class Part {
   std::uint64_t next_remote_ = 1;
   std::vector<wire::RankExited> ranks_;  ///< told, kept for tell_all
   bool had_remotes_ = false;
-  bool is_empty_ = false;  ///< nothing is left below the step, by its own word
+  bool askers_are_away_ = false;      ///< and are waited for no longer
+  os::SubscriptionPtr askers_timer_;  ///< until they are
+  bool is_empty_ = false;             ///< nothing is left below the step, by its own word
   bool stopping_ = false;
   bool grace_is_over_ = false;  ///< of stopping
   os::SubscriptionPtr kill_timer_;

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <utility>
+#include <vector>
 
 #include "runtime/agent/part_outputs.hpp"
 #include "runtime/agent/step_messages.hpp"
@@ -20,7 +22,8 @@ namespace {
 constexpr std::size_t kPendingMax = 32u << 20;
 /// Each takes descriptors of the agent's.
 constexpr std::ptrdiff_t kRemotesMax = 256;
-constexpr const char* kNoPipe = "no pipe to be had";
+/// An agent that is there answers in far less; of one that is not, the head tells sooner.
+constexpr auto kAskersTime = std::chrono::seconds(30);
 
 }  // namespace
 
@@ -47,41 +50,49 @@ void Part::run_remote(const wire::RemoteStart& start) {
   if (start.command.size() > kStepTextMax) {
     return refuse_remote(start.route, "the command is too long");
   }
+  auto made = std::make_unique<Remote>(RemoteStream(way_back(start.route)),
+                                       start.route.from_node == host_.options.node);
+  auto& remote = *made;
   const auto running = std::count_if(remotes_.begin(), remotes_.end(),
                                      [](const auto& each) { return !each.second->is_over; });
-  if (running >= kRemotesMax) {
-    return refuse_remote(start.route, "too many commands run there for the job");
-  }
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return refuse_remote(start.route, kNoPipe);
-  os::Fd input(ends[0]);
-  auto remote = std::make_unique<Remote>(RemoteStream(way_back(start.route)),
-                                         start.route.from_node == host_.options.node);
-  remote->input.reset(ends[1]);
-  ::fcntl(ends[1], F_SETFL, O_NONBLOCK);
+  // Nodes count those who ask each for itself.
+  const auto number = next_remote_++;
+  remotes_[number] = std::move(made);
+  told_remote(start.route);
+  // A refusal that may not hold for ever is known here, lest the command is asked for again.
+  const auto refuse = [&](const char* why) {
+    end_remote(remote, 255, why);
+    forget_remotes();
+  };
+  if (running >= kRemotesMax) return refuse("too many commands run there for the job");
+  auto input = open_remote(remote);
+  auto out = remote.out->open();
+  auto err = remote.err->open();
+  if (!input || !out || !err) return refuse("no pipe to be had");
+  had_remotes_ = true;
+  step_->run_remote(number, start.command, std::move(input), std::move(out), std::move(err));
+}
+
+/// The command's end of its input; the outputs are made, not yet open.
+os::Fd Part::open_remote(Remote& remote) {
+  std::array<int, 2> ends{-1, -1};
+  if (::pipe2(ends.data(), O_CLOEXEC) == 0) ::fcntl(ends[1], F_SETFL, O_NONBLOCK);
+  remote.input.reset(ends[1]);
   const auto pipe_for = [&](std::uint8_t stream) {
     return std::make_unique<OutputPipe>(
         host_.loop,
-        [this, stream, at = remote.get()](std::string_view piece) {
-          at->on_their_way += static_cast<std::int64_t>(piece.size());
-          answer(*at, wire::RemoteOutput{at->stream.route(), stream, std::string(piece)});
-          if (at->on_their_way < wire::kRemoteWindow) return;
-          at->out->pause();
-          at->err->pause();
+        [this, stream, &remote](std::string_view piece) {
+          remote.on_their_way += static_cast<std::int64_t>(piece.size()) + wire::kRemoteOverhead;
+          answer(remote, wire::RemoteOutput{remote.stream.route(), stream, std::string(piece)});
+          if (remote.on_their_way < wire::kRemoteWindow) return;
+          remote.out->pause();
+          remote.err->pause();
         },
         [] {});
   };
-  remote->out = pipe_for(0);
-  remote->err = pipe_for(1);
-  auto out = remote->out->open();
-  auto err = remote->err->open();
-  if (!out || !err) return refuse_remote(start.route, kNoPipe);
-  had_remotes_ = true;
-  // Nodes count those who ask each for itself.
-  const auto number = next_remote_++;
-  remotes_[number] = std::move(remote);
-  told_remote(start.route);
-  step_->run_remote(number, start.command, std::move(input), std::move(out), std::move(err));
+  remote.out = pipe_for(0);
+  remote.err = pipe_for(1);
+  return os::Fd(ends[0]);
 }
 
 Part::Remote* Part::remote_of(const wire::RemoteRoute& route) {
@@ -137,6 +148,7 @@ void Part::remote_input(const wire::RemoteInput& input) {
   auto* remote = told_remote(input.route);
   if (remote == nullptr) return;
   const auto size = static_cast<std::int64_t>(input.bytes.size());
+  if (size > 0) took_input(*remote, wire::kRemoteOverhead);
   remote->input_ends = remote->input_ends || input.end;
   if (!remote->input || remote->pending.size() > kPendingMax) {
     // Or it reads no more: the rest goes nowhere, as with a pipe.
@@ -175,15 +187,14 @@ void Part::took_input(Remote& remote, std::int64_t bytes) {
 }
 
 void Part::remote_output_taken(const wire::RemoteTaken& taken) {
-  // Who asked may know nothing of it any more, and then has no count of what it says about it.
-  const bool is_unknown = taken.route.number == 0 && taken.bytes == wire::kNobodyReads;
-  auto* remote = is_unknown ? remote_of(taken.route) : told_remote(taken.route);
+  if (taken.route.number == 0 && taken.bytes == wire::kNobodyReads) {
+    // Who asked may know nothing of it any more, and then has no count of what it says about it.
+    auto* remote = remote_of(taken.route);
+    if (remote != nullptr && !remote->is_here) return nobody_asks(*remote);
+  }
+  auto* remote = told_remote(taken.route);
   if (remote == nullptr) return;
   if (taken.bytes == wire::kNobodyReads) {
-    if (remote->is_over) {
-      std::erase_if(remotes_, [&](const auto& each) { return each.second.get() == remote; });
-      return;
-    }
     remote->out->close();
     return remote->err->close();
   }
@@ -192,6 +203,27 @@ void Part::remote_output_taken(const wire::RemoteTaken& taken) {
   if (remote->on_their_way >= wire::kRemoteWindow) return;
   remote->out->resume();
   remote->err->resume();
+}
+
+/// Nothing more comes for the command, nor is anything of it to be kept.
+void Part::nobody_asks(Remote& remote) {
+  if (remote.is_over) {
+    std::erase_if(remotes_, [&](const auto& each) { return each.second.get() == &remote; });
+    return tell_end();
+  }
+  remote.writable.reset();
+  remote.input.reset();
+  remote.pending.clear();
+  remote.out->close();
+  remote.err->close();
+}
+
+void Part::asker_is_lost(const wire::PartKey& asker) {
+  std::vector<Remote*> asked;
+  for (const auto& [number, remote] : remotes_) {
+    if (remote->stream.route().from == asker) asked.push_back(remote.get());
+  }
+  for (auto* remote : asked) nobody_asks(*remote);
 }
 
 /// The command's first process has ended. Its descendants (a daemon) may live on; what it wrote is
@@ -228,6 +260,20 @@ void Part::forget_remotes() {
   std::erase_if(remotes_, [](const auto& each) {
     return each.second->is_over && each.second->stream.is_told();
   });
+  tell_end();
+}
+
+/// Who asked for a command on this node is to have its end before the part's is told: with that
+/// the part is gone. Not for ever: that node may be away.
+bool Part::waits_for_askers() {
+  if (remotes_.empty() || askers_are_away_ || !host_.connected()) return false;
+  if (!askers_timer_) {
+    askers_timer_ = host_.loop.after(kAskersTime, [this] {
+      askers_are_away_ = true;
+      tell_end();
+    });
+  }
+  return true;
 }
 
 }  // namespace cox::agent

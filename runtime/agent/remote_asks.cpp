@@ -1,7 +1,9 @@
 #include "runtime/agent/remote_asks.hpp"
 
+#include <algorithm>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace cox::agent {
 
@@ -11,6 +13,10 @@ namespace {
 constexpr std::size_t kWordsMax = 1u << 20;
 /// Of a command's input: who sends more does not keep to the window.
 constexpr std::int64_t kInputUnderWayMax = 32 << 20;
+/// Messages that wait for the other end to have them: so does who sends more.
+constexpr std::size_t kKeptMax = 4 * wire::kRemoteWindow / wire::kRemoteOverhead;
+/// Of a part's commands whose programs are gone and whose nodes do not answer.
+constexpr std::ptrdiff_t kClosedMax = 256;
 
 }  // namespace
 
@@ -28,9 +34,9 @@ template <class Message>
 void RemoteAsks::answered(const Message& message) {
   constexpr bool kIsEnd = std::is_same_v<Message, wire::RemoteExited>;
   const auto id = message.route.id;
-  const auto found = asks_.find(id);
-  if (found == asks_.end()) return is_unknown(message.route);
-  auto& ask = found->second;
+  auto* found = find(message.route);
+  if (found == nullptr) return is_unknown(message.route);
+  auto& ask = *found;
   if (message.route.number == 0) {
     // A node that has no such command has no count of what it says about it.
     if (!ask.on_this_node && !kIsEnd) return;
@@ -42,8 +48,14 @@ void RemoteAsks::answered(const Message& message) {
   }
   if constexpr (std::is_same_v<Message, wire::RemoteTaken>) ask.input_under_way -= message.bytes;
   const bool is_heard = !ask.is_closed;
-  if (kIsEnd) asks_.erase(found);
+  if (kIsEnd) asks_.erase(id);
   if (is_heard) ways_.to_program(id, message);
+}
+
+RemoteAsks::Ask* RemoteAsks::find(const wire::RemoteRoute& route) {
+  const auto found = asks_.find(route.id);
+  const bool is_its = found != asks_.end() && found->second.stream.route().from == route.from;
+  return is_its ? &found->second : nullptr;
 }
 
 /// The other end is to keep nothing more for it.
@@ -56,7 +68,17 @@ void RemoteAsks::is_unknown(const wire::RemoteRoute& route) const {
 }
 
 bool RemoteAsks::start(ConnectionId id, wire::RemoteStart start, bool on_this_node) {
-  if (start.host.size() + start.command.size() > kWordsMax || asks_.contains(id)) return false;
+  if (start.host.size() + start.command.size() > kWordsMax || !began_.insert(id).second) {
+    return false;
+  }
+  const auto closed = std::count_if(asks_.begin(), asks_.end(), [&](const auto& each) {
+    const auto& [other, ask] = each;
+    return ask.is_closed && ask.stream.route().from == start.route.from;
+  });
+  if (closed >= kClosedMax) {
+    ways_.to_program(id, wire::RemoteExited{start.route, 255, "too many commands do not end"});
+    return true;
+  }
   start.route.id = id;
   start.route.to_target = true;
   start.route.number = start.route.got = 0;
@@ -69,18 +91,23 @@ bool RemoteAsks::input(ConnectionId id, wire::RemoteInput input) {
   const auto found = asks_.find(id);
   if (found == asks_.end()) return true;  // the command has ended
   auto& ask = found->second;
-  ask.input_under_way += static_cast<std::int64_t>(input.bytes.size());
-  const bool fits = input.bytes.size() <= kWordsMax && ask.input_under_way <= kInputUnderWayMax;
+  ask.input_under_way += static_cast<std::int64_t>(input.bytes.size()) + wire::kRemoteOverhead;
+  const bool fits = input.bytes.size() <= kWordsMax && ask.input_under_way <= kInputUnderWayMax &&
+                    ask.stream.kept().size() < kKeptMax;
   if (fits) say(ask, std::move(input));
   return fits;
 }
 
-void RemoteAsks::output_taken(ConnectionId id, const wire::RemoteTaken& taken) {
+bool RemoteAsks::output_taken(ConnectionId id, const wire::RemoteTaken& taken) {
   const auto found = asks_.find(id);
-  if (found != asks_.end()) say(found->second, taken);
+  if (found == asks_.end()) return true;
+  if (taken.bytes <= 0 || found->second.stream.kept().size() >= kKeptMax) return false;
+  say(found->second, taken);
+  return true;
 }
 
 void RemoteAsks::closed(ConnectionId id) {
+  began_.erase(id);
   const auto found = asks_.find(id);
   if (found == asks_.end()) return;
   found->second.is_closed = true;
@@ -96,12 +123,27 @@ void RemoteAsks::on(const wire::RemoteTaken& message) { answered(message); }
 void RemoteAsks::on(const wire::RemoteExited& message) { answered(message); }
 
 void RemoteAsks::on(const wire::RemoteHave& message) {
-  const auto found = asks_.find(message.route.id);
-  if (found == asks_.end()) return is_unknown(message.route);
-  auto& stream = found->second.stream;
-  stream.heard(message.route);
+  auto* ask = find(message.route);
+  if (ask == nullptr) return is_unknown(message.route);
+  ask->stream.heard(message.route);
   if (!message.again) return;
-  for (const auto& each : stream.kept()) ways_.to_head(each);
+  for (const auto& each : ask->stream.kept()) ways_.to_head(each);
+}
+
+void RemoteAsks::target_is_lost(const wire::RemoteLost& lost) {
+  std::vector<wire::RemoteExited> ends;
+  for (const auto& [id, ask] : asks_) {
+    const auto& route = ask.stream.route();
+    const bool is_there = route.from.job == lost.part.job &&
+                          route.from.attempt == lost.part.attempt &&
+                          route.target_index == lost.part.node_index;
+    if (is_there) ends.push_back({way_back(route), 255, lost.reason});
+  }
+  for (const auto& end : ends) answered(end);
+}
+
+void RemoteAsks::part_is_over(const wire::PartKey& part) {
+  std::erase_if(asks_, [&](const auto& each) { return each.second.stream.route().from == part; });
 }
 
 void RemoteAsks::tell_again() {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "runtime/agent/local_server.hpp"
 #include "runtime/agent/remote_stream.hpp"
@@ -29,7 +30,7 @@ class RemoteAsks {
   /// `start.route` says where to. False: it may not.
   [[nodiscard]] bool start(ConnectionId id, wire::RemoteStart start, bool on_this_node);
   [[nodiscard]] bool input(ConnectionId id, wire::RemoteInput input);
-  void output_taken(ConnectionId id, const wire::RemoteTaken& taken);
+  [[nodiscard]] bool output_taken(ConnectionId id, const wire::RemoteTaken& taken);
   /// The program is gone: nobody waits for the command's output, nor has more to say to it.
   void closed(ConnectionId id);
 
@@ -40,6 +41,11 @@ class RemoteAsks {
   void on(const wire::RemoteExited& message);
   void on(const wire::RemoteHave& message);
 
+  /// The part on the node at this index is no more, and tells nobody.
+  void target_is_lost(const wire::RemoteLost& lost);
+
+  /// The part is over, and who asked for it gone.
+  void part_is_over(const wire::PartKey& part);
   /// The connection to the head is new.
   void tell_again();
   /// At a steady pace while it is true: something is not settled yet.
@@ -58,10 +64,12 @@ class RemoteAsks {
   void say(Ask& ask, Message message);
   template <class Message>
   void answered(const Message& message);
+  [[nodiscard]] Ask* find(const wire::RemoteRoute& route);
   void is_unknown(const wire::RemoteRoute& route) const;
 
   Ways ways_;
   std::map<ConnectionId, Ask> asks_;
+  std::set<ConnectionId> began_;  ///< connections that have asked: each may once
 };
 
 }  // namespace cox::agent

@@ -22,13 +22,13 @@ bool RemoteStream::take(const wire::RemoteRoute& theirs) {
 }
 
 void RemoteStream::heard(const wire::RemoteRoute& theirs) {
-  const auto told = said_ - kept_.size();
-  if (theirs.got <= told) return;
-  const auto count = std::min<std::size_t>(theirs.got - told, kept_.size());
+  if (theirs.got <= told()) return;
+  const auto count = std::min<std::size_t>(theirs.got - told(), kept_.size());
   kept_.erase(kept_.begin(), std::next(kept_.begin(), static_cast<std::ptrdiff_t>(count)));
 }
 
 std::vector<wire::Message> RemoteStream::again() {
+  doubts_ = false;
   std::vector<wire::Message> messages(kept_.begin(), kept_.end());
   messages.push_back(have(true));
   return messages;
@@ -36,20 +36,28 @@ std::vector<wire::Message> RemoteStream::again() {
 
 wire::Message RemoteStream::have(bool again) {
   owed_ = 0;
-  return wire::RemoteHave{route_, again, route_.to_target && said_ > kept_.size()};
+  return wire::RemoteHave{route_, again, route_.to_target && told() > 0};
 }
 
 std::vector<wire::Message> RemoteStream::tick() {
-  if (is_stale()) return again();
+  const auto progress = told() - told_before_;
+  if (progress > 0 && std::exchange(doubts_, false) && progress == 1) {
+    // It went on by the message that was said again: those behind it were lost as well.
+    told_before_ = told();
+    return {kept_.begin(), kept_.end()};
+  }
+  if (is_stale()) {
+    doubts_ = true;
+    return {kept_.front(), have()};
+  }
   if (owed_ > 0) return {have()};
   return {};
 }
 
-/// True when it is time to say all again.
+/// True when it is time to try again.
 bool RemoteStream::is_stale() {
-  const auto told = said_ - kept_.size();
-  if (kept_.empty() || told != told_) {
-    told_ = told;
+  if (kept_.empty() || told() != told_before_) {
+    told_before_ = told();
     ticks_ = 0;
     patience_ = kFirstPatience;
     return false;

@@ -17,7 +17,7 @@ namespace cox::agent {
 /// until the other has it, and takes each message once and in order. Pure.
 class RemoteStream {
  public:
-  /// Ticks without an answer until all is said again; doubled each time, up to the other.
+  /// Ticks without an answer until something is said again; doubled each time, up to the other.
   static constexpr int kFirstPatience = 5;
   static constexpr int kLastPatience = 25;
   /// Messages taken until the other end should be told at once.
@@ -53,18 +53,21 @@ class RemoteStream {
   [[nodiscard]] bool owes_much() const { return owed_ >= kOwedMax; }
   /// The other end has all that was said.
   [[nodiscard]] bool is_told() const { return kept_.empty(); }
-  /// What is to be sent now. Called at a steady pace while the other end is to be told something or
-  /// has not all that was said.
+  /// What is to be sent now. Called at a steady pace while there is a connection and the other end
+  /// is to be told something or has not all that was said. A way that is only slow must not be
+  /// filled with what is on it already: what is in doubt is tried with one message.
   [[nodiscard]] std::vector<wire::Message> tick();
 
  private:
+  [[nodiscard]] std::uint64_t told() const { return said_ - kept_.size(); }
   [[nodiscard]] bool is_stale();
 
   wire::RemoteRoute route_;         ///< with the last number that was taken as `got`
   std::deque<wire::Message> kept_;  ///< the last of `said_`
   std::uint64_t said_ = 0;
   int owed_ = 0;
-  std::uint64_t told_ = 0;  ///< of said_, at the last tick
+  std::uint64_t told_before_ = 0;  ///< at the last tick
+  bool doubts_ = false;            ///< one message was said again alone
   int ticks_ = 0;
   int patience_ = kFirstPatience;
 };

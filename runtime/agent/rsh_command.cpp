@@ -82,7 +82,7 @@ class Talk {
     const auto got = ::read(STDIN_FILENO, piece.data(), piece.size());
     if (got < 0 && errno == EINTR) return;
     if (got <= 0) return end_input();
-    on_their_way_ += got;
+    on_their_way_ += got + wire::kRemoteOverhead;
     write_all(agent_,
               framed(wire::RemoteInput{
                   of_part(), std::string(piece.data(), static_cast<std::size_t>(got)), false}));
@@ -104,7 +104,7 @@ class Talk {
           code_ = kNotReached;  // nobody reads: the other end learns of it when this one is gone
           return true;
         }
-        took(static_cast<std::int64_t>(output->bytes.size()));
+        took(static_cast<std::int64_t>(output->bytes.size()) + wire::kRemoteOverhead);
       } else if (const auto* taken = std::get_if<wire::RemoteTaken>(&**message)) {
         on_their_way_ -= taken->bytes;
       } else if (const auto* exited = std::get_if<wire::RemoteExited>(&**message)) {

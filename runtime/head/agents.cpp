@@ -17,6 +17,7 @@ namespace {
 
 constexpr auto kRankWordTime = std::chrono::milliseconds(300);
 constexpr auto kNodesTime = std::chrono::milliseconds(60'000);
+constexpr const char* kNotReached = "the node cannot be reached";
 constexpr std::size_t kLastLines = 5;
 constexpr std::size_t kLastBytes = 1024;
 
@@ -147,6 +148,7 @@ void HeadCore::compare_parts(const NodeId& node, const std::vector<wire::PartKey
     const auto why = fmt::format("node {} ({}) lost the job when its agent restarted",
                                  state_.node(node)->hostname, node);
     apply(part.job, core::NodeExited{clock_.now(), part.attempt, part.node_index, 1, why});
+    tell_nodes_of_loss(part);
   }
 }
 
@@ -336,15 +338,47 @@ void HeadCore::on(const NodeId& node, const wire::RankExited& message) {
 // Commands that cox-rsh asks for on other nodes of a job.
 
 /// Passes a message between two nodes of a job. A node that is away for a moment has it said again
-/// by the other.
+/// by the other; of a part that is over, who speaks to it is told.
 void HeadCore::relay(const NodeId& node, const wire::RemoteRoute& route,
                      const wire::Message& message) {
-  const bool is_asked_for = part_on(route.from_node, route.from) != nullptr;
-  if (!is_asked_for || !takes_part(node, route.from.job)) return;
-  if (!route.to_target) return send(route.from_node, message);
-  const auto& nodes = state_.find(route.from.job)->current()->nodes;
-  const auto index = static_cast<std::size_t>(route.target_index);
-  if (route.from_node == node && index < nodes.size()) send(nodes[index].node, message);
+  const bool asker_runs = part_on(route.from_node, route.from) != nullptr;
+  if (!route.to_target) {
+    if (asker_runs && takes_part(node, route.from.job)) return send(route.from_node, message);
+    if (route.number == 0) return;
+    wire::RemoteTaken nobody{route, wire::kNobodyReads};
+    nobody.route.to_target = true;
+    nobody.route.number = nobody.route.got = 0;
+    return send(node, nobody);
+  }
+  if (route.from_node != node) return;
+  std::string why = "the job has ended";
+  if (asker_runs) {
+    const auto& nodes = state_.find(route.from.job)->current()->nodes;
+    const auto index = static_cast<std::size_t>(route.target_index);
+    if (index < nodes.size() && nodes[index].phase != NodePhase::exited) {
+      return send(nodes[index].node, message);
+    }
+    const auto* target = index < nodes.size() ? state_.node(nodes[index].node) : nullptr;
+    const bool is_there = target != nullptr && target->status != NodeStatus::terminating;
+    why = is_there ? "the job has ended on that node" : kNotReached;
+  }
+  wire::RemoteExited refusal{route, 255, std::move(why)};
+  refusal.route.to_target = false;
+  refusal.route.number = refusal.route.got = 0;
+  journal_->then([this, node, refusal = std::move(refusal)] { send(node, refusal); });
+}
+
+/// The part's node or agent is gone, and cannot say what became of the commands that other nodes
+/// had asked for there.
+void HeadCore::tell_nodes_of_loss(const wire::PartKey& part) {
+  journal_->then([this, part] {
+    const auto* job = state_.find(part.job);
+    const auto* attempt = job != nullptr ? job->current() : nullptr;
+    if (attempt == nullptr || attempt->number != part.attempt) return;
+    for (const auto& run : attempt->nodes) {
+      if (run.phase != NodePhase::exited) send(run.node, wire::RemoteLost{part, kNotReached});
+    }
+  });
 }
 
 /// A host that is full, out of memory or has a wrong clock gets no job until that is mended.

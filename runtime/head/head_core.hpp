@@ -260,6 +260,7 @@ class HeadCore : public Head {
   [[nodiscard]] Millis when_told(std::int64_t at_ms) const;
   void send(const NodeId& node, const wire::Message& message);
   void relay(const NodeId& node, const wire::RemoteRoute& route, const wire::Message& message);
+  void tell_nodes_of_loss(const wire::PartKey& part);
 
   // nodes.cpp
   void want_pass();

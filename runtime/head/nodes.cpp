@@ -324,7 +324,14 @@ void HeadCore::tell_jobs_of_loss(const NodeId& id, const std::string& why) {
   for (const auto* job : state_.holders(id)) jobs.push_back(job->id);
   for (const auto& job : jobs) {
     apply(job, core::NodeLost{clock_.now(), id, why});
-    if (const auto* attempt = state_.find(job)->current()) end_what_waited(job, attempt->number);
+    const auto* attempt = state_.find(job)->current();
+    if (attempt == nullptr) continue;
+    end_what_waited(job, attempt->number);
+    for (std::size_t i = 0; i < attempt->nodes.size(); ++i) {
+      if (attempt->nodes[i].node == id) {
+        tell_nodes_of_loss({job, attempt->number, static_cast<int>(i)});
+      }
+    }
   }
   want_pass();
 }

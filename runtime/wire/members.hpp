@@ -118,6 +118,9 @@ constexpr auto members(Of<RemoteExited> /*of*/) {
 constexpr auto members(Of<RemoteHave> /*of*/) {
   return std::tuple{&RemoteHave::route, &RemoteHave::again, &RemoteHave::begun};
 }
+constexpr auto members(Of<RemoteLost> /*of*/) {
+  return std::tuple{&RemoteLost::part, &RemoteLost::reason};
+}
 constexpr auto members(Of<Welcome> /*of*/) {
   return std::tuple{&Welcome::cluster, &Welcome::sees_files};
 }

@@ -173,7 +173,8 @@ struct RemoteOutput {
   friend bool operator==(const RemoteOutput&, const RemoteOutput&) = default;
 };
 /// So much of the command's input was taken, or (to_target) of its output: who sends has at most
-/// kRemoteWindow bytes on their way. kNobodyReads: of its output nothing will be any more.
+/// kRemoteWindow bytes on their way, each message counted as kRemoteOverhead more than it has.
+/// kNobodyReads: of its output nothing will be any more.
 struct RemoteTaken {
   RemoteRoute route;
   std::int64_t bytes = 0;
@@ -181,6 +182,7 @@ struct RemoteTaken {
 };
 inline constexpr std::int64_t kNobodyReads = -1;
 inline constexpr std::int64_t kRemoteWindow = 1 << 20;
+inline constexpr std::int64_t kRemoteOverhead = 256;
 /// How much is taken before it is told.
 inline constexpr std::int64_t kRemoteTold = 128 << 10;
 struct RemoteExited {
@@ -195,6 +197,14 @@ struct RemoteHave {
   bool again = false;  ///< what comes after `got` may have been lost: it is to be said again
   bool begun = false;  ///< from who asked: the other end has had the RemoteStart
   friend bool operator==(const RemoteHave&, const RemoteHave&) = default;
+};
+
+/// From the head to the other nodes of the job: this part of it ended with its node or agent, which
+/// tells nobody. What was asked for there, or from there, is over.
+struct RemoteLost {
+  PartKey part;
+  std::string reason;
+  friend bool operator==(const RemoteLost&, const RemoteLost&) = default;
 };
 
 /// In place of Output, for a rank of a direct launch, where the head sees the agent's files
@@ -293,10 +303,10 @@ struct Health {
   friend bool operator==(const Health&, const Health&) = default;
 };
 
-using Message =
-    std::variant<Hello, Prepared, Started, Exited, Output, RankExited, RemoteStart, RemoteInput,
-                 RemoteOutput, RemoteExited, Welcome, FilePiece, Prepare, Launch, Stop, OutputAck,
-                 ExitedAck, Preparing, Health, OutputKept, OutputUnseen, RemoteTaken, RemoteHave>;
+using Message = std::variant<Hello, Prepared, Started, Exited, Output, RankExited, RemoteStart,
+                             RemoteInput, RemoteOutput, RemoteExited, Welcome, FilePiece, Prepare,
+                             Launch, Stop, OutputAck, ExitedAck, Preparing, Health, OutputKept,
+                             OutputUnseen, RemoteTaken, RemoteHave, RemoteLost>;
 
 /// The bytes of a message, without the frame's length. Pure.
 [[nodiscard]] std::string encode(const Message& message);

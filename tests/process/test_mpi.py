@@ -1,6 +1,7 @@
 """awsbsub --mpi, the examples, and what a script may do with ssh and mpirun."""
 
 import os
+import pathlib
 import re
 import signal
 
@@ -152,13 +153,13 @@ awk -v way=in "$count" | $ssh "awk '$check'" > $HOME/in &
 $ssh "awk -v way=out '$count'" < /dev/null | awk "$check" > $HOME/out &
 $ssh "until [ -e /shared/enough ]; do sleep 0.05; done; echo long; exit 5" < /dev/null > $HOME/long || echo "code $?" >> $HOME/long &
 until [ -e /shared/enough ]; do
-  echo hello | $ssh 'read word; echo $word; exit 7'; echo "code $?"
+  echo hello | $ssh 'echo run >> /shared/runs; read word; echo $word; exit 7'; echo "code $?"
   echo beat >> /shared/beats
 done 2>&1 | sort | uniq
 wait
 cat $HOME/long
 for way in in out; do cmp $HOME/$way /shared/sent-$way || head $HOME/$way /shared/sent-$way; done
-echo whole
+[ $(wc -l < /shared/runs) = $(wc -l < /shared/beats) ] && echo "each ran once"
 """, nodes=2)
     shared = cluster.directory / "shared/data"
 
@@ -170,7 +171,55 @@ echo whole
         os.kill(max(cluster.daemons()), signal.SIGKILL)
     (shared / "enough").write_text("")
     end = cluster.finish(job, seconds=60)
-    assert cluster.output(f"{job}#0") == ["code 7", "hello", "long", "code 5", "whole"], end[""]
+    assert cluster.output(f"{job}#0") == ["code 7", "hello", "long", "code 5", "each ran once"], end[""]
+
+
+def connections(pid):
+    """The established TCP sockets of a process's network, by their inodes."""
+    rows = [line.split() for line in (pathlib.Path("/proc") / str(pid) / "net/tcp").read_text().splitlines()[1:]]
+    return {row[9] for row in rows if row[3] == "01"}
+
+
+def test_ssh_has_its_answer_when_the_node_that_asked_is_back_last(person):
+    """The other node's part is over by then, and was not to be forgotten before."""
+    cluster = person.create("late", minimum=4)
+    job = cluster.script("""[ $AWS_BATCH_JOB_NODE_INDEX = 0 ] || { until [ -e /shared/told ]; do sleep 0.05; done; touch /shared/over; exit; }
+ssh -o StrictHostKeyChecking=no $(sed -n 2p $HOME/hostfile | cut -d' ' -f1) \\
+  'touch /shared/begun; until [ -e /shared/go ]; do sleep 0.05; done; echo answer; touch /shared/told; exit 3' 2>&1
+echo "code $?"
+""", nodes=2)
+    shared = cluster.directory / "shared/data"
+    harness.wait_until(lambda: ((shared / "begun").exists(), cluster.details(job)[""]), "the command to begin", 30)
+    agents = [next(pid for node, pid in cluster.node_pids().items()
+                   if any((cluster.directory / "nodes" / node).rglob(f"job-{job}#{index}"))) for index in (0, 1)]
+    before = connections(agents[1])
+    os.kill(agents[0], signal.SIGSTOP)
+    try:
+        os.kill(max(cluster.daemons()), signal.SIGKILL)
+        (shared / "go").write_text("")
+        harness.wait_until(lambda: ((shared / "over").exists(), sorted(shared.iterdir())), "the other node's script to end", 30)
+        harness.wait_until(lambda: (connections(agents[1]) - before, (before, connections(agents[1]))), "its agent to be back", 30)
+        for _ in range(20):  # and to have said what there was to say
+            cluster.details(job)
+    finally:
+        os.kill(agents[0], signal.SIGCONT)
+    end = cluster.finish(job)
+    assert cluster.output(f"{job}#0") == ["answer", "code 3"], end[""]
+
+
+def test_ssh_to_a_node_that_is_lost_says_so(person):
+    """Of a command that runs there, and of one that is asked for afterwards."""
+    cluster = person.create("gone", minimum=4)
+    job = cluster.script("""[ $AWS_BATCH_JOB_NODE_INDEX = 0 ] || { sleep 300; exit; }
+ssh="ssh -o StrictHostKeyChecking=no $(sed -n 2p $HOME/hostfile | cut -d' ' -f1)"
+for command in 'touch /shared/begun; sleep 300' 'echo alive'; do $ssh "$command" 2>&1; echo "code $?"; done
+""", nodes=2)
+    begun = cluster.directory / "shared/data/begun"
+    harness.wait_until(lambda: (begun.exists(), cluster.details(job)[""]), "the command to begin", 30)
+    node = next(n for n in cluster.node_pids() if any((cluster.directory / "nodes" / n).rglob(f"job-{job}#1")))
+    os.kill(cluster.node_pids()[node], signal.SIGKILL)
+    end = cluster.finish(job)
+    assert cluster.output(f"{job}#0") == ["cox-rsh: the node cannot be reached", "code 255"] * 2, end[""]
 
 
 @pytest.mark.parametrize("how", ["threads", "windows"])

@@ -119,13 +119,76 @@ TEST(RemoteAsks, KeepsNothingOfACommandOnItsOwnNode) {
   EXPECT_THAT(asking.program, SizeIs(2));
 }
 
-TEST(RemoteAsks, TurnsAwayWhoDoesNotKeepToTheWindow) {
+TEST(RemoteAsks, EndsWhatItAskedOfANodeThatIsLost) {
+  Asking asking;
+  ASSERT_TRUE(asking.start(3));
+  asking.asks.target_is_lost({{JobId{"j"}, 1, 2}, "another"});
+  asking.asks.target_is_lost({{JobId{"j"}, 2, 1}, "of another attempt"});
+  EXPECT_THAT(asking.program, IsEmpty());
+  asking.asks.target_is_lost({{JobId{"j"}, 1, 1}, "the node cannot be reached"});
+
+  ASSERT_THAT(asking.program, SizeIs(1));
+  const auto& end = std::get<wire::RemoteExited>(asking.program[0]);
+  EXPECT_EQ(end.exit_code, 255);
+  EXPECT_EQ(end.reason, "the node cannot be reached");
+  EXPECT_FALSE(asking.asks.tick());
+}
+
+TEST(RemoteAsks, ForgetsWhatAPartAskedForThatIsOver) {
+  Asking asking;
+  ASSERT_TRUE(asking.start(3));
+  asking.asks.closed(3);
+  EXPECT_TRUE(asking.asks.tick());
+  asking.asks.part_is_over({JobId{"j"}, 1, 1});
+  EXPECT_TRUE(asking.asks.tick());
+  asking.asks.part_is_over({JobId{"j"}, 1, 0});
+  EXPECT_FALSE(asking.asks.tick());
+}
+
+TEST(RemoteAsks, TakesNoAnswerOfAnotherJob) {
+  Asking asking;
+  ASSERT_TRUE(asking.start(3));
+  auto foreign = answer(3, 1, 1);
+  foreign.from.job = JobId{"other"};
+  asking.asks.on(wire::RemoteExited{foreign, 0, ""});
+  EXPECT_THAT(asking.program, IsEmpty());
+}
+
+TEST(RemoteAsks, LetsAConnectionAskOnce) {
   Asking asking;
   ASSERT_TRUE(asking.start(3));
   EXPECT_FALSE(asking.start(3));
+  asking.asks.on(wire::RemoteExited{answer(3, 1, 1), 0, ""});
+  EXPECT_FALSE(asking.start(3));
+}
+
+TEST(RemoteAsks, KeepsNoMoreCommandsThatNobodyWaitsForThanItsLimit) {
+  Asking asking;
+  for (std::uint64_t id = 1; id <= 256; ++id) {
+    ASSERT_TRUE(asking.start(id));
+    asking.asks.closed(id);
+  }
+  EXPECT_THAT(asking.program, IsEmpty());
+  ASSERT_TRUE(asking.start(257));
+  ASSERT_THAT(asking.program, SizeIs(1));
+  EXPECT_EQ(std::get<wire::RemoteExited>(asking.program[0]).exit_code, 255);
+}
+
+TEST(RemoteAsks, TurnsAwayWhoDoesNotKeepToTheWindow) {
+  Asking asking;
+  ASSERT_TRUE(asking.start(3));
   int pieces = 0;
   while (asking.asks.input(3, {{}, std::string(1 << 20, 'x'), false})) ++pieces;
-  EXPECT_EQ(pieces, 32);
+  EXPECT_EQ(pieces, 31);  // and what each counts besides
+
+  ASSERT_TRUE(asking.start(4));
+  int empty = 0;
+  while (asking.asks.input(4, {{}, "", false})) ++empty;
+  EXPECT_EQ(empty, 4 * 4096 - 1);
+  EXPECT_FALSE(asking.asks.output_taken(4, {{}, 5}));
+  ASSERT_TRUE(asking.start(5));
+  EXPECT_TRUE(asking.asks.output_taken(5, {{}, 5}));
+  EXPECT_FALSE(asking.asks.output_taken(5, {{}, -5}));
 }
 
 }  // namespace

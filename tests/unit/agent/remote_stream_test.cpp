@@ -128,6 +128,32 @@ TEST(RemoteStream, SaysAgainWhatStaysUnansweredLessAndLessOften) {
   for (int tick = 0; tick < 100; ++tick) EXPECT_THAT(stream.tick(), IsEmpty());
 }
 
+TEST(RemoteStream, TriesWithOneMessageBeforeItSaysAllAgain) {
+  RemoteStream stream(route(true));
+  for (const auto* text : {"a", "b", "c"}) (void)stream.say(said(text));
+  const auto next = [&] {
+    for (int tick = 0; tick < 100; ++tick) {
+      const auto messages = stream.tick();
+      std::vector<std::string> texts;
+      for (const auto& each : messages) {
+        if (const auto* output = std::get_if<wire::RemoteOutput>(&each))
+          texts.push_back(output->bytes);
+      }
+      if (!texts.empty()) return texts;
+    }
+    return std::vector<std::string>();
+  };
+  EXPECT_THAT(next(), ElementsAre("a"));
+  auto theirs = route(false);
+  theirs.got = 1;  // that alone had been lacking
+  stream.heard(theirs);
+  EXPECT_THAT(next(), ElementsAre("b", "c"));
+  EXPECT_THAT(next(), ElementsAre("b"));
+  theirs.got = 3;  // all came, if late
+  stream.heard(theirs);
+  EXPECT_THAT(next(), IsEmpty());
+}
+
 TEST(RemoteStream, TellsAtATickWhatItTook) {
   RemoteStream stream(route(true));
   auto theirs = route(false);

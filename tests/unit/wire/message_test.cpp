@@ -82,6 +82,7 @@ std::vector<Message> one_of_each() {
       OutputUnseen{kPart, 3},
       RemoteTaken{kRoute, 1 << 20},
       RemoteHave{kRoute, true, true},
+      RemoteLost{kPart, "the node cannot be reached"},
   };
 }
 
@@ -131,7 +132,7 @@ struct RefusedCase {
 const RefusedCase kRefused[] = {
     {"no_bytes", "", "a message without bytes"},
     {"tag_zero", std::string(1, '\0'), "a message of the unknown kind 0"},
-    {"tag_too_large", "\x18", "a message of the unknown kind 24"},
+    {"tag_too_large", "\x19", "a message of the unknown kind 25"},
     {"text_longer_than_the_frame", "\x0b\xff\xff\xff\xff\x0f", "a malformed message of kind 11"},
     {"text_of_2_to_the_64", "\x0b\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "malformed"},
     {"number_of_more_than_64_bits", "\x0b\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", "malformed"},
