@@ -2,6 +2,7 @@
 their own, with bounded waits that print the last state seen."""
 
 import dataclasses
+import fnmatch
 import json
 import os
 import pathlib
@@ -170,6 +171,12 @@ HeadNode:
   Networking:
     SubnetId: subnet-0123456789abcdef0
 """
+
+
+def find(directory, pattern):
+    """Paths of these names anywhere below a directory where things come and go meanwhile."""
+    return [pathlib.Path(at) / name for at, directories, files in os.walk(directory)
+            for name in fnmatch.filter(directories + files, pattern)]
 
 
 def cluster_file(minimum=2, desired=None, maximum=6, types=("c4.large",), shared="/shared", extra=""):

@@ -1,5 +1,6 @@
 """awsbsub --mpi whose ranks the nodes start themselves: same output as by mpirun, and an end for every fault."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -347,7 +348,12 @@ def test_output_of_ranks_is_on_disk_once(cluster):
     assert cluster.finish(job)["status"] == "SUCCEEDED", cluster.details(job)[""]
 
     def logs():
-        return {path.stem: path.stat() for path in cluster.directory.rglob("*.log") if job in path.parts}
+        found = {}
+        for path in harness.find(cluster.directory, "*.log"):
+            with contextlib.suppress(FileNotFoundError):  # it has just gone
+                if job in path.parts:
+                    found[path.stem] = path.stat()
+        return found
 
     # What a node still has is the very file that the head has, for as long as the node has it.
     harness.wait_until(lambda: (all(each.st_nlink == 1 for each in logs().values()), logs()), "the nodes' names to go", 30)

@@ -108,7 +108,7 @@ def attempt_fails_with_the_node_named(person, victim_of):
 
 
 def runs_the_main_part(cluster, node, job):
-    return any((cluster.directory / "nodes" / node).rglob(f"job-{job}#0"))
+    return bool(harness.find(cluster.directory / "nodes" / node, f"job-{job}#0"))
 
 
 def test_kill_9_of_the_main_nodes_agent(person):
@@ -119,7 +119,7 @@ def test_loss_of_another_node_is_recorded(person):
     """AWS Batch: the end of a node that is not the main one does not end the job."""
     cluster = person.create("faults", minimum=6)
     job = start_counter(cluster)
-    node = next(n for n in cluster.node_pids() if any((cluster.directory / "nodes" / n).rglob(f"job-{job}#2")))
+    node = next(n for n in cluster.node_pids() if harness.find(cluster.directory / "nodes" / n, f"job-{job}#2"))
     os.kill(cluster.node_pids()[node], signal.SIGKILL)
     harness.wait_until(lambda: (cluster.status(f"{job}#2") == "FAILED", cluster.details(f"{job}#2")[""]), "node 2 to fail", 30)
     host = cluster.details(f"{job}#2")[""]

@@ -191,7 +191,7 @@ echo "code $?"
     shared = cluster.directory / "shared/data"
     harness.wait_until(lambda: ((shared / "begun").exists(), cluster.details(job)[""]), "the command to begin", 30)
     agents = [next(pid for node, pid in cluster.node_pids().items()
-                   if any((cluster.directory / "nodes" / node).rglob(f"job-{job}#{index}"))) for index in (0, 1)]
+                   if harness.find(cluster.directory / "nodes" / node, f"job-{job}#{index}")) for index in (0, 1)]
     before = connections(agents[1])
     os.kill(agents[0], signal.SIGSTOP)
     try:
@@ -216,7 +216,7 @@ for command in 'touch /shared/begun; sleep 300' 'echo alive'; do $ssh "$command"
 """, nodes=2)
     begun = cluster.directory / "shared/data/begun"
     harness.wait_until(lambda: (begun.exists(), cluster.details(job)[""]), "the command to begin", 30)
-    node = next(n for n in cluster.node_pids() if any((cluster.directory / "nodes" / n).rglob(f"job-{job}#1")))
+    node = next(n for n in cluster.node_pids() if harness.find(cluster.directory / "nodes" / n, f"job-{job}#1"))
     os.kill(cluster.node_pids()[node], signal.SIGKILL)
     end = cluster.finish(job)
     assert cluster.output(f"{job}#0") == ["cox-rsh: the node cannot be reached", "code 255"] * 2, end[""]

@@ -275,7 +275,7 @@ def started_node(directory, **more):
 
 def test_a_node_that_has_no_head_any_more_leaves(tmp_path):
     node = started_node(tmp_path, leave_after_s=1)
-    harness.wait_until(lambda: (not node.exists() and not (tmp_path / "memory").exists(), list(tmp_path.rglob("*"))),
+    harness.wait_until(lambda: (not node.exists() and not (tmp_path / "memory").exists(), harness.find(tmp_path, "*")),
                        "the node to leave")
 
 
