@@ -1,6 +1,7 @@
 """Drives the real programs as a person would: as root and as an ordinary user, in a directory of
 their own, with bounded waits that print the last state seen."""
 
+import contextlib
 import dataclasses
 import fnmatch
 import json
@@ -266,5 +267,8 @@ class Cluster:
 
     def node_pids(self):
         """Node id → process id of the node's first process."""
-        return {path.parent.name: int(path.read_text().split()[0])
-                for path in sorted((self.directory / "nodes").glob("*/pid"))}
+        pids = {}
+        for path in sorted((self.directory / "nodes").glob("*/pid")):
+            with contextlib.suppress(FileNotFoundError):  # the node has just gone
+                pids[path.parent.name] = int(path.read_text().split()[0])
+        return pids
