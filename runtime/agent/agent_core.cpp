@@ -360,7 +360,7 @@ class AgentCore : public Agent {
 
   bool remote_asked(LocalServer::ConnectionId id, std::uint32_t uid, wire::RemoteStart start) {
     auto* asking = allowed(start.route.from, uid);
-    if (asking == nullptr) return false;
+    if (asking == nullptr || !asks_.may_start(id, start)) return false;
     const auto& peers = asking->peers();
     const bool here = start.host == "localhost" || start.host == "127.0.0.1";
     const auto peer = std::find_if(peers.begin(), peers.end(), [&](const wire::Peer& each) {
@@ -376,7 +376,8 @@ class AgentCore : public Agent {
     start.route.from = asking->key();
     start.route.from_node = options_.node;
     start.route.target_index = peer->node_index;
-    return asks_.start(id, std::move(start), peer->node == options_.node);
+    asks_.start(id, std::move(start), peer->node == options_.node);
+    return true;
   }
 
   // Children: steps, and as first process of the node whatever lost its parent.

@@ -15,7 +15,7 @@ constexpr std::size_t kWordsMax = 1u << 20;
 constexpr std::int64_t kInputUnderWayMax = 32 << 20;
 /// Messages that wait for the other end to have them: so does who sends more.
 constexpr std::size_t kKeptMax = 4 * wire::kRemoteWindow / wire::kRemoteOverhead;
-/// Of a part's commands whose programs are gone and whose nodes do not answer.
+/// Of a part's commands on a node that does not answer, whose programs are gone.
 constexpr std::ptrdiff_t kClosedMax = 256;
 
 }  // namespace
@@ -35,7 +35,10 @@ void RemoteAsks::answered(const Message& message) {
   constexpr bool kIsEnd = std::is_same_v<Message, wire::RemoteExited>;
   const auto id = message.route.id;
   auto* found = find(message.route);
-  if (found == nullptr) return is_unknown(message.route);
+  if (found == nullptr) {
+    if (message.route.number != 0) is_unknown(message.route);
+    return;
+  }
   auto& ask = *found;
   if (message.route.number == 0) {
     // A node that has no such command has no count of what it says about it.
@@ -47,6 +50,9 @@ void RemoteAsks::answered(const Message& message) {
     if (!is_next) return;
   }
   if constexpr (std::is_same_v<Message, wire::RemoteTaken>) ask.input_under_way -= message.bytes;
+  if constexpr (std::is_same_v<Message, wire::RemoteOutput>) {
+    ask.output_under_way += static_cast<std::int64_t>(message.bytes.size()) + wire::kRemoteOverhead;
+  }
   const bool is_heard = !ask.is_closed;
   if (kIsEnd) asks_.erase(id);
   if (is_heard) ways_.to_program(id, message);
@@ -60,31 +66,31 @@ RemoteAsks::Ask* RemoteAsks::find(const wire::RemoteRoute& route) {
 
 /// The other end is to keep nothing more for it.
 void RemoteAsks::is_unknown(const wire::RemoteRoute& route) const {
-  if (route.number == 0) return;
   wire::RemoteTaken taken{route, wire::kNobodyReads};
   taken.route.to_target = true;
   taken.route.number = taken.route.got = 0;
   ways_.to_head(taken);
 }
 
-bool RemoteAsks::start(ConnectionId id, wire::RemoteStart start, bool on_this_node) {
-  if (start.host.size() + start.command.size() > kWordsMax || !began_.insert(id).second) {
-    return false;
-  }
+bool RemoteAsks::may_start(ConnectionId id, const wire::RemoteStart& start) {
+  return start.host.size() + start.command.size() <= kWordsMax && began_.insert(id).second;
+}
+
+void RemoteAsks::start(ConnectionId id, wire::RemoteStart start, bool on_this_node) {
   const auto closed = std::count_if(asks_.begin(), asks_.end(), [&](const auto& each) {
-    const auto& [other, ask] = each;
-    return ask.is_closed && ask.stream.route().from == start.route.from;
+    const auto& route = each.second.stream.route();
+    return each.second.is_closed && route.from == start.route.from &&
+           route.target_index == start.route.target_index;
   });
   if (closed >= kClosedMax) {
-    ways_.to_program(id, wire::RemoteExited{start.route, 255, "too many commands do not end"});
-    return true;
+    const std::string why = "too many commands there do not end";
+    return ways_.to_program(id, wire::RemoteExited{start.route, 255, why});
   }
   start.route.id = id;
   start.route.to_target = true;
   start.route.number = start.route.got = 0;
   auto& ask = asks_.emplace(id, Ask{RemoteStream(start.route), on_this_node}).first->second;
   say(ask, std::move(start));
-  return true;
 }
 
 bool RemoteAsks::input(ConnectionId id, wire::RemoteInput input) {
@@ -101,9 +107,14 @@ bool RemoteAsks::input(ConnectionId id, wire::RemoteInput input) {
 bool RemoteAsks::output_taken(ConnectionId id, const wire::RemoteTaken& taken) {
   const auto found = asks_.find(id);
   if (found == asks_.end()) return true;
-  if (taken.bytes <= 0 || found->second.stream.kept().size() >= kKeptMax) return false;
-  say(found->second, taken);
-  return true;
+  auto& ask = found->second;
+  ask.output_under_way -= taken.bytes;
+  const bool is_true = taken.bytes > 0 && ask.output_under_way >= 0;
+  if (is_true && ask.stream.kept().size() < kKeptMax) {
+    say(ask, taken);
+    return true;
+  }
+  return false;
 }
 
 void RemoteAsks::closed(ConnectionId id) {
@@ -124,26 +135,35 @@ void RemoteAsks::on(const wire::RemoteExited& message) { answered(message); }
 
 void RemoteAsks::on(const wire::RemoteHave& message) {
   auto* ask = find(message.route);
-  if (ask == nullptr) return is_unknown(message.route);
+  if (ask == nullptr) {
+    if (message.again) is_unknown(message.route);
+    return;
+  }
   ask->stream.heard(message.route);
   if (!message.again) return;
   for (const auto& each : ask->stream.kept()) ways_.to_head(each);
 }
 
 void RemoteAsks::target_is_lost(const wire::RemoteLost& lost) {
-  std::vector<wire::RemoteExited> ends;
-  for (const auto& [id, ask] : asks_) {
-    const auto& route = ask.stream.route();
-    const bool is_there = route.from.job == lost.part.job &&
-                          route.from.attempt == lost.part.attempt &&
-                          route.target_index == lost.part.node_index;
-    if (is_there) ends.push_back({way_back(route), 255, lost.reason});
-  }
-  for (const auto& end : ends) answered(end);
+  const auto is_there = [&](const wire::RemoteRoute& route) {
+    return route.from.job == lost.part.job && route.from.attempt == lost.part.attempt &&
+           route.target_index == lost.part.node_index;
+  };
+  end_all(is_there, lost.reason);
 }
 
 void RemoteAsks::part_is_over(const wire::PartKey& part) {
-  std::erase_if(asks_, [&](const auto& each) { return each.second.stream.route().from == part; });
+  end_all([&](const wire::RemoteRoute& route) { return route.from == part; }, "the job has ended");
+}
+
+void RemoteAsks::end_all(const std::function<bool(const wire::RemoteRoute&)>& which,
+                         const std::string& why) {
+  std::vector<wire::RemoteExited> ends;
+  for (const auto& [id, ask] : asks_) {
+    const auto& route = ask.stream.route();
+    if (which(route)) ends.push_back({way_back(route), 255, why});
+  }
+  for (const auto& end : ends) answered(end);
 }
 
 void RemoteAsks::tell_again() {

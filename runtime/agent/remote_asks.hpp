@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <string>
 
 #include "runtime/agent/local_server.hpp"
 #include "runtime/agent/remote_stream.hpp"
@@ -27,8 +28,10 @@ class RemoteAsks {
 
   // What local programs say.
 
-  /// `start.route` says where to. False: it may not.
-  [[nodiscard]] bool start(ConnectionId id, wire::RemoteStart start, bool on_this_node);
+  /// False: it may not ask, or not for so much. Each connection may once.
+  [[nodiscard]] bool may_start(ConnectionId id, const wire::RemoteStart& start);
+  /// After may_start(). `start.route` says where to.
+  void start(ConnectionId id, wire::RemoteStart start, bool on_this_node);
   [[nodiscard]] bool input(ConnectionId id, wire::RemoteInput input);
   [[nodiscard]] bool output_taken(ConnectionId id, const wire::RemoteTaken& taken);
   /// The program is gone: nobody waits for the command's output, nor has more to say to it.
@@ -57,6 +60,7 @@ class RemoteAsks {
     bool on_this_node = false;
     bool is_closed = false;
     std::int64_t input_under_way = 0;
+    std::int64_t output_under_way = 0;  ///< was given to the program, which has not said so
   };
 
   /// The answer may come before it returns, and end the ask.
@@ -66,10 +70,11 @@ class RemoteAsks {
   void answered(const Message& message);
   [[nodiscard]] Ask* find(const wire::RemoteRoute& route);
   void is_unknown(const wire::RemoteRoute& route) const;
+  void end_all(const std::function<bool(const wire::RemoteRoute&)>& which, const std::string& why);
 
   Ways ways_;
   std::map<ConnectionId, Ask> asks_;
-  std::set<ConnectionId> began_;  ///< connections that have asked: each may once
+  std::set<ConnectionId> began_;  ///< connections that have asked
 };
 
 }  // namespace cox::agent

@@ -41,7 +41,8 @@ wire::Message RemoteStream::have(bool again) {
 
 std::vector<wire::Message> RemoteStream::tick() {
   const auto progress = told() - told_before_;
-  if (progress > 0 && std::exchange(doubts_, false) && progress == 1) {
+  const bool doubted = progress > 0 && std::exchange(doubts_, false);
+  if (doubted && progress == 1 && !kept_.empty()) {
     // It went on by the message that was said again: those behind it were lost as well.
     told_before_ = told();
     return {kept_.begin(), kept_.end()};

@@ -344,11 +344,12 @@ void HeadCore::relay(const NodeId& node, const wire::RemoteRoute& route,
   const bool asker_runs = part_on(route.from_node, route.from) != nullptr;
   if (!route.to_target) {
     if (asker_runs && takes_part(node, route.from.job)) return send(route.from_node, message);
-    if (route.number == 0) return;
+    const auto* have = std::get_if<wire::RemoteHave>(&message);
+    if (route.number == 0 && (have == nullptr || !have->again)) return;
     wire::RemoteTaken nobody{route, wire::kNobodyReads};
     nobody.route.to_target = true;
     nobody.route.number = nobody.route.got = 0;
-    return send(node, nobody);
+    return journal_->then([this, node, nobody = std::move(nobody)] { send(node, nobody); });
   }
   if (route.from_node != node) return;
   std::string why = "the job has ended";

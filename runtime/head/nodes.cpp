@@ -326,12 +326,12 @@ void HeadCore::tell_jobs_of_loss(const NodeId& id, const std::string& why) {
     apply(job, core::NodeLost{clock_.now(), id, why});
     const auto* attempt = state_.find(job)->current();
     if (attempt == nullptr) continue;
-    end_what_waited(job, attempt->number);
     for (std::size_t i = 0; i < attempt->nodes.size(); ++i) {
       if (attempt->nodes[i].node == id) {
         tell_nodes_of_loss({job, attempt->number, static_cast<int>(i)});
       }
     }
+    end_what_waited(job, attempt->number);  // may change the job: the attempt is another then
   }
   want_pass();
 }

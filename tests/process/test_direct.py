@@ -302,6 +302,28 @@ def test_loss_of_a_node_ends_the_job(person):
     assert wanted in end["statusReason"], end[""]
 
 
+def test_loss_of_a_node_that_the_main_nodes_end_waits_for(person):
+    """The node is known to be lost while its connection still looks alive."""
+    cluster = person.create("direct", minimum=6)
+    cluster.person.write("faulty.c", FAULTY)
+    job = waiting_job(cluster)
+    wanted = cluster.output(job, "--rank", "4", "--tag")[0].split("@")[1].split(" ")[0]
+    node = next(h["ec2InstanceId"] for h in cluster.hosts() if h["privateDnsName"].startswith(wanted + "."))
+    agent = cluster.node_pids()[node]
+    step, = step_below(agent)
+    head = max(cluster.daemons())
+    os.kill(agent, signal.SIGSTOP)
+    os.kill(step, signal.SIGKILL)
+    harness.wait_until(lambda: (not ranks_running(cluster), ranks_running(cluster)), "the other nodes' ranks to be gone", 10)
+    for _ in range(10):  # and their ends to be told
+        cluster.details(job)
+    subprocess.run(["nsenter", "-t", str(agent), "-n", "ip", "link", "set", "eth0", "down"], check=True)
+    os.kill(agent, signal.SIGKILL)
+    end = cluster.finish(job)
+    assert end["status"] == "FAILED" and wanted in end["statusReason"], end[""]
+    assert max(cluster.daemons()) == head, "the head had to be started anew"
+
+
 def test_nodes_beyond_sixteen_meet_at_another_node(person):
     """The eighteenth node meets the others at the second; what goes wrong there, or between, ends the job everywhere."""
     cluster = person.create("wide", minimum=36, maximum=36)

@@ -56,8 +56,9 @@ def test_a_wide_allocation_is_given_back_as_a_whole(typist, site):
     cluster = typist.create("sea", idle_at_once(typist))
     go = site.shared / "go"
     # The main node's end is the job's; a part of it goes on on the other, and keeps the allocation.
-    wide = cluster.script(f'[ "$AWS_BATCH_JOB_NODE_INDEX" = 1 ] || exit 0\ntrap "" TERM\n'
-                          f"until [ -e {go} ]; do read -t 0.2 < <(:) || :; done", nodes=2)
+    wide = cluster.script(f'if [ "$AWS_BATCH_JOB_NODE_INDEX" = 0 ]; then until [ -e {go}.ready ]; do sleep 0.1; done; exit 0; fi\n'
+                          f'trap "" TERM; : > {go}.ready\n'
+                          f"until [ -e {go} ]; do read -t 0.2 < <(:) || :; done; rm {go}.ready", nodes=2)
     try:
         assert cluster.finish(wide)["status"] == "SUCCEEDED"
         assert list(pilots(site, cluster).values()) == [("RUNNING", 2)]

@@ -26,7 +26,10 @@ struct Asking {
     route.from = {JobId{"j"}, 1, 0};
     route.from_node = NodeId{"i-1"};
     route.target_index = 1;
-    return asks.start(id, {route, "i-2", "hostname"}, on_this_node);
+    const wire::RemoteStart start{route, "i-2", "hostname"};
+    if (!asks.may_start(id, start)) return false;
+    asks.start(id, start, on_this_node);
+    return true;
   }
 };
 
@@ -138,11 +141,14 @@ TEST(RemoteAsks, ForgetsWhatAPartAskedForThatIsOver) {
   Asking asking;
   ASSERT_TRUE(asking.start(3));
   asking.asks.closed(3);
+  ASSERT_TRUE(asking.start(4));
   EXPECT_TRUE(asking.asks.tick());
   asking.asks.part_is_over({JobId{"j"}, 1, 1});
   EXPECT_TRUE(asking.asks.tick());
   asking.asks.part_is_over({JobId{"j"}, 1, 0});
   EXPECT_FALSE(asking.asks.tick());
+  ASSERT_THAT(asking.program, SizeIs(1));
+  EXPECT_EQ(std::get<wire::RemoteExited>(asking.program[0]).route.id, 4u);
 }
 
 TEST(RemoteAsks, TakesNoAnswerOfAnotherJob) {
@@ -185,10 +191,17 @@ TEST(RemoteAsks, TurnsAwayWhoDoesNotKeepToTheWindow) {
   int empty = 0;
   while (asking.asks.input(4, {{}, "", false})) ++empty;
   EXPECT_EQ(empty, 4 * 4096 - 1);
-  EXPECT_FALSE(asking.asks.output_taken(4, {{}, 5}));
   ASSERT_TRUE(asking.start(5));
-  EXPECT_TRUE(asking.asks.output_taken(5, {{}, 5}));
   EXPECT_FALSE(asking.asks.output_taken(5, {{}, -5}));
+}
+
+TEST(RemoteAsks, TakesNoWordForMoreOutputThanItGave) {
+  Asking asking;
+  ASSERT_TRUE(asking.start(3));
+  asking.asks.on(wire::RemoteOutput{answer(3, 1, 1), 0, "1234"});
+  EXPECT_TRUE(asking.asks.output_taken(3, {{}, 4}));
+  EXPECT_TRUE(asking.asks.output_taken(3, {{}, wire::kRemoteOverhead}));
+  EXPECT_FALSE(asking.asks.output_taken(3, {{}, 1}));
 }
 
 }  // namespace
