@@ -207,6 +207,12 @@ def step_below(pid):
     return [child for child, name in children.get(pid, []) if name == "cox-step"]
 
 
+def node_of_rank(cluster, job, rank):
+    """The node that a rank runs on: its id and its host's name."""
+    name = cluster.output(job, "--rank", str(rank), "--tag")[0].split("@")[1].split(" ")[0]
+    return next(h["ec2InstanceId"] for h in cluster.hosts() if h["privateDnsName"].startswith(name + ".")), name
+
+
 def ended_within(cluster, job, started, seconds):
     harness.wait_until(lambda: (not ranks_running(cluster), ranks_running(cluster)), "ranks to be gone", 10)
     took = time.monotonic() - started
@@ -294,8 +300,7 @@ def test_loss_of_a_node_ends_the_job(person):
     cluster = person.create("direct", minimum=6)
     cluster.person.write("faulty.c", FAULTY)
     job = waiting_job(cluster)
-    wanted = cluster.output(job, "--rank", "4", "--tag")[0].split("@")[1].split(" ")[0]
-    node = next(h["ec2InstanceId"] for h in cluster.hosts() if h["privateDnsName"].startswith(wanted + "."))
+    node, wanted = node_of_rank(cluster, job, 4)
     started = time.monotonic()
     os.kill(cluster.node_pids()[node], signal.SIGKILL)
     end = ended_within(cluster, job, started, 1)
@@ -307,8 +312,7 @@ def test_loss_of_a_node_that_the_main_nodes_end_waits_for(person):
     cluster = person.create("direct", minimum=6)
     cluster.person.write("faulty.c", FAULTY)
     job = waiting_job(cluster)
-    wanted = cluster.output(job, "--rank", "4", "--tag")[0].split("@")[1].split(" ")[0]
-    node = next(h["ec2InstanceId"] for h in cluster.hosts() if h["privateDnsName"].startswith(wanted + "."))
+    node, wanted = node_of_rank(cluster, job, 4)
     agent = cluster.node_pids()[node]
     step, = step_below(agent)
     head = max(cluster.daemons())
@@ -336,8 +340,7 @@ def test_nodes_beyond_sixteen_meet_at_another_node(person):
     end = cluster.finish(cluster.submit(*layout, "--mpi", "faulty.c", "exit", "17", "5"), seconds=90)
     assert re.search(r"rank 17 on ip-10-0-0-\d+ exited with code 5", end["statusReason"]), end[""]
     job = waiting_ranks(cluster, 18, *layout)
-    between = cluster.output(job, "--rank", "1", "--tag")[0].split("@")[1].split(" ")[0]
-    node = next(h["ec2InstanceId"] for h in cluster.hosts() if h["privateDnsName"].startswith(between + "."))
+    node, between = node_of_rank(cluster, job, 1)
     step, = step_below(cluster.node_pids()[node])
     os.kill(step, signal.SIGKILL)
     end = cluster.finish(job, seconds=60)
