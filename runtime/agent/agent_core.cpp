@@ -307,7 +307,8 @@ class AgentCore : public Agent {
       wants_answer = message.again && message.begun;
     }
     if (!wants_answer) return;
-    const wire::RemoteExited refusal{way_back(route), 255, "the job does not run on that node"};
+    const wire::RemoteExited refusal{wire::way_back(route), 255,
+                                     "the job does not run on that node"};
     route.from_node == options_.node ? to_ask(refusal) : send(refusal);
   }
 

@@ -35,7 +35,7 @@ void Part::answer(Remote& remote, Message message) {
 }
 
 void Part::refuse_remote(const wire::RemoteRoute& asked, const std::string& why) const {
-  const wire::RemoteExited said{way_back(asked), 255, why};
+  const wire::RemoteExited said{wire::way_back(asked), 255, why};
   asked.from_node == host_.options.node ? host_.answer_here(said) : host_.send(said);
 }
 
@@ -50,7 +50,7 @@ void Part::run_remote(const wire::RemoteStart& start) {
   if (start.command.size() > kStepTextMax) {
     return refuse_remote(start.route, "the command is too long");
   }
-  auto made = std::make_unique<Remote>(RemoteStream(way_back(start.route)),
+  auto made = std::make_unique<Remote>(RemoteStream(wire::way_back(start.route)),
                                        start.route.from_node == host_.options.node);
   auto& remote = *made;
   const auto running = std::count_if(remotes_.begin(), remotes_.end(),

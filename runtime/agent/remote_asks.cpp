@@ -66,10 +66,7 @@ RemoteAsks::Ask* RemoteAsks::find(const wire::RemoteRoute& route) {
 
 /// The other end is to keep nothing more for it.
 void RemoteAsks::is_unknown(const wire::RemoteRoute& route) const {
-  wire::RemoteTaken taken{route, wire::kNobodyReads};
-  taken.route.to_target = true;
-  taken.route.number = taken.route.got = 0;
-  ways_.to_head(taken);
+  ways_.to_head(wire::RemoteTaken{wire::way_back(route), wire::kNobodyReads});
 }
 
 bool RemoteAsks::may_start(ConnectionId id, const wire::RemoteStart& start) {
@@ -161,7 +158,7 @@ void RemoteAsks::end_all(const std::function<bool(const wire::RemoteRoute&)>& wh
   std::vector<wire::RemoteExited> ends;
   for (const auto& [id, ask] : asks_) {
     const auto& route = ask.stream.route();
-    if (which(route)) ends.push_back({way_back(route), 255, why});
+    if (which(route)) ends.push_back({wire::way_back(route), 255, why});
   }
   for (const auto& end : ends) answered(end);
 }

@@ -6,12 +6,6 @@
 
 namespace cox::agent {
 
-wire::RemoteRoute way_back(wire::RemoteRoute asked) {
-  asked.to_target = false;
-  asked.number = asked.got = 0;
-  return asked;
-}
-
 bool RemoteStream::take(const wire::RemoteRoute& theirs) {
   heard(theirs);
   if (theirs.number == 0 || theirs.number > route_.got + 1) return false;

@@ -9,9 +9,6 @@
 
 namespace cox::agent {
 
-/// The way back to who asked, for what is said first or outside of any count. Pure.
-[[nodiscard]] wire::RemoteRoute way_back(wire::RemoteRoute asked);
-
 /// One end of what two agents say to each other about one command, through the head. The head may
 /// die, or a connection break, with any of it in hand: so each end numbers what it says, keeps it
 /// until the other has it, and takes each message once and in order. Pure.

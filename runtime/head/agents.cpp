@@ -346,10 +346,8 @@ void HeadCore::relay(const NodeId& node, const wire::RemoteRoute& route,
     if (asker_runs && takes_part(node, route.from.job)) return send(route.from_node, message);
     const auto* have = std::get_if<wire::RemoteHave>(&message);
     if (route.number == 0 && (have == nullptr || !have->again)) return;
-    wire::RemoteTaken nobody{route, wire::kNobodyReads};
-    nobody.route.to_target = true;
-    nobody.route.number = nobody.route.got = 0;
-    return journal_->then([this, node, nobody = std::move(nobody)] { send(node, nobody); });
+    const wire::RemoteTaken nobody{wire::way_back(route), wire::kNobodyReads};
+    return journal_->then([this, node, nobody] { send(node, nobody); });
   }
   if (route.from_node != node) return;
   std::string why = "the job has ended";
@@ -363,10 +361,8 @@ void HeadCore::relay(const NodeId& node, const wire::RemoteRoute& route,
     const bool is_there = target != nullptr && target->status != NodeStatus::terminating;
     why = is_there ? "the job has ended on that node" : kNotReached;
   }
-  wire::RemoteExited refusal{route, 255, std::move(why)};
-  refusal.route.to_target = false;
-  refusal.route.number = refusal.route.got = 0;
-  journal_->then([this, node, refusal = std::move(refusal)] { send(node, refusal); });
+  const wire::RemoteExited refusal{wire::way_back(route), 255, why};
+  journal_->then([this, node, refusal] { send(node, refusal); });
 }
 
 /// The part's node or agent is gone, and cannot say what became of the commands that other nodes

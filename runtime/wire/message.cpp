@@ -42,6 +42,12 @@ std::optional<std::uint32_t> foreign_version(std::string_view bytes) {
 
 }  // namespace
 
+RemoteRoute way_back(RemoteRoute route) {
+  route.to_target = !route.to_target;
+  route.number = route.got = 0;
+  return route;
+}
+
 std::string encode(const Message& message) {
   static_assert(std::variant_size_v<Message> < 0x80);
   Writer writer;

@@ -308,6 +308,9 @@ using Message = std::variant<Hello, Prepared, Started, Exited, Output, RankExite
                              Launch, Stop, OutputAck, ExitedAck, Preparing, Health, OutputKept,
                              OutputUnseen, RemoteTaken, RemoteHave, RemoteLost>;
 
+/// To the other end, for what is said first or outside of any count. Pure.
+[[nodiscard]] RemoteRoute way_back(RemoteRoute route);
+
 /// The bytes of a message, without the frame's length. Pure.
 [[nodiscard]] std::string encode(const Message& message);
 
