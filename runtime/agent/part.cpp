@@ -326,13 +326,13 @@ void Part::over() {
   err_lines_.finish(add(1));
   finish_rank_lines();
   give_step();
-  end_remotes("the job has ended on that node");
   if (host_.options.ended_together && exit_code_ != 0) {
     doubt_timer_ = host_.loop.after(kDoubtTime, [this] {
       doubt_timer_.reset();
       tell_end();
     });
   }
+  end_remotes("the job has ended on that node");
   pump();
 }
 
